@@ -1,0 +1,86 @@
+"""The one exception that difflr raises for input it cannot use, and the checks that raise it."""
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+__all__ = ["DifflrError", "as_index", "as_int", "as_number", "shown", "some"]
+
+
+class DifflrError(ValueError):
+    """Input that difflr cannot use: what was received and expected, then what to do.
+
+    Every check in the package raises this type and no other, so that a program (the command line,
+    a widget, a test) can show the message to a person and go on.
+
+    >>> print(DifflrError("Received lr=-1, expected a number above 0.", "Pass e.g. lr=1e-3."))
+    Received lr=-1, expected a number above 0. Pass e.g. lr=1e-3.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}"
+
+
+def as_number(
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    above: bool = False,
+) -> float:
+    """Return ``value`` as a finite float from ``low`` to ``high`` (``above=True``: not ``low``)."""
+    try:
+        if isinstance(value, Real) and not isinstance(value, bool):
+            number = float(value)
+            if math.isfinite(number) and low <= number <= high and not (above and number == low):
+                return number
+    except OverflowError:  # an int too large for a float
+        pass
+    bounds = f"{'above' if above else 'of at least'} {low:g}" if low > -math.inf else "(finite)"
+    bounds += f" and at most {high:g}" if high < math.inf else ""
+    raise DifflrError(
+        f"Received {name}={shown(value)}, expected a number {bounds}.", f"Change {name}."
+    )
+
+
+def as_int(name: str, value: Any, low: int | None = None) -> int:
+    """Return ``value`` as an int of at least ``low``; a float or a bool is an error."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if low is None or number >= low:
+            return number
+    least = "" if low is None else f" of at least {low}"
+    raise DifflrError(
+        f"Received {name}={shown(value)}, expected a whole number{least}.", f"Change {name}."
+    )
+
+
+def as_index(name: str, value: Any, n_splits: int) -> int:
+    """Return ``value`` as an index into ``n_splits`` splits, from ``-n_splits`` on."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if whole and -n_splits <= int(value) < n_splits:
+        return int(value)
+    raise DifflrError(
+        f"Received {name}={shown(value)}, expected a whole number from {-n_splits} to {n_splits - 1} "
+        f"for {n_splits} splits.",
+        "Pass 0 to train all splits or -1 to train the last one only.",
+    )
+
+
+def shown(value: Any, width: int = 80) -> str:
+    """Return ``repr(value)``, cut where it would flood a message."""
+    text = repr(value)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
+    """Return the first names of a list for a message, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,68 @@
+"""Freezing: which splits train, and what the normalisation layers of the others do."""
+
+from collections.abc import Collection, Iterator
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from difflr.errors import as_index
+from difflr.splits import Split, Splits
+
+__all__ = ["bn_mode", "freeze_to", "set_trainable"]
+
+
+def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
+    """Train split ``n`` and all after it; freeze those before.
+
+    Call it after ``model.train()``, which would switch the frozen BatchNorm layers back on.
+
+    Args:
+        splits: of the model.
+        n: 0 trains all, -1 only the last split, -2 the last two; or the name of the first split
+            that trains.
+        train_bn: True trains the BatchNorm layers of frozen splits all the same: weight, bias and
+            running statistics (fastai's default habit). False leaves them bit for bit as they are.
+
+    Raises:
+        DifflrError: for ``None``, an index out of range or an unknown name.
+    """
+    if isinstance(n, str) and n in splits.names:
+        n = splits.names.index(n)
+    first = as_index("freeze_to", n, len(splits)) % len(splits)
+    set_trainable(splits, range(first, len(splits)), train_bn=train_bn)
+
+
+def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool = False) -> None:
+    """Train exactly the splits with the indices ``trainable`` (see ``freeze_to``).
+
+    A frozen split gets no gradient and loses the one it had, so no optimizer touches it, whatever
+    its weight decay or momentum; its BatchNorm layers use their running statistics and keep them.
+    Dropout is left alone.
+    """
+    for index, split in enumerate(splits):
+        trains = index in trainable
+        norms = list(_norms(split))
+        awake = {id(p) for norm in norms for p in norm.parameters()} if train_bn else set()
+        for parameter in split.parameters.values():
+            if trains or id(parameter) in awake:
+                parameter.requires_grad_(True)
+            else:
+                parameter.requires_grad_(False)
+                parameter.grad = None  # a stale gradient would let weight decay move it
+        for norm in norms:
+            norm.train(splits.model.training and (trains or train_bn))
+
+
+def bn_mode(split: Split) -> str:
+    """Return what a split's BatchNorm layers do now: ``"train"``, ``"eval"``, ``"mixed"`` or ``"-"``."""
+    modes = {norm.training for norm in _norms(split)}
+    if not modes:
+        return "-"
+    return "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
+
+
+def _norms(split: Split) -> Iterator[nn.Module]:
+    """Yield the layers that keep running statistics: BatchNorm, and InstanceNorm where asked to."""
+    for module in split.modules:
+        if isinstance(module, _NormBase) and module.track_running_stats:
+            yield module

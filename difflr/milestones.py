@@ -1,0 +1,120 @@
+"""The milestones dictionary of the 2020 recipe: read unchanged, written back the same.
+
+``{epoch: {"freeze_to": …, "duration": …, "pct_start": …, "lrs": […]}}`` with epochs counted from 1.
+Source: the recipe by Lucas Vazquez in Lightning's issue #2005.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from difflr.errors import DifflrError, as_int, shown
+from difflr.phase import Phase
+from difflr.plan import Plan
+
+__all__ = ["MILESTONES_2020", "from_milestones", "to_milestones"]
+
+_OPTIONAL = {"pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "frozen": ()}
+_REQUIRED = ("freeze_to", "duration", "lrs")
+
+#: The six milestones of the recipe, for the six splits of a ResNet (stem, layer1…layer4, head).
+MILESTONES_2020: dict[int, dict[str, Any]] = {
+    epoch: {"freeze_to": freeze_to, "duration": 1, "pct_start": 0.3, "lrs": lrs}
+    for epoch, (freeze_to, lrs) in enumerate(
+        [
+            (-1, [0.0, 0.0, 0.0, 0.0, 0.0, 1e-3]),
+            (-2, [0.0, 0.0, 0.0, 0.0, 5e-4, 5e-4]),
+            (-3, [0.0, 0.0, 0.0, 5e-5, 1e-4, 1e-4]),
+            (-4, [0.0, 0.0, 1e-5, 1e-5, 5e-5, 5e-5]),
+            (-5, [0.0, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5]),
+            (0, [1e-6, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6]),
+        ],
+        start=1,
+    )
+}
+
+
+def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any) -> Plan:
+    """Return the plan that a milestones dictionary describes.
+
+    Args:
+        milestones: epoch (from 1) to ``freeze_to``, ``duration`` in epochs, ``lrs`` (one per split)
+            and, where they differ from OneCycleLR's defaults, ``pct_start``, ``div_factor`` and
+            ``final_div_factor``.
+        options: passed on to ``Plan``, e.g. ``anneal="linear"``; ``div_factor`` and
+            ``final_div_factor`` given here hold for every milestone that does not set its own.
+
+    Raises:
+        DifflrError: for gaps, overlaps, unknown or missing entries and everything that ``Phase`` and
+            ``Plan`` refuse, with the epoch at fault.
+
+    >>> from_milestones(MILESTONES_2020).epochs
+    6
+    """
+    if not isinstance(milestones, Mapping) or not milestones:
+        raise DifflrError(
+            f"Received milestones={shown(milestones)}, expected a dictionary that maps epochs to phases.",
+            "Pass e.g. {1: {'freeze_to': -1, 'duration': 1, 'pct_start': 0.3, 'lrs': [0, 1e-3]}}.",
+        )
+    shared = {key: options.pop(key) for key in ("div_factor", "final_div_factor") if key in options}
+    epochs = [as_int("milestone", epoch) for epoch in milestones]
+    if len(set(epochs)) < len(epochs) or min(epochs) != 1:
+        raise DifflrError(
+            f"Received milestones at epochs {shown(sorted(epochs))}, expected the first at 1.",
+            "Count epochs from 1, as the 2020 recipe does.",
+        )
+    phases: list[Phase] = []
+    expected = 1
+    for epoch, milestone in sorted(
+        zip(epochs, milestones.values(), strict=True), key=lambda m: m[0]
+    ):
+        if epoch != expected:
+            kind = "overlaps the one before it" if epoch < expected else "leaves a gap before it"
+            raise DifflrError(
+                f"The milestone at epoch {epoch} {kind}: the one before lasts up to epoch {expected - 1}.",
+                f"Move it to epoch {expected}, or change the duration before it.",
+            )
+        try:
+            phase = _phase(milestone, shared)
+            phase.check(len((phases or [phase])[0].lrs), options.get("train_bn", False))
+        except DifflrError as error:
+            raise DifflrError(
+                f"Milestone at epoch {epoch}: {error.problem}", error.remedy
+            ) from None
+        phases.append(phase)
+        expected = epoch + phase.epochs
+    return Plan(phases, **options)
+
+
+def _phase(milestone: Any, shared: Mapping[Any, float]) -> Phase:
+    keys = set(milestone) if isinstance(milestone, Mapping) else set()
+    missing = [key for key in _REQUIRED if key not in keys]
+    unknown = sorted(map(repr, keys - {*_REQUIRED, *_OPTIONAL}))
+    if missing or unknown:
+        what = f"has no {', '.join(missing)}" if missing else f"has an unknown {', '.join(unknown)}"
+        raise DifflrError(f"It {what}.", f"Its entries are {', '.join((*_REQUIRED, *_OPTIONAL))}.")
+    values = {**shared, **milestone}
+    return Phase(epochs=as_int("duration", values.pop("duration"), 1), **values)
+
+
+def to_milestones(plan: Plan) -> dict[int, dict[str, Any]]:
+    """Return a plan as the milestones dictionary that ``from_milestones`` reads.
+
+    Entries at OneCycleLR's default beyond the recipe's four are left out.
+
+    >>> to_milestones(from_milestones(MILESTONES_2020)) == MILESTONES_2020
+    True
+    """
+    result = {}
+    for start, phase in zip(plan.starts, plan.phases, strict=True):
+        entry: dict[str, Any] = {
+            "freeze_to": phase.freeze_to,
+            "duration": phase.epochs,
+            "pct_start": phase.pct_start,
+            "lrs": list(phase.lrs),
+        }
+        for key, default in _OPTIONAL.items():
+            if key not in entry and getattr(phase, key) != default:
+                value = getattr(phase, key)
+                entry[key] = list(value) if key == "frozen" else value
+        result[start + 1] = entry
+    return result

@@ -1,0 +1,100 @@
+"""Short ways to write one learning rate per split, each with its source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from difflr.errors import DifflrError, as_int, as_number, shown
+
+__all__ = ["LRs", "Ratio", "Ulmfit", "expand_lrs"]
+
+
+@dataclass(frozen=True)
+class Ulmfit:
+    """``lr`` for the last split, divided by ``factor`` once per split towards the input.
+
+    Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning" (arXiv 1801.06146),
+    section 3.2, which found a factor of 2.6 to work well.
+    """
+
+    lr: float
+    factor: float = 2.6
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """``lr`` for the last split, ``lr / ratio`` for the first, geometric in between.
+
+    A ratio of 1 is uniform; below 1 the first split learns fastest. The same as
+    ``slice(lr / ratio, lr)``, written so that the base LR can be tuned on its own.
+    """
+
+    lr: float
+    ratio: float = 100.0
+
+
+LRs = float | Sequence[float] | slice | Ulmfit | Ratio
+
+
+def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
+    """Return one learning rate per split, shallow to deep.
+
+    Args:
+        lrs: one number for all splits; a list with one number per split;
+            ``slice(lo, hi)``, geometric from the first split to the last (fastai's ``slice``);
+            ``slice(hi)``, ``hi`` for the last split and ``hi / 10`` for the others (fastai);
+            ``Ulmfit(lr)``; ``Ratio(lr)``.
+        n_splits: how many splits the model has, at least 1.
+
+    Raises:
+        DifflrError: for a wrong length, a negative or non-finite number, or another type.
+
+    >>> expand_lrs(slice(1e-5, 1e-3), 3)
+    [1e-05, 0.0001, 0.001]
+    >>> expand_lrs(slice(1e-3), 3)
+    [0.0001, 0.0001, 0.001]
+    """
+    n = as_int("n_splits", n_splits, 1)
+    if isinstance(lrs, Ulmfit):
+        hi, factor = _positive("lr", lrs.lr), _positive("factor", lrs.factor)
+        return _finite([hi / factor ** (n - 1 - i) for i in range(n)], lrs)
+    if isinstance(lrs, Ratio):
+        hi, ratio = _positive("lr", lrs.lr), _positive("ratio", lrs.ratio)
+        return _geometric(hi / ratio, hi, n, lrs)
+    if isinstance(lrs, slice):
+        if lrs.step is not None or lrs.stop is None:
+            raise DifflrError(
+                f"Received {lrs!r}, expected slice(hi) or slice(lo, hi).", "Pass one of the two."
+            )
+        hi = _positive("hi", lrs.stop)
+        if lrs.start is None:
+            return [hi / 10] * (n - 1) + [hi]
+        return _geometric(_positive("lo", lrs.start), hi, n, lrs)
+    if isinstance(lrs, Sequence) and not isinstance(lrs, str | bytes):
+        if len(lrs) != n:
+            raise DifflrError(
+                f"Received {len(lrs)} learning rates, expected {n}: one per split.",
+                "Pass one number per split, or slice(lo, hi) to fill them in.",
+            )
+        return [as_number("lr", lr, 0.0) for lr in lrs]
+    return [as_number("lr", lrs, 0.0)] * n
+
+
+def _positive(name: str, value: float) -> float:
+    return as_number(name, value, 0.0, above=True)
+
+
+def _geometric(lo: float, hi: float, n: int, source: object) -> list[float]:
+    if n == 1:
+        return [hi]
+    # Powers of ten of evenly spaced exponents lose the last digits; this keeps lo and hi exact.
+    inner = [lo * (hi / lo) ** (i / (n - 1)) for i in range(1, n - 1)]
+    return _finite([lo, *inner, hi], source)
+
+
+def _finite(lrs: list[float], source: object) -> list[float]:
+    if not all(0 < lr < float("inf") for lr in lrs):
+        raise DifflrError(
+            f"{shown(source)} gives learning rates {shown(lrs)}, expected numbers above 0.",
+            "Pass a larger lr or a factor nearer to 1.",
+        )
+    return lrs

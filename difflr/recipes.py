@@ -1,0 +1,190 @@
+"""Recipes: functions that make a plan from a number of splits, a number of epochs and a base LR.
+
+The base LR is always the largest one; defaults are for AdamW at batch size 64. ``RECIPES`` maps
+names to functions, so that a command line or a study can go through them.
+"""
+
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import replace
+
+from difflr.errors import DifflrError, as_int, shown
+from difflr.milestones import MILESTONES_2020, from_milestones
+from difflr.phase import Phase
+from difflr.plan import Plan
+from difflr.rates import LRs, Ratio, Ulmfit, expand_lrs
+
+__all__ = [
+    "RECIPES",
+    "differential",
+    "falling",
+    "fine_tune",
+    "first_splits",
+    "gradual",
+    "head_only",
+    "lp_ft",
+    "make_plan",
+    "milestones_2020",
+    "uniform",
+]
+
+N = Sized | int
+
+
+def uniform(splits: N, epochs: int = 6, lr: float = 3e-4) -> Plan:
+    """Train everything at one learning rate: plain fine-tuning."""
+    return Plan([_phase(splits, epochs, lr)])
+
+
+def head_only(splits: N, epochs: int = 6, lr: float = 3e-3) -> Plan:
+    """Train the last split only, on frozen features: linear probing."""
+    return Plan([_phase(splits, epochs, lr, freeze_to=-1)])
+
+
+def differential(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 100.0) -> Plan:
+    """Train everything, the first split at ``lr / ratio``, geometric up to ``lr`` at the last.
+
+    Source: fastai's ``slice(lo, hi)``; ULMFiT (arXiv 1801.06146) calls it discriminative.
+    """
+    return Plan([_phase(splits, epochs, Ratio(lr, ratio))])
+
+
+def falling(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 100.0) -> Plan:
+    """Train everything, the *first* split fastest, falling geometrically to ``lr / ratio``.
+
+    For shifts of the input, where it is the first layers that have to change.
+    """
+    rates = expand_lrs(Ratio(lr, ratio), _count(splits))[::-1]
+    return Plan([_phase(splits, epochs, rates)])
+
+
+def first_splits(splits: N, epochs: int = 6, lr: float = 1e-3, count: int = 1) -> Plan:
+    """Train the first ``count`` splits only and keep all others frozen, the head included.
+
+    Source: surgical fine-tuning (arXiv 2210.11466), which tunes the first block when the input has
+    shifted. A new, random head stays random: use it where the classes stay the same.
+    """
+    n = _count(splits)
+    kept = as_int("count", count, 1)
+    if kept >= n:
+        raise DifflrError(
+            f"Received count={kept} for {n} splits, expected fewer than all.",
+            "Use uniform instead.",
+        )
+    return Plan([_phase(n, epochs, lr, frozen=range(kept, n))])
+
+
+def gradual(splits: N, epochs: int = 6, lr: float = 1e-3, factor: float = 2.6) -> Plan:
+    """Unfreeze one more split per phase, from the last to the first, at ULMFiT's rates.
+
+    The epochs are shared out evenly; what is left over goes to the last phase. With fewer epochs
+    than splits, several splits are unfrozen at once. Source: ULMFiT (arXiv 1801.06146), 3.3.
+    """
+    n, epochs = _count(splits), as_int("epochs", epochs, 1)
+    count = min(n, epochs)
+    firsts = [n - round((i + 1) * n / count) for i in range(count)]
+    lengths = [epochs // count] * count
+    lengths[-1] += epochs % count
+    return Plan(
+        [_phase(n, e, Ulmfit(lr, factor), first) for first, e in zip(firsts, lengths, strict=True)]
+    )
+
+
+def lp_ft(splits: N, epochs: int = 6, lr: float = 3e-3, tune_lr: float = 3e-4) -> Plan:
+    """Train the head for the first half, then everything at ``tune_lr``.
+
+    Source: linear probing, then fine-tuning (arXiv 2202.10054).
+    """
+    epochs = as_int("epochs", epochs, 2)
+    probe = epochs // 2
+    return Plan([_phase(splits, probe, lr, -1), _phase(splits, epochs - probe, tune_lr)])
+
+
+def fine_tune(splits: N, epochs: int = 6, lr: float = 2e-3, freeze_epochs: int = 1) -> Plan:
+    """Do what fastai's ``Learner.fine_tune`` does, at its defaults.
+
+    One frozen epoch at ``lr`` that warms up nearly to its end, with BatchNorm training everywhere;
+    then everything at ``slice(lr / 200, lr / 2)``. ``epochs`` counts both.
+    """
+    freeze = as_int("freeze_epochs", freeze_epochs, 1)
+    rest = as_int("epochs", epochs, freeze + 1) - freeze
+    # fastai's final LR is peak / 1e5, OneCycleLR's is peak / div_factor / final_div_factor.
+    head = _phase(
+        splits, freeze, slice(lr), -1, train_bn=True, pct_start=0.99, final_div_factor=1e5 / 25
+    )
+    body = _phase(splits, rest, Ratio(lr / 2, 100), div_factor=5.0, final_div_factor=1e5 / 5)
+    return Plan([head, body], train_bn=True)
+
+
+def milestones_2020(splits: N, epochs: int = 6, lr: float = 1e-3) -> Plan:
+    """Return the six milestones of the 2020 recipe, stretched to ``epochs`` and scaled to ``lr``."""
+    plan = from_milestones(MILESTONES_2020)
+    plan.check(_count(splits))
+    epochs = as_int("epochs", epochs, len(plan.phases))
+    lengths = [epochs // len(plan.phases)] * len(plan.phases)
+    lengths[-1] += epochs % len(plan.phases)
+    return Plan(
+        [
+            replace(phase, epochs=length, lrs=tuple(rate * (lr / 1e-3) for rate in phase.lrs))
+            for phase, length in zip(plan.phases, lengths, strict=True)
+        ]
+    )
+
+
+RECIPES: dict[str, Callable[..., Plan]] = {
+    recipe.__name__: recipe
+    for recipe in (
+        uniform,
+        head_only,
+        differential,
+        gradual,
+        lp_ft,
+        fine_tune,
+        first_splits,
+        falling,
+        milestones_2020,
+    )
+}
+
+
+def make_plan(name: str, splits: N, epochs: int = 6, **options: float) -> Plan:
+    """Return the plan of the recipe called ``name``.
+
+    Raises:
+        DifflrError: for an unknown name or an option that the recipe does not have.
+    """
+    if name not in RECIPES:
+        raise DifflrError(f"Received recipe {name!r}.", f"The recipes are {', '.join(RECIPES)}.")
+    recipe = RECIPES[name]
+    known = recipe.__code__.co_varnames[2 : recipe.__code__.co_argcount]
+    if unknown := [option for option in options if option not in known]:
+        raise DifflrError(
+            f"The recipe {name} has no option {', '.join(unknown)}.", f"It has {', '.join(known)}."
+        )
+    return recipe(splits, epochs, **options)
+
+
+def _count(splits: N) -> int:
+    if isinstance(splits, int) or not isinstance(splits, Sized):
+        return as_int("splits", splits, 1)
+    if not len(splits):
+        raise DifflrError(f"Received {shown(splits)}, expected at least one split.", "Pass them.")
+    return len(splits)
+
+
+def _phase(
+    splits: N,
+    epochs: int,
+    lr: LRs,
+    freeze_to: int = 0,
+    *,
+    frozen: Sequence[int] = (),
+    train_bn: bool = False,
+    **shape: float,
+) -> Phase:
+    """Build a phase; the learning rates of its frozen splits are 0 unless their BatchNorm trains."""
+    rates = tuple(expand_lrs(lr, _count(splits)))
+    phase = Phase(freeze_to, epochs, rates, frozen=tuple(frozen), **shape)
+    if train_bn:
+        return phase
+    used = (rate if trains else 0.0 for rate, trains in zip(rates, phase.trainable, strict=True))
+    return replace(phase, lrs=tuple(used))

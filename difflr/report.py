@@ -1,0 +1,93 @@
+"""The report that one reads before training: what each split holds, and what will happen to it."""
+
+from dataclasses import dataclass
+
+from torch.optim import Optimizer
+
+from difflr.freezing import bn_mode
+from difflr.splits import Splits
+
+__all__ = ["SplitRow", "report", "split_rows"]
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """One line of the report; ``lr`` and ``weight_decay`` are None without an optimizer."""
+
+    name: str
+    tensors: int
+    parameters: int
+    share: float
+    trainable: str
+    lr: float | None
+    weight_decay: float | None
+    bn: str
+
+
+def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[SplitRow]:
+    """Return one row per split, read off the model and the optimizer as they are now.
+
+    ``trainable`` is ``"trainable"``, ``"frozen"`` or ``"partly"``; ``weight_decay`` is the largest
+    of the split's groups; ``bn`` is the mode of its BatchNorm layers (see ``bn_mode``).
+    """
+    total = sum(split.numel for split in splits)
+    groups = optimizer.param_groups if optimizer is not None else []
+    group_of = {id(p): group for group in groups for p in group["params"]}
+    rows = []
+    for split in splits:
+        params = list(split.parameters.values())
+        own = [group_of[id(p)] for p in params if id(p) in group_of]
+        states = {p.requires_grad for p in params}
+        rows.append(
+            SplitRow(
+                name=split.name,
+                tensors=len(params),
+                parameters=split.numel,
+                share=split.numel / total,
+                trainable="partly"
+                if len(states) > 1
+                else "trainable"
+                if True in states
+                else "frozen",
+                lr=max((float(group["lr"]) for group in own), default=None),
+                weight_decay=max((float(group["weight_decay"]) for group in own), default=None),
+                bn=bn_mode(split),
+            )
+        )
+    return rows
+
+
+def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
+    """Return a one-screen table of the splits: sizes, what trains, LR, weight decay, BN mode.
+
+    Args:
+        splits: of the model.
+        optimizer: to show the learning rates and weight decays that it holds now.
+    """
+    head = ("split", "tensors", "parameters", "share", "state", "lr", "weight decay", "bn")
+    table = [head]
+    for row in split_rows(splits, optimizer):
+        table.append(
+            (
+                row.name,
+                f"{row.tensors}",
+                f"{row.parameters:,}",
+                f"{row.share:.1%}",
+                row.trainable,
+                "-" if row.lr is None else f"{row.lr:.2g}",
+                "-" if row.weight_decay is None else f"{row.weight_decay:g}",
+                row.bn,
+            )
+        )
+    total = sum(split.numel for split in splits)
+    tensors = sum(len(split.parameters) for split in splits)
+    table.append(("all", f"{tensors}", f"{total:,}", "", "", "", "", ""))
+    widths = [max(len(line[i]) for line in table) for i in range(len(head))]
+    left = {0, 4, 7}  # words to the left, numbers to the right
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in table
+    )
