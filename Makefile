@@ -1,0 +1,57 @@
+# make run    the main job on the embedded data: uniform against differential fine-tuning
+# make test   every test;   make lint   format, lint and types;   make lab   JupyterLab
+# Everything that these make lies in .venv, so that nothing else in the tree changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= $(VENV)/run
+CIFAR_FOLDER ?= ../shared/cifar10-jpeg
+WEIGHTS ?= ../shared/weights/resnet18-tinyimagenet32.safetensors
+
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: env run test lint format lab images weights clean
+
+env: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,notebooks]"
+	touch $(READY)
+
+run: env
+	$(BIN)/difflr compare --data strokes --out $(OUT)
+
+test: env
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: env
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lab: env
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+# The pictures and the table of the README, from real photographs (see README, "How it was made").
+images: env
+	$(BIN)/difflr compare --data $(CIFAR_FOLDER) --weights $(WEIGHTS) --train-size 1000 \
+	  --recipes uniform head_only differential milestones_2020 --seeds 3 --out $(OUT)/photographs
+	cp $(OUT)/photographs/compare.png images/compare.png
+	$(BIN)/difflr curves $(OUT)/photographs/tensorboard/milestones_2020-0 --out images/lrs.png \
+	  --title "The milestones of 2020, as logged to TensorBoard"
+	$(BIN)/difflr plan --recipe gradual --out images/plan.png
+
+# The embedded weights, pre-trained on the source task of the strokes.
+weights: env
+	$(BIN)/python -m difflr.strokenet --out difflr/weights/strokenet.safetensors
+
+clean:
+	rm -rf $(VENV)
