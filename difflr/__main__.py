@@ -1,0 +1,7 @@
+"""``python -m difflr``: the same as the command ``difflr``."""
+
+import sys
+
+from difflr.cli import main
+
+sys.exit(main())

@@ -1,0 +1,81 @@
+"""Means with honest intervals, and differences that are called a tie when they are one."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Estimate", "Summary", "mean_interval", "paired", "summarise"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and the half-width of its 95% interval (NaN for a single value)."""
+
+    mean: float
+    half: float
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether 0 lies inside the interval, or there is none."""
+        return not abs(self.mean) > self.half
+
+
+def mean_interval(values: Sequence[float]) -> Estimate:
+    """Return the mean with Student's t interval (95%, two-sided) over independent runs.
+
+    >>> mean_interval([0.5, 0.6, 0.7])
+    Estimate(mean=0.6, half=0.2484...)
+    """
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n < 2:
+        return Estimate(mean, math.nan)
+    from scipy.stats import t  # slow to import, and needed at the end only
+
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    return Estimate(mean, float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n))
+
+
+def paired(values: Mapping[int, float], rival: Mapping[int, float]) -> Estimate:
+    """Return the mean difference over the seeds that both have, with its interval."""
+    seeds = sorted(set(values) & set(rival))
+    return mean_interval([values[seed] - rival[seed] for seed in seeds])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All runs of one recipe; ``difference`` is to the first recipe of the comparison."""
+
+    recipe: str
+    accuracies: dict[int, float]
+    accuracy: Estimate
+    difference: Estimate | None
+    seconds: float
+    trainable_share: float
+
+
+def summarise(runs: Sequence[Mapping[str, Any]]) -> list[Summary]:
+    """Return one summary per recipe, in the order of their first runs."""
+    recipes = list(dict.fromkeys(run["recipe"] for run in runs))
+    by_seed = {
+        recipe: {run["seed"]: run["accuracy"] for run in runs if run["recipe"] == recipe}
+        for recipe in recipes
+    }
+    summaries = []
+    for recipe in recipes:
+        own = [run for run in runs if run["recipe"] == recipe]
+        shared = set(by_seed[recipe]) & set(by_seed[recipes[0]])
+        summaries.append(
+            Summary(
+                recipe=recipe,
+                accuracies=by_seed[recipe],
+                accuracy=mean_interval(list(by_seed[recipe].values())),
+                difference=paired(by_seed[recipe], by_seed[recipes[0]])
+                if recipe != recipes[0] and shared
+                else None,
+                seconds=sum(run["seconds"] for run in own) / len(own),
+                trainable_share=own[0]["trainable_share"],
+            )
+        )
+    return summaries

@@ -1,0 +1,200 @@
+"""One run: a classifier trained by one plan from one seed, and what was measured."""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from difflr.backbones import Backbone
+from difflr.data import Images
+from difflr.lightning import ParametersSplitsModule
+from difflr.plan import Plan
+
+__all__ = ["Classifier", "Outcome", "augment", "evaluate", "train"]
+
+
+class Classifier(ParametersSplitsModule):
+    """A network that classifies uint8 pictures, trained by ``plan``.
+
+    Args:
+        network: takes normalised float pictures (N, 3, H, W), returns logits (N, classes).
+        plan: what to train, for how long, how fast.
+        mean, std: normalisation of pictures scaled to 0…1, per colour.
+        flip: also mirror pictures at random while training.
+        seed: of the augmentation.
+        weight_decay: of AdamW, for weights that are matrices.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        plan: Plan,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        flip: bool = False,
+        seed: int = 0,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.milestones = plan
+        self.weight_decay = weight_decay
+        self.flip, self.seed = flip, seed
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes) for uint8 pictures (N, 3, H, W)."""
+        x = (pixels.float() - self.mean) / self.std
+        return self.network(x.contiguous(memory_format=torch.channels_last))
+
+    def training_step(
+        self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
+    ) -> torch.Tensor:
+        """Return the cross-entropy of an augmented batch."""
+        pixels, labels = batch
+        # Drawn from the step alone, so that a resumed run sees what it would have seen.
+        numbers = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        logits = self(augment(pixels, numbers, flip=self.flip))
+        return F.cross_entropy(logits, labels)
+
+
+def augment(
+    pixels: torch.Tensor, numbers: torch.Generator, *, flip: bool, pad: int = 4
+) -> torch.Tensor:
+    """Shift each picture of a batch by up to ``pad`` pixels, and mirror half of them if ``flip``.
+
+    Every picture draws its own numbers (torchvision's v2 transforms draw once per batch).
+    """
+    n, _, height, width = pixels.shape
+    top, left = torch.randint(0, 2 * pad + 1, (2, n, 1), generator=numbers)
+    rows, columns = top + torch.arange(height), left + torch.arange(width)
+    if flip:
+        mirrored = torch.rand(n, 1, generator=numbers) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    padded = F.pad(pixels, (pad,) * 4)
+    each = torch.arange(n, device=pixels.device)[:, None, None]
+    rows, columns = rows.to(pixels.device)[:, :, None], columns.to(pixels.device)[:, None, :]
+    return padded.permute(0, 2, 3, 1)[each, rows, columns].permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run gave: test accuracy (0 to 1) and loss, seconds of training, trainable share."""
+
+    accuracy: float
+    loss: float
+    seconds: float
+    trainable_share: float
+
+
+def train(
+    backbone: Backbone,
+    plan: Plan,
+    images: Images,
+    test: Images,
+    *,
+    n_classes: int,
+    seed: int,
+    batch_size: int = 64,
+    flip: bool = False,
+    weight_decay: float = 0.01,
+    logger: Any = False,
+    on_step: Callable[[], None] | None = None,
+) -> tuple[Outcome, Classifier]:
+    """Fine-tune ``backbone`` by ``plan`` and measure it on ``test``.
+
+    The seed decides the new head, the order of the pictures and their augmentation, so two plans
+    with one seed start from the same weights and see the same batches.
+
+    Returns:
+        What was measured, and the trained model.
+    """
+    torch.manual_seed(seed)
+    model = Classifier(
+        backbone.build(n_classes),
+        plan,
+        mean=backbone.mean,
+        std=backbone.std,
+        flip=flip,
+        seed=seed,
+        weight_decay=weight_decay,
+    )
+    with _quiet():
+        trainer = pl.Trainer(
+            max_epochs=plan.epochs,
+            devices=1,
+            logger=logger,
+            log_every_n_steps=1,
+            callbacks=[_Tick(on_step)] if on_step else [],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        start = time.perf_counter()
+        trainer.fit(model, images.batches(batch_size, seed=seed))
+        seconds = time.perf_counter() - start
+    accuracy, loss = evaluate(model, test)
+    return Outcome(accuracy, loss, seconds, trainable_share(model)), model
+
+
+def trainable_share(model: ParametersSplitsModule) -> float:
+    """Return the share of parameters that train, averaged over the epochs of the plan."""
+    sizes = [split.numel for split in model.splits]
+    plan = model.plan
+    trained = sum(
+        phase.epochs * sum(n for n, trains in zip(sizes, phase.trainable, strict=True) if trains)
+        for phase in plan.phases
+    )
+    return trained / (plan.epochs * sum(sizes))
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, images: Images, batch_size: int = 500) -> tuple[float, float]:
+    """Return accuracy (0 to 1) and mean cross-entropy of ``model`` in eval mode."""
+    was_training = model.training
+    model.eval()
+    hits, loss = 0, 0.0
+    device = next(model.parameters()).device
+    for pixels, labels in images.batches(batch_size):
+        logits = model(pixels.to(device)).cpu()
+        hits += int((logits.argmax(1) == labels).sum())
+        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+    model.train(was_training)
+    return hits / len(images), loss / len(images)
+
+
+class _Tick(pl.Callback):
+    """Call back after every batch, for a progress bar over many runs."""
+
+    def __init__(self, on_step: Callable[[], None]) -> None:
+        self._on_step = on_step
+
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+        self._on_step()
+
+
+class _quiet:
+    """Keep Lightning from printing its greeting and its advice at every one of many short runs."""
+
+    def __enter__(self) -> None:
+        self._log = logging.getLogger("pytorch_lightning")
+        self._level = self._log.level
+        self._log.setLevel(logging.ERROR)
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+    def __exit__(self, *error: Any) -> None:
+        self._warnings.__exit__(*error)
+        self._log.setLevel(self._level)
