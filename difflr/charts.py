@@ -91,8 +91,10 @@ def plot_logged(curves: Mapping[str, Sequence[tuple[int, float]]], title: str = 
             )
     top.set_yscale("log")
     top.set_ylabel("learning rate", size=12)
-    top.set_title(title, size=13)
-    top.legend(title="split", ncols=len(names), loc="lower center", fontsize=9)
+    figure.suptitle(title, size=13)
+    peaks = [max(rate for _, rate in curves[f"lr/{name}"]) for name in names]
+    top.set_ylim(min(filter(None, peaks), default=1e-6) / 30, max(peaks) * 2)  # cuts the last steps
+    figure.legend(loc="outside lower center", ncols=len(names), fontsize=10, frameon=False)
     bottom.set_ylabel("momentum", size=12)
     bottom.set_xlabel("optimizer step", size=12)
     for axes in (top, bottom):

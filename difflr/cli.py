@@ -59,6 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument(
         "--out", default="runs/compare", help="folder for results (default: runs/compare)"
     )
+    job.add_argument(
+        "--validate",
+        action="store_true",
+        help="measure on a fifth of the training pictures, to choose learning rates fairly",
+    )
     job.add_argument("--no-progress", action="store_true", help="no progress bar")
     job.set_defaults(run=_compare)
 
@@ -98,6 +103,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         image_size=arguments.image_size,
         batch_size=arguments.batch_size,
         weight_decay=arguments.weight_decay,
+        validate=arguments.validate,
         data_dir=arguments.data_dir,
     )
     results = compare(settings, out, progress=not arguments.no_progress)

@@ -38,10 +38,15 @@ class Images(Dataset[Any]):
 
     def subset(self, size: int, seed: int) -> "Images":
         """Return ``size`` pictures drawn by ``seed``, as many of each class as possible."""
-        if not len(torch.unique(self.labels)) <= size <= len(self):
+        return self.divide(size, seed)[0]
+
+    def divide(self, size: int, seed: int) -> tuple["Images", "Images"]:
+        """Return ``size`` pictures drawn by ``seed`` as ``subset`` does, and all the others."""
+        classes = len(torch.unique(self.labels))
+        if not classes <= size <= len(self):
             raise DifflrError(
-                f"Received a training size of {size}, expected one from {len(torch.unique(self.labels))} "
-                f"(one per class) to {len(self)} (all there are).",
+                f"Received a training size of {size}, expected one from {classes} (one per class) to "
+                f"{len(self)} (all there are).",
                 "Change --train-size.",
             )
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
@@ -50,8 +55,11 @@ class Images(Dataset[Any]):
         for label in torch.unique(self.labels):
             own = order[self.labels[order] == label]
             rank[own] = torch.arange(len(own))
-        chosen = order[torch.argsort(rank[order], stable=True)][:size]
-        return Images(self.pixels[chosen], self.labels[chosen])
+        dealt = order[torch.argsort(rank[order], stable=True)]
+        chosen, rest = (
+            Images(self.pixels[i], self.labels[i]) for i in (dealt[:size], dealt[size:])
+        )
+        return chosen, rest
 
     def resized(self, size: int | None) -> "Images":
         """Return the pictures at ``size`` × ``size`` pixels (unchanged for None or their own size)."""

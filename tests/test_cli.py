@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from difflr.cli import main
+from difflr.data import load_data
 from difflr.plan import Plan
 
 
@@ -81,6 +82,25 @@ def test_compare_goes_on_where_it_stopped(tree, tmp_path, monkeypatch):
     assert len(runs) == 4
     monkeypatch.setattr("difflr.compare.train", lambda *a, **k: pytest.fail("trained again"))
     assert compare(tree, tmp_path, "--recipes", "uniform,head_only", "--seeds", "0,1") == 0
+
+
+def test_validate_never_looks_at_the_test_pictures(tree, tmp_path, monkeypatch):
+    """With --validate a fifth of the training pictures is measured on, and none of it trained on."""
+    import difflr.compare
+
+    train, seen = difflr.compare.train, {}
+
+    def spy(backbone, plan, images, test, **options):
+        seen.update(train=images, test=test)
+        return train(backbone, plan, images, test, **options)
+
+    monkeypatch.setattr(difflr.compare, "train", spy)
+    assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1", "--validate") == 0
+    held_out = {picture.numpy().tobytes() for picture in seen["test"].pixels}
+    assert len(held_out) == 6
+    pool = {p.numpy().tobytes() for p in load_data(str(tree)).train.pixels}
+    assert held_out < pool
+    assert not held_out & {p.numpy().tobytes() for p in seen["train"].pixels}
 
 
 def test_same_seed_gives_the_same_run(tree, tmp_path):
