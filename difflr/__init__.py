@@ -29,7 +29,10 @@ _HOME = {
     "PlanScheduler": "schedule",
     "ParametersSplitsModule": "lightning",
     "PlanCallback": "callback",
+    "load_backbone": "backbones",
+    "replace_head": "backbones",
     "plot_plan": "plots",
+    "describe_plan": "plots",
 }
 
 __all__ = sorted(_HOME)

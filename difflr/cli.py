@@ -47,14 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument(
         "--recipes",
         nargs="+",
-        default=["uniform", "head_only", "differential"],
         help=f"of {names}; options after colons, e.g. differential:lr=3e-3:ratio=10",
     )
     job.add_argument("--seeds", nargs="+", default=["3"], help="how many, or the seeds: 0,1,2")
-    job.add_argument("--epochs", type=int, default=6, help="of every recipe (default: 6)")
-    job.add_argument("--train-size", type=int, default=500, help="training pictures (default: 500)")
+    job.add_argument("--epochs", type=int, help="of every recipe (default: 6, strokes 8)")
+    job.add_argument("--train-size", type=int, help="pictures (default: 1000, strokes 300)")
     job.add_argument("--image-size", type=int, help="side in pixels that pictures are resized to")
-    job.add_argument("--batch-size", type=int, default=64, help="default: 64")
+    job.add_argument("--batch-size", type=int, help="default: 64, strokes 32")
     job.add_argument("--weight-decay", type=float, default=0.01, help="default: 0.01")
     job.add_argument(
         "--out", default="runs/compare", help="folder for results (default: runs/compare)"
@@ -89,14 +88,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from difflr.charts import plot_runs
-    from difflr.compare import Settings, compare, table
+    from difflr.compare import compare, table
+    from difflr.settings import Settings
 
     out = Path(arguments.out).expanduser()
-    settings = Settings(
-        data=arguments.data,
+    settings = Settings.fitting(
+        arguments.data,
         backbone=arguments.backbone,
         weights=arguments.weights,
-        recipes=_listed(arguments.recipes),
+        recipes=arguments.recipes and _listed(arguments.recipes),
         seeds=_seeds(arguments.seeds),
         epochs=arguments.epochs,
         train_size=arguments.train_size,
@@ -116,10 +116,10 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _plan(arguments: argparse.Namespace) -> None:
     from difflr.backbones import load_backbone
-    from difflr.compare import parse_recipe
     from difflr.milestones import from_milestones
     from difflr.plots import describe_plan, plot_plan
     from difflr.recipes import make_plan
+    from difflr.settings import parse_recipe
     from difflr.splits import split_model
 
     splits = split_model(load_backbone(arguments.backbone, "none").build(2))

@@ -2,8 +2,7 @@
 
 import math
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,65 +12,16 @@ from tqdm.auto import tqdm
 
 from difflr.backbones import Backbone, load_backbone
 from difflr.data import Data, load_data
-from difflr.errors import DifflrError, as_int, as_number
+from difflr.errors import DifflrError
 from difflr.plan import Plan
 from difflr.recipes import make_plan
 from difflr.results import Results
+from difflr.settings import Settings, parse_recipe
 from difflr.splits import split_model
 from difflr.statistics import Estimate, summarise
 from difflr.training import train
 
-__all__ = ["Settings", "compare", "parse_recipe", "table"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a comparison holds fixed for all recipes."""
-
-    data: str = "strokes"
-    backbone: str | None = None
-    weights: str | None = None
-    recipes: Sequence[str] = ("uniform", "head_only", "differential")
-    seeds: Sequence[int] = (0, 1, 2)
-    epochs: int = 6
-    train_size: int = 500
-    image_size: int | None = None
-    batch_size: int = 64
-    weight_decay: float = 0.01
-    validate: bool = False
-    data_dir: str | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "train_size", "batch_size"):
-            as_int(name, getattr(self, name), 1)
-        for seed in self.seeds:
-            as_int("seed", seed, 0)
-        as_number("weight_decay", self.weight_decay, 0.0)
-        if not self.recipes or not self.seeds:
-            raise DifflrError("Received no recipe or no seed.", "Pass at least one of each.")
-
-
-def parse_recipe(text: str) -> tuple[str, dict[str, float]]:
-    """Return name and options of a recipe written ``name`` or ``name:option=number:…``.
-
-    >>> parse_recipe("differential:lr=3e-3:ratio=10")
-    ('differential', {'lr': 0.003, 'ratio': 10.0})
-    """
-    name, *pairs = text.split(":")
-    options = {}
-    for pair in pairs:
-        key, _, value = pair.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            raise DifflrError(
-                f"Received {pair!r} in recipe {text!r}, expected option=number.",
-                "Write e.g. differential:lr=3e-3:ratio=10.",
-            ) from None
-        options[key] = (
-            int(number) if number.is_integer() and key in ("count", "freeze_epochs") else number
-        )
-    return name.replace("-", "_"), options
+__all__ = ["compare", "table"]
 
 
 def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
@@ -88,14 +38,13 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     Raises:
         DifflrError: for input that cannot be used; finished runs stay in ``out``.
     """
-    settings = _completed(settings)
     plans = _plans(settings)
     data = load_data(settings.data, image_size=settings.image_size, data_dir=settings.data_dir)
     if settings.validate:  # to choose learning rates without looking at the test pictures
         held_out, pool = data.train.divide(max(len(data.train) // 5, len(data.classes)), seed=0)
         data = replace(data, train=pool, test=held_out)
     data.train.subset(settings.train_size, 0)  # complains now rather than after the weights
-    backbone = load_backbone(str(settings.backbone), settings.weights)
+    backbone = load_backbone(settings.backbone, settings.weights)
     results = Results(out / "results.json", _about(settings, data, backbone), _versions())
     todo = [
         (recipe, seed)
@@ -134,25 +83,9 @@ def _logger(out: Path, recipe: str, seed: int) -> Any:
     return TensorBoardLogger(out, name="tensorboard", version=f"{folder}-{seed}")
 
 
-def _completed(settings: Settings) -> Settings:
-    """Return the settings with backbone, weights and picture size filled in where that is no guess."""
-    embedded = settings.data == "strokes"
-    name = settings.backbone or ("strokenet" if embedded else "resnet18")
-    if settings.weights is None and settings.data not in ("strokes", "cifar10"):
-        raise DifflrError(
-            f"Data from a folder ({settings.data}) came without weights for {name}.",
-            "Pass --weights PATH, --weights imagenet (downloaded) or --weights none.",
-        )
-    # ImageNet's weights expect larger pictures than CIFAR10's 32 pixels.
-    size = (
-        128 if settings.data == "cifar10" and settings.image_size is None else settings.image_size
-    )
-    return replace(settings, backbone=name, image_size=size)
-
-
 def _plans(settings: Settings) -> dict[str, Plan]:
     """Return the plan of every recipe, checked before anything is loaded or trained."""
-    splits = split_model(load_backbone(str(settings.backbone), "none").build(2))
+    splits = split_model(load_backbone(settings.backbone, "none").build(2))
     plans = {}
     for text in settings.recipes:
         name, options = parse_recipe(text)

@@ -107,7 +107,8 @@ def load_data(source: str, *, image_size: int | None = None, data_dir: str | Non
     """Return the pictures of ``source``.
 
     Args:
-        source: ``"strokes"``, ``"cifar10"`` or the path of a folder with ``train/`` and ``test/``,
+        source: ``"strokes"`` (with dials of ``strokes.target_task`` after colons, such as
+            ``"strokes:input_shift=0.8:shift_kind=noise"``), ``"cifar10"`` or the path of a folder with ``train/`` and ``test/``,
             each with one folder per class.
         image_size: side in pixels that a folder's pictures are resized to; None takes them as they
             are, which needs all of them to be squares of one size. For CIFAR10 use
@@ -118,8 +119,8 @@ def load_data(source: str, *, image_size: int | None = None, data_dir: str | Non
         DifflrError: when the source is unknown, empty, unreadable or cannot be downloaded.
     """
     size = None if image_size is None else as_int("image_size", image_size, 8)
-    if source == "strokes":
-        return _strokes()
+    if source.partition(":")[0] == "strokes":
+        return _strokes(source)
     if source == "cifar10":
         return _cifar10(data_dir)
     parts, classes = read_folder(Path(source).expanduser(), size)
@@ -127,13 +128,27 @@ def load_data(source: str, *, image_size: int | None = None, data_dir: str | Non
     return Data(source, train, test, classes, flip=True)
 
 
-def _strokes() -> Data:
-    from difflr.strokes import target_task
+def _strokes(source: str) -> Data:
+    from difflr.strokes import TARGET_CLASSES, target_task
 
-    train = Images(*map(torch.from_numpy, target_task("train", _STROKES_TRAIN)))
-    test = Images(*map(torch.from_numpy, target_task("test", _STROKES_TEST)))
-    names = tuple(f"drawing {i}" for i in range(int(train.labels.max()) + 1))
-    return Data("strokes", train, test, names, flip=False)
+    dials: dict[str, Any] = {}
+    for pair in source.split(":")[1:]:
+        name, _, value = pair.partition("=")
+        if name not in ("input_shift", "label_shift", "shift_kind"):
+            raise DifflrError(
+                f"Received {pair!r} in {source!r}.",
+                "The dials are input_shift and label_shift (0 to 1) and shift_kind.",
+            )
+        try:
+            dials[name] = value if name == "shift_kind" else float(value)
+        except ValueError:
+            raise DifflrError(f"Received {pair!r}, expected a number.", "Write 0 to 1.") from None
+    train, test = (
+        Images(*map(torch.from_numpy, target_task(split, size, **dials)))
+        for split, size in (("train", _STROKES_TRAIN), ("test", _STROKES_TEST))
+    )
+    names = tuple(f"drawing {i}" for i in range(TARGET_CLASSES))
+    return Data(source, train, test, names, flip=False)
 
 
 def _cifar10(data_dir: str | None) -> Data:

@@ -92,6 +92,18 @@ def test_truncated_picture_is_refused(tree):
         load_data(str(tree))
 
 
+def test_strokes_take_their_dials_from_the_name():
+    """strokes:… shifts inputs or labels; an unknown dial is refused."""
+    plain = load_data("strokes")
+    shifted = load_data("strokes:input_shift=0.8:shift_kind=contrast")
+    assert plain.train.pixels.shape == (2000, 3, 32, 32)
+    assert shifted.train.pixels.float().std() < 0.5 * plain.train.pixels.float().std()
+    assert torch.equal(shifted.train.labels, plain.train.labels)
+    for wrong in ("strokes:speed=1", "strokes:input_shift=much", "strokes:input_shift=2"):
+        with pytest.raises(DifflrError):
+            load_data(wrong)
+
+
 def test_subset_is_balanced_and_repeatable():
     """A subset has each class equally often, is the same for a seed and another for another."""
     pool = numbered(5, 20)
