@@ -49,6 +49,8 @@ def _transformer(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | Non
     """ViT: the embedding, the encoder's layers in four equal groups, the head."""
     if not {"conv_proj", "encoder", "heads"} <= set(children):
         return None
+    if not any(True for _ in getattr(children["encoder"], "layers", nn.Module()).children()):
+        return None
     layers = [f"encoder.layers.{n}" for n, _ in children["encoder"].layers.named_children()]  # type: ignore[union-attr]
     quarters = [layers[i * len(layers) // 4 : (i + 1) * len(layers) // 4] for i in range(4)]
     blocks = {f"blocks{i}": quarter for i, quarter in enumerate(quarters, 1) if quarter}
@@ -83,6 +85,8 @@ def _features(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
         if stages[-1] and _shrinks(block) and _learns(model, stages[-1]):
             stages.append([])
         stages[-1].append(f"{body}.{name}")
+    if not any(_learns(model, stage) for stage in stages):
+        return None
     if not _learns(model, stages[-1]):  # VGG ends in a pooling layer
         stages[-2].extend(stages.pop())
     stages[-1].extend(name for name in children if name not in (body, head))

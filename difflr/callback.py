@@ -3,15 +3,15 @@
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.strategies import DDPStrategy, ParallelStrategy
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch.optim import Optimizer
 
 from difflr import freezing
 from difflr.errors import DifflrError
 from difflr.plan import Plan
-from difflr.schedule import PlanScheduler
-from difflr.splits import Splits
+from difflr.schedule import PlanScheduler, check_fingerprint
+from difflr.splits import Split, Splits
+from difflr.trainer_checks import check_trainer, epochs_done, steps_per_epoch
 
 __all__ = ["PlanCallback"]
 
@@ -23,25 +23,40 @@ class PlanCallback(pl.Callback):
     mid-epoch too) is frozen like the one that was never interrupted.
     """
 
-    def __init__(self) -> None:
-        self._phase = -1  # the phase that the model is frozen for now
+    _splits: Splits
+    _asleep: list[Split]  # frozen splits, whose BatchNorm has to stay in evaluation mode
+    _first_epoch: int  # of this fit: a trainer that fits again goes on counting
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse what would go wrong later, before anything is trained."""
+        """Make everything trainable: data-parallel strategies synchronise only what is so now."""
         if stage != "fit":
             return
-        if not hasattr(pl_module, "splits"):
+        if not hasattr(type(pl_module), "splits"):
             raise DifflrError(
                 f"PlanCallback was given to a trainer that fits a {type(pl_module).__name__}.",
                 "Let the module inherit from ParametersSplitsModule, which brings the callback.",
             )
+        freezing.thaw(pl_module)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Refuse another plan's checkpoint here: torch would complain of the groups' sizes first."""
         module: Any = pl_module
-        self._splits: Splits = module.splits
+        for state in checkpoint.get("lr_schedulers", []) if trainer.state.fn == "fit" else []:
+            if "fingerprint" in state:
+                check_fingerprint(state["fingerprint"], module.plan, module.splits.names)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse what would go wrong later, before anything is trained."""
+        module: Any = pl_module
         plan: Plan = module.plan
-        plan.check(self._splits)
-        _check_strategy(trainer, plan)
-        # Data-parallel strategies synchronise only what can train when they wrap the model.
-        freezing.set_trainable(self._splits, range(len(self._splits)))
+        plan.check(module.splits)
+        check_trainer(trainer, plan)
+        self._first_epoch = epochs_done(trainer)
+        if _scheduler(trainer) is None:
+            steps_per_epoch(trainer, plan)
+            _check_own_optimizers(trainer.optimizers)
         if hasattr(pl_module, "on_epoch_start"):
             rank_zero_warn(
                 "Lightning 2 never calls on_epoch_start; difflr does what the 2020 recipe did there. "
@@ -50,68 +65,66 @@ class PlanCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Freeze for the first step, which a resumed run may take in the middle of a phase."""
-        if _scheduler(trainer) is None:
-            _check_own_optimizers(trainer.optimizers)
+        module: Any = pl_module
+        # Only now: a strategy may have put other modules (SyncBatchNorm) in the place of the first.
+        self._splits = module.splits
         self._freeze(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Freeze anew: another hook may have called ``train()`` on the whole model."""
+        """Freeze before the hooks of the module, which may read what trains."""
         self._freeze(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Freeze where a phase begins, and log LR and momentum of the step to come."""
+        """Freeze, for any hook since may have called ``train()``; log LR and momentum of the step."""
+        self._freeze(trainer, pl_module)
         scheduler = _scheduler(trainer)
-        if scheduler is None:
-            return
-        if scheduler.phase_index != self._phase:
-            self._freeze(trainer, pl_module)
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         opens_step = batch_idx % trainer.accumulate_grad_batches == 0
-        if trainer.loggers and every and opens_step and trainer.global_step % every == 0:
-            point = scheduler.plan.at(scheduler.last_epoch, scheduler.steps_per_epoch)
-            names = self._splits.names
-            curves = {f"lr/{name}": lr for name, lr in zip(names, point.lrs, strict=True)}
-            if scheduler.plan.cycle_momentum:
-                curves |= {f"momentum/{name}": point.momentum for name in names}
-            for logger in trainer.loggers:
-                logger.log_metrics(curves, step=trainer.global_step)
+        if scheduler is None or not every or not opens_step or trainer.global_step % every:
+            return
+        point = scheduler.plan.at(scheduler.last_epoch, scheduler.steps_per_epoch)
+        names = self._splits.names
+        curves = {f"lr/{name}": lr for name, lr in zip(names, point.lrs, strict=True)}
+        if scheduler.cycles_momentum:
+            curves |= {f"momentum/{name}": point.momentum for name in names}
+        for logger in trainer.loggers:
+            logger.log_metrics(curves, step=trainer.global_step)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Say so if the step itself woke frozen BatchNorm layers: their statistics have moved."""
+        for split in self._asleep:
+            if freezing.bn_mode(split) not in ("eval", "-"):
+                raise DifflrError(
+                    f"training_step (or on_train_batch_start) switched BatchNorm layers of the frozen "
+                    f"split {split.name} to training, and their statistics have changed.",
+                    "Do not call train() there: difflr sets the mode before every batch.",
+                )
 
     def _freeze(self, trainer: pl.Trainer, pl_module: Any) -> None:
         scheduler = _scheduler(trainer)
         if scheduler is not None:
-            plan, self._phase = scheduler.plan, scheduler.phase_index
-            phase = plan.phases[self._phase]
+            plan, phase = scheduler.plan, scheduler.plan.phases[scheduler.phase_index]
         else:  # the module's own optimizer and scheduler: only the epoch is known
             plan = pl_module.plan
-            phase = plan.phase_at(trainer.current_epoch)
+            phase = plan.phase_at(trainer.current_epoch - self._first_epoch)
         trainable = [i for i, trains in enumerate(phase.trainable) if trains]
         freezing.set_trainable(self._splits, trainable, train_bn=plan.train_bn)
+        frozen = () if plan.train_bn else self._splits
+        self._asleep = [split for i, split in enumerate(frozen) if i not in trainable]
 
 
 def _scheduler(trainer: pl.Trainer) -> PlanScheduler | None:
     schedulers = (config.scheduler for config in trainer.lr_scheduler_configs)
     return next((found for found in schedulers if isinstance(found, PlanScheduler)), None)
-
-
-def _check_strategy(trainer: pl.Trainer, plan: Plan) -> None:
-    """Refuse a strategy under which a split that is frozen for a while would go wrong."""
-    if all(all(phase.trainable) for phase in plan.phases):
-        return
-    strategy = trainer.strategy
-    if isinstance(strategy, DDPStrategy):
-        if not strategy._ddp_kwargs.get("find_unused_parameters", False):
-            raise DifflrError(
-                "The plan freezes splits, which plain DDP takes for lost gradients.",
-                "Pass strategy='ddp_find_unused_parameters_true' to the Trainer.",
-            )
-    elif isinstance(strategy, ParallelStrategy):
-        raise DifflrError(
-            f"The plan freezes splits, which {type(strategy).__name__} does not allow after it has "
-            "wrapped the model.",
-            "Pass strategy='ddp_find_unused_parameters_true', or a plan that trains all splits.",
-        )
 
 
 def _check_own_optimizers(optimizers: list[Optimizer]) -> None:

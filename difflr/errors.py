@@ -50,13 +50,14 @@ def as_number(
     )
 
 
-def as_int(name: str, value: Any, low: int | None = None) -> int:
-    """Return ``value`` as an int of at least ``low``; a float or a bool is an error."""
+def as_int(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
+    """Return ``value`` as an int from ``low`` to ``high``; a float or a bool is an error."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)
-        if low is None or number >= low:
+        if (low is None or number >= low) and (high is None or number <= high):
             return number
     least = "" if low is None else f" of at least {low}"
+    least += "" if high is None else f" and at most {high}"
     raise DifflrError(
         f"Received {name}={shown(value)}, expected a whole number{least}.", f"Change {name}."
     )
@@ -76,7 +77,12 @@ def as_index(name: str, value: Any, n_splits: int) -> int:
 
 def shown(value: Any, width: int = 80) -> str:
     """Return ``repr(value)``, cut where it would flood a message."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (
+        Exception
+    ):  # an int of thousands of digits, a list nested too deeply, someone's own class
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

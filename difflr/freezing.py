@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterator
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from difflr.errors import as_index
+from difflr.errors import DifflrError, as_index, shown
 from difflr.splits import Split, Splits
 
-__all__ = ["bn_mode", "freeze_to", "set_trainable"]
+__all__ = ["bn_mode", "freeze_to", "set_trainable", "thaw"]
 
 
 def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
@@ -26,7 +26,12 @@ def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
     Raises:
         DifflrError: for ``None``, an index out of range or an unknown name.
     """
-    if isinstance(n, str) and n in splits.names:
+    if isinstance(n, str):
+        if n not in splits.names:
+            raise DifflrError(
+                f"Received freeze_to={shown(n)}, the splits are {', '.join(splits.names)}.",
+                "Pass one of these names, or a whole number.",
+            )
         n = splits.names.index(n)
     first = as_index("freeze_to", n, len(splits)) % len(splits)
     set_trainable(splits, range(first, len(splits)), train_bn=train_bn)
@@ -45,12 +50,24 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
         awake = {id(p) for norm in norms for p in norm.parameters()} if train_bn else set()
         for parameter in split.parameters.values():
             if trains or id(parameter) in awake:
-                parameter.requires_grad_(True)
+                _wake(parameter)
             else:
                 parameter.requires_grad_(False)
                 parameter.grad = None  # a stale gradient would let weight decay move it
         for norm in norms:
             norm.train(splits.model.training and (trains or train_bn))
+
+
+def thaw(module: nn.Module) -> None:
+    """Let every parameter of ``module`` require gradients, whatever split it belongs to."""
+    for parameter in module.parameters():
+        _wake(parameter)
+
+
+def _wake(parameter: nn.Parameter) -> None:
+    # Quantised weights are whole numbers, which torch does not let require a gradient.
+    if parameter.is_floating_point() or parameter.is_complex():
+        parameter.requires_grad_(True)
 
 
 def bn_mode(split: Split) -> str:

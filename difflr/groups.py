@@ -2,13 +2,17 @@
 
 from typing import Any
 
+from torch import nn
 from torch.nn import Parameter
+from torch.nn.modules.batchnorm import _NormBase
 
 from difflr.errors import as_number
 from difflr.rates import LRs, expand_lrs
 from difflr.splits import Splits
 
 __all__ = ["param_groups"]
+
+_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def param_groups(
@@ -24,9 +28,9 @@ def param_groups(
         lr: one learning rate per split, in any form that ``expand_lrs`` takes. A ``PlanScheduler``
             overwrites it.
         weight_decay: for the weights.
-        decay_norm_bias: False (as in fastai and timm) gives biases and the scales of normalisation
-            layers a group of their own, ``<split>/no_decay``, without weight decay. True puts all
-            of a split into one group.
+        decay_norm_bias: False (as in fastai and timm) gives biases, the scales of normalisation
+            layers and other vectors a group of their own, ``<split>/no_decay``, without weight
+            decay. True puts all of a split into one group.
 
     Returns:
         Dictionaries with ``params``, ``name``, ``split`` (index), ``split_name``, ``lr`` and
@@ -35,11 +39,13 @@ def param_groups(
     decay = as_number("weight_decay", weight_decay, 0.0)
     groups = []
     for index, (split, rate) in enumerate(zip(splits, expand_lrs(lr, len(splits)), strict=True)):
+        # By class too: a LayerNorm over several dimensions has a weight of as many.
+        norms = {id(p) for m in split.modules if isinstance(m, _NORMS) for p in m.parameters(False)}
         decayed: list[Parameter] = []
         exempt: list[Parameter] = []
         for name, parameter in split.parameters.items():
-            # A layer that normalises has a vector for a weight and no matrix to decay.
-            spare = not decay_norm_bias and (parameter.ndim <= 1 or name.endswith("bias"))
+            small = parameter.ndim <= 1 or name.endswith("bias") or id(parameter) in norms
+            spare = small and not decay_norm_bias
             (exempt if spare else decayed).append(parameter)
         for suffix, members, wd in (("", decayed, decay), ("/no_decay", exempt, 0.0)):
             if members:

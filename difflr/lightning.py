@@ -1,6 +1,5 @@
 """Differential learning rates in a Lightning module: the glue, and nothing else."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from difflr.plan import Plan
 from difflr.rates import LRs, expand_lrs
 from difflr.schedule import PlanScheduler
 from difflr.splits import Splits, split_model
+from difflr.trainer_checks import steps_per_epoch
 
 __all__ = ["ParametersSplitsModule", "PlanCallback", "steps_per_epoch"]
 
@@ -44,7 +44,13 @@ class ParametersSplitsModule(pl.LightningModule):
     @property
     def splits(self) -> Splits:
         """The checked splits of this module."""
-        return split_model(self, self.model_splits())
+        try:
+            return split_model(self, self.model_splits())
+        except AttributeError as error:  # torch would report that "splits" itself is missing
+            raise DifflrError(
+                f"{type(self).__name__}.model_splits() failed: {error}.",
+                "Build the network in __init__, and name its own parts in model_splits.",
+            ) from error
 
     @property
     def plan(self) -> Plan:
@@ -81,13 +87,14 @@ class ParametersSplitsModule(pl.LightningModule):
 
     def make_optimizer(self, param_groups: list[dict[str, Any]]) -> Optimizer:
         """Return the optimizer for these groups. Override it to use another than AdamW."""
-        # Lightning cannot clip or unscale for a fused optimizer under a gradient scaler.
-        fused = self.trainer.precision != "16-mixed"
+        # Under mixed precision Lightning refuses to clip gradients for a fused optimizer.
+        fused = "mixed" not in str(self.trainer.precision)
         return torch.optim.AdamW(param_groups, fused=fused)
 
     def get_scheduler(self, optimizer: Optimizer) -> dict[str, Any]:
         """Return the plan's scheduler in the form that Lightning takes, stepped per batch."""
         plan = self.plan
+        plan.check(self.splits)
         steps = steps_per_epoch(self.trainer, plan)
         return {"scheduler": PlanScheduler(optimizer, plan, steps), "interval": "step"}
 
@@ -99,34 +106,3 @@ class ParametersSplitsModule(pl.LightningModule):
     def configure_callbacks(self) -> list[pl.Callback]:
         """Return the callback that freezes and logs; extend ``super()``'s list in an override."""
         return [PlanCallback()]
-
-
-def steps_per_epoch(trainer: pl.Trainer, plan: Plan) -> int:
-    """Return the optimizer steps of one epoch of ``trainer``, after checking its length.
-
-    Counts devices, ``limit_train_batches`` and ``accumulate_grad_batches`` as Lightning does.
-
-    Raises:
-        DifflrError: when the loader has no length, or when the trainer runs longer or shorter than
-            the plan (``max_steps`` and ``fast_dev_run`` may cut it short).
-    """
-    trainer.fit_loop.setup_data()
-    batches = trainer.num_training_batches
-    if batches == float("inf"):
-        raise DifflrError(
-            "The training data has no length, so an epoch has no number of steps.",
-            "Pass limit_train_batches=<number of batches per epoch> to the Trainer.",
-        )
-    steps = max(1, math.ceil(batches / trainer.accumulate_grad_batches))
-    if trainer.fast_dev_run:  # type: ignore[attr-defined]
-        return steps
-    if trainer.max_epochs in (None, -1):
-        if not 0 <= trainer.max_steps <= plan.epochs * steps:
-            raise DifflrError(
-                f"The trainer runs max_epochs={trainer.max_epochs}, max_steps={trainer.max_steps}; the "
-                f"plan lasts {plan.epochs} epochs of {steps} steps.",
-                f"Pass max_epochs={plan.epochs} to the Trainer.",
-            )
-    elif plan.epochs != trainer.max_epochs - trainer.current_epoch:  # a second fit goes on counting
-        plan.check(plan.n_splits, trainer.max_epochs)
-    return steps

@@ -99,7 +99,9 @@ def _phase(milestone: Any, shared: Mapping[Any, float]) -> Phase:
 def to_milestones(plan: Plan) -> dict[int, dict[str, Any]]:
     """Return a plan as the milestones dictionary that ``from_milestones`` reads.
 
-    Entries at OneCycleLR's default beyond the recipe's four are left out.
+    Entries at OneCycleLR's default beyond the recipe's four are left out. What a plan says about all
+    its phases (``anneal``, the momenta, ``train_bn``) has no place in the dictionary: pass it to
+    ``from_milestones`` again.
 
     >>> to_milestones(from_milestones(MILESTONES_2020)) == MILESTONES_2020
     True

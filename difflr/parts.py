@@ -32,7 +32,7 @@ def matched(model: nn.Module, patterns: Mapping[str, str | Sequence[str]]) -> li
     parts = []
     for split, globs in patterns.items():
         part = Part(str(split), set(), set())
-        for glob in [globs] if isinstance(globs, str) else globs:
+        for glob in _globs(part.name, globs):
             hit_params = {name for name in params if _matches(name, glob)}
             hit_modules = {key for name, key in modules if _matches(name, glob)}
             if not hit_params and not hit_modules:
@@ -44,6 +44,18 @@ def matched(model: nn.Module, patterns: Mapping[str, str | Sequence[str]]) -> li
             part.modules |= hit_modules
         parts.append(part)
     return parts
+
+
+def _globs(split: str, globs: Any) -> list[str]:
+    found = [globs] if isinstance(globs, str) else globs
+    if isinstance(found, Iterable) and not isinstance(found, nn.Module):
+        found = list(found)
+        if all(isinstance(glob, str) for glob in found):
+            return found
+    raise DifflrError(
+        f"Received {shown(globs)} for split {split!r}, expected names or patterns of names.",
+        "Pass e.g. {'stem': ['conv1', 'bn1'], 'head': 'fc'}, or the modules in a list.",
+    )
 
 
 def _matches(name: str, glob: str) -> bool:
@@ -58,28 +70,33 @@ def listed(model: nn.Module, items: Any) -> list[Part]:
             f"Received {shown(items)}, expected a list of splits, shallow to deep.",
             "Return a list such as [self.model.layer1, self.model.layer2, self.model.fc].",
         )
-    param_names: dict[int, list[str]] = {}
+    aliases: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        param_names.setdefault(id(parameter), []).append(name)
-    module_names = {id(module): name for name, module in model.named_modules()}
+        aliases.setdefault(id(parameter), []).append(name)
+    prefixes = {id(m): f"{name}." if name else "" for name, m in model.named_modules()}
     parts = []
     for index, item in enumerate(items):
         names: set[str] = set()
         modules = set()
         labels = []
         for leaf in _leaves(item):
-            if isinstance(leaf, nn.Parameter):
-                if id(leaf) not in param_names:
+            if isinstance(leaf, nn.Module) and id(leaf) in prefixes:
+                modules.add(id(leaf))
+                prefix = prefixes[id(leaf)]
+                labels += [prefix[:-1]] if prefix else []
+                # By this module's name for it: a tied parameter has another name elsewhere.
+                names |= {prefix + name for name, _ in leaf.named_parameters(recurse=False)}
+                continue
+            strays = leaf.parameters(False) if isinstance(leaf, nn.Module) else [leaf]
+            for parameter in strays:
+                if id(parameter) not in aliases:
                     raise DifflrError(
-                        f"Split {index} holds a parameter of shape {tuple(leaf.shape)} that is not "
-                        "the model's.",
+                        f"Split {index} holds a parameter of shape {tuple(parameter.shape)} that is "
+                        "not the model's.",
                         "Build the list from the model's own modules, after replacing its head.",
                     )
-                names |= set(param_names[id(leaf)])
-                labels.append(param_names[id(leaf)][0])
-            elif module_names.get(id(leaf)):
-                modules.add(id(leaf))
-                labels.append(module_names[id(leaf)])
+                names |= set(aliases[id(parameter)])
+                labels.append(aliases[id(parameter)][0])
         # The item's own name, or for a list or a new nn.Sequential that of its first member.
         parts.append(Part(labels[0] if labels else f"split{index}", names, modules))
     short = [part.name.rsplit(".", 1)[-1] for part in parts]
@@ -89,11 +106,9 @@ def listed(model: nn.Module, items: Any) -> list[Part]:
 
 
 def _leaves(item: Any) -> Iterator[nn.Module | nn.Parameter]:
-    """Yield the modules and parameters in an item, each module before what it holds."""
+    """Yield the modules (each with all that it holds) and the single parameters in an item."""
     if isinstance(item, nn.Module):
-        for module in item.modules():
-            yield module
-            yield from module.parameters(recurse=False)
+        yield from item.modules()
     elif isinstance(item, nn.Parameter):
         yield item
     elif isinstance(item, Iterable) and not isinstance(item, str):

@@ -1,12 +1,15 @@
 """One phase of training, as plain data: what trains, for how long, how fast."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from difflr.errors import DifflrError, as_index, as_int, as_number, shown
 
-__all__ = ["Phase"]
+__all__ = ["MAX_EPOCHS", "Phase"]
+
+MAX_EPOCHS = 10**6  # beyond any training, and small enough for step counts to stay exact as floats
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Phase:
         frozen = {as_index("frozen", i, len(lrs)) % len(lrs) for i in _items("frozen", self.frozen)}
         normal = {
             "freeze_to": as_index("freeze_to", self.freeze_to, len(lrs)),
-            "epochs": as_int("epochs", self.epochs, 1),
+            "epochs": as_int("epochs", self.epochs, 1, MAX_EPOCHS),
             "lrs": lrs,
             "pct_start": as_number("pct_start", self.pct_start, 0.0, 1.0),
             "div_factor": as_number("div_factor", self.div_factor, 0.0, above=True),
@@ -55,6 +58,13 @@ class Phase:
         }
         for name, value in normal.items():
             object.__setattr__(self, name, value)  # how a frozen dataclass sets its own fields
+        low = max(lrs) / self.div_factor
+        if not math.isfinite(low / self.final_div_factor):
+            raise DifflrError(
+                f"div_factor={self.div_factor:g} and final_div_factor={self.final_div_factor:g} make "
+                f"a learning rate of {max(lrs):g} infinite.",
+                "Pass larger factors, e.g. 25 and 1e4.",
+            )
         if not any(self.trainable):
             raise DifflrError(
                 f"freeze_to={self.freeze_to} with frozen={list(self.frozen)} leaves nothing to train.",
@@ -90,9 +100,14 @@ class Phase:
 
 
 def _items(name: str, value: Any) -> list[Any]:
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise DifflrError(
-            f"Received {name}={shown(value)}, expected a list with one entry per split.",
-            f"Pass e.g. {name}=[0, 0, 1e-3]." if name == "lrs" else f"Pass e.g. {name}=(2, 3).",
-        )
-    return list(value)
+    # Learning rates need an order, which a set has not.
+    wrong = (str, bytes, Mapping, Set) if name == "lrs" else (str, bytes, Mapping)
+    try:
+        if isinstance(value, Iterable) and not isinstance(value, wrong):
+            return list(value)
+    except TypeError:  # an array without dimensions
+        pass
+    raise DifflrError(
+        f"Received {name}={shown(value)}, expected a list with one entry per split.",
+        f"Pass e.g. {name}=[0, 0, 1e-3]." if name == "lrs" else f"Pass e.g. {name}=(2, 3).",
+    )

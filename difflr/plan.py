@@ -19,6 +19,8 @@ from difflr.phase import Phase
 
 __all__ = ["Plan", "Point"]
 
+MAX_STEPS = 10**9  # per epoch; step counts stay exact as floats
+
 
 class Point(NamedTuple):
     """One training step of a plan: which phase, one LR per split, and the momentum."""
@@ -66,7 +68,7 @@ class Plan:
             )
         if not self.phases:
             raise DifflrError("A plan without phases trains nothing.", "Pass at least one Phase.")
-        if self.anneal not in ("cos", "linear"):
+        if not isinstance(self.anneal, str) or self.anneal not in ("cos", "linear"):
             raise DifflrError(
                 f"Received anneal={shown(self.anneal)}, expected 'cos' or 'linear'.", "Pass one."
             )
@@ -114,7 +116,8 @@ class Plan:
         Phases are half-open: the step on a border opens the next phase. Past the end the last step
         holds, since Lightning steps a scheduler once more after the last batch.
         """
-        step = min(step, self.epochs * steps_per_epoch - 1)
+        steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1, MAX_STEPS)
+        step = min(as_int("step", step, 0), self.epochs * steps_per_epoch - 1)
         index = self.index_at(step // steps_per_epoch)
         phase = self.phases[index]
         rising, pct = position(

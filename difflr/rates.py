@@ -1,6 +1,7 @@
 """Short ways to write one learning rate per split, each with its source."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from difflr.errors import DifflrError, as_int, as_number, shown
@@ -56,7 +57,7 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     n = as_int("n_splits", n_splits, 1)
     if isinstance(lrs, Ulmfit):
         hi, factor = _positive("lr", lrs.lr), _positive("factor", lrs.factor)
-        return _finite([hi / factor ** (n - 1 - i) for i in range(n)], lrs)
+        return _finite(lambda: [hi / factor ** (n - 1 - i) for i in range(n)], lrs)
     if isinstance(lrs, Ratio):
         hi, ratio = _positive("lr", lrs.lr), _positive("ratio", lrs.ratio)
         return _geometric(hi / ratio, hi, n, lrs)
@@ -87,11 +88,15 @@ def _geometric(lo: float, hi: float, n: int, source: object) -> list[float]:
     if n == 1:
         return [hi]
     # Powers of ten of evenly spaced exponents lose the last digits; this keeps lo and hi exact.
-    inner = [lo * (hi / lo) ** (i / (n - 1)) for i in range(1, n - 1)]
-    return _finite([lo, *inner, hi], source)
+    inner = range(1, n - 1)
+    return _finite(lambda: [lo, *(lo * (hi / lo) ** (i / (n - 1)) for i in inner), hi], source)
 
 
-def _finite(lrs: list[float], source: object) -> list[float]:
+def _finite(rates: Callable[[], list[float]], source: object) -> list[float]:
+    try:
+        lrs = rates()
+    except ArithmeticError:  # beyond what a float can hold
+        lrs = [math.inf]
     if not all(0 < lr < float("inf") for lr in lrs):
         raise DifflrError(
             f"{shown(source)} gives learning rates {shown(lrs)}, expected numbers above 0.",

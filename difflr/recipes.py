@@ -7,7 +7,7 @@ names to functions, so that a command line or a study can go through them.
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
 
-from difflr.errors import DifflrError, as_int, shown
+from difflr.errors import DifflrError, as_int, as_number, shown
 from difflr.milestones import MILESTONES_2020, from_milestones
 from difflr.phase import Phase
 from difflr.plan import Plan
@@ -120,11 +120,12 @@ def milestones_2020(splits: N, epochs: int = 6, lr: float = 1e-3) -> Plan:
     plan = from_milestones(MILESTONES_2020)
     plan.check(_count(splits))
     epochs = as_int("epochs", epochs, len(plan.phases))
+    scale = as_number("lr", lr, 0.0, above=True) / 1e-3
     lengths = [epochs // len(plan.phases)] * len(plan.phases)
     lengths[-1] += epochs % len(plan.phases)
     return Plan(
         [
-            replace(phase, epochs=length, lrs=tuple(rate * (lr / 1e-3) for rate in phase.lrs))
+            replace(phase, epochs=length, lrs=tuple(rate * scale for rate in phase.lrs))
             for phase, length in zip(plan.phases, lengths, strict=True)
         ]
     )
@@ -152,8 +153,10 @@ def make_plan(name: str, splits: N, epochs: int = 6, **options: float) -> Plan:
     Raises:
         DifflrError: for an unknown name or an option that the recipe does not have.
     """
-    if name not in RECIPES:
-        raise DifflrError(f"Received recipe {name!r}.", f"The recipes are {', '.join(RECIPES)}.")
+    if not isinstance(name, str) or name not in RECIPES:
+        raise DifflrError(
+            f"Received recipe {shown(name)}.", f"The recipes are {', '.join(RECIPES)}."
+        )
     recipe = RECIPES[name]
     known = recipe.__code__.co_varnames[2 : recipe.__code__.co_argcount]
     if unknown := [option for option in options if option not in known]:

@@ -43,14 +43,16 @@ def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[Split
                 name=split.name,
                 tensors=len(params),
                 parameters=split.numel,
-                share=split.numel / total,
+                share=split.numel / max(total, 1),
                 trainable="partly"
                 if len(states) > 1
                 else "trainable"
                 if True in states
                 else "frozen",
                 lr=max((float(group["lr"]) for group in own), default=None),
-                weight_decay=max((float(group["weight_decay"]) for group in own), default=None),
+                weight_decay=max(
+                    (float(group.get("weight_decay", 0)) for group in own), default=None
+                ),
                 bn=bn_mode(split),
             )
         )

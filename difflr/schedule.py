@@ -1,15 +1,16 @@
 """One torch scheduler for all phases of a plan: it writes what the plan says into the optimizer."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from difflr.errors import DifflrError, as_int
+from difflr.errors import DifflrError, as_int, shown
 from difflr.plan import Plan
 
-__all__ = ["PlanScheduler"]
+__all__ = ["PlanScheduler", "check_fingerprint"]
 
 
 class PlanScheduler(LRScheduler):
@@ -44,6 +45,10 @@ class PlanScheduler(LRScheduler):
                 f"splits 0 to {plan.n_splits - 1}.",
                 "Make the groups with param_groups(splits), and the plan for the same splits.",
             )
+        # Kept here, since an optimizer that loads a checkpoint takes over the groups' saved entries.
+        self._owners = [group["split"] for group in groups]
+        labels = {g["split"]: str(g.get("split_name", g["split"])) for g in reversed(groups)}
+        self._split_names = [labels[index] for index in range(plan.n_splits)]
         super().__init__(optimizer)  # writes step 0 into the optimizer
 
     @property
@@ -56,48 +61,68 @@ class PlanScheduler(LRScheduler):
         """Index of the phase of the step that comes next."""
         return self.plan.index_at(self.last_epoch // self.steps_per_epoch)
 
+    @property
+    def cycles_momentum(self) -> bool:
+        """Whether the plan moves the momentum and the optimizer has one (Adagrad has none)."""
+        groups = self.optimizer.param_groups
+        return self.plan.cycle_momentum and any("betas" in g or "momentum" in g for g in groups)
+
     def get_lr(self) -> list[float | torch.Tensor]:
         """Return one LR per group for the step that comes next, and write its momentum."""
         point = self.plan.at(self.last_epoch, self.steps_per_epoch)
         groups = self.optimizer.param_groups
+        if len(groups) != len(self._owners):
+            raise DifflrError(
+                f"The optimizer has {len(groups)} parameter groups, at the start it had "
+                f"{len(self._owners)}.",
+                "Put frozen parameters into the optimizer from the start, as param_groups does.",
+            )
         if self.plan.cycle_momentum:
             for group in groups:
                 if "betas" in group:
                     group["betas"] = (point.momentum, *group["betas"][1:])
                 elif "momentum" in group:
                     group["momentum"] = point.momentum
-        return [point.lrs[group["split"]] for group in groups]
+        return [point.lrs[owner] for owner in self._owners]
 
     def state_dict(self) -> dict[str, Any]:
         """Return ``{"step": int, "fingerprint": dict}``, primitives only."""
-        return {"step": self.last_epoch, "fingerprint": self._fingerprint()}
+        fingerprint = _fingerprint(self.plan, self._split_names)
+        fingerprint["steps_per_epoch"] = self.steps_per_epoch
+        return {"step": self.last_epoch, "fingerprint": fingerprint}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go to the step of ``state_dict`` and set the optimizer accordingly."""
-        saved, own = state_dict.get("fingerprint"), self._fingerprint()
-        if not isinstance(saved, dict) or "step" not in state_dict:
+        saved = state_dict.get("fingerprint") if isinstance(state_dict, Mapping) else None
+        if not isinstance(saved, Mapping) or "step" not in state_dict:
             raise DifflrError(
                 "The checkpoint's scheduler state is not one of PlanScheduler.",
                 "Resume a run that was trained with a plan, or start anew without the checkpoint.",
             )
-        if saved != own:
-            changed = [key for key in own if saved.get(key) != own[key]]
-            difference = "; ".join(f"{k}: saved {saved.get(k)}, now {own[k]}" for k in changed)
-            raise DifflrError(
-                f"The checkpoint was written under another plan ({difference}).",
-                "Resume with the plan, splits, epochs and steps per epoch of the saved run, or load "
-                "only its weights and start a new run.",
-            )
+        check_fingerprint(saved, self.plan, self._split_names, self.steps_per_epoch)
         self.last_epoch = as_int("step", state_dict["step"], 0) - 1
         self._initial_step()  # steps once without torch's warning about the order of calls
 
-    def _fingerprint(self) -> dict[str, Any]:
-        names: dict[int, str] = {}
-        for group in self.optimizer.param_groups:
-            names.setdefault(group["split"], str(group.get("split_name", group["split"])))
-        return {
-            "plan": self.plan.fingerprint,
-            "epochs": self.plan.epochs,
-            "steps_per_epoch": self.steps_per_epoch,
-            "splits": [names[i] for i in sorted(names)],
-        }
+
+def check_fingerprint(
+    saved: Mapping[str, Any],
+    plan: Plan,
+    split_names: Sequence[str],
+    steps_per_epoch: int | None = None,
+) -> None:
+    """Raise DifflrError where a saved fingerprint is not that of this plan; name what differs."""
+    own = _fingerprint(plan, split_names)
+    if steps_per_epoch is not None:
+        own["steps_per_epoch"] = steps_per_epoch
+    changed = [key for key in own if saved.get(key) != own[key]]
+    if changed:
+        difference = "; ".join(f"{k}: saved {shown(saved.get(k))}, now {own[k]}" for k in changed)
+        raise DifflrError(
+            f"The checkpoint was written under another plan ({difference}).",
+            "Resume with the plan, splits, epochs and steps per epoch of the saved run, or load "
+            "only its weights and start a new run.",
+        )
+
+
+def _fingerprint(plan: Plan, split_names: Sequence[str]) -> dict[str, Any]:
+    return {"plan": plan.fingerprint, "epochs": plan.epochs, "splits": list(split_names)}

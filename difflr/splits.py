@@ -101,6 +101,7 @@ def split_model(model: nn.Module, how: How = None) -> Splits:
     owner = _owners(model, parts)
     modules: list[list[nn.Module]] = [[] for _ in parts]
     parameters: list[dict[str, nn.Parameter]] = [{} for _ in parts]
+    held: set[int] = set()
     current = 0
     for prefix, module in model.named_modules():
         own = {f"{prefix}.{n}".lstrip("."): p for n, p in module.named_parameters(recurse=False)}
@@ -109,7 +110,9 @@ def split_model(model: nn.Module, how: How = None) -> Splits:
         current = next((owner[id(p)] for p in own.values()), claimed[0] if claimed else current)
         modules[current].append(module)
         for name, parameter in own.items():
-            parameters[owner[id(parameter)]].setdefault(name, parameter)
+            if id(parameter) not in held:  # a tied parameter comes by every time under another name
+                held.add(id(parameter))
+                parameters[owner[id(parameter)]][name] = parameter
     return Splits(
         model,
         [

@@ -1,0 +1,98 @@
+"""What a plan asks of a Lightning Trainer: its length, its strategy, its other callbacks."""
+
+import math
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import (
+    BaseFinetuning,
+    GradientAccumulationScheduler,
+    StochasticWeightAveraging,
+)
+from pytorch_lightning.strategies import DDPStrategy, ParallelStrategy
+
+from difflr.errors import DifflrError
+from difflr.plan import Plan
+
+__all__ = ["check_trainer", "epochs_done", "steps_per_epoch"]
+
+# Callbacks that do the plan's work a second time, otherwise.
+_RIVALS: dict[type[pl.Callback], str] = {
+    BaseFinetuning: "freezes splits and adds parameter groups of its own",
+    GradientAccumulationScheduler: "changes the number of steps from epoch to epoch",
+    StochasticWeightAveraging: "replaces the plan's scheduler by its own",
+}
+
+
+def epochs_done(trainer: pl.Trainer) -> int:
+    """Return how many epochs earlier calls of ``fit`` have trained; a resumed run counts from 0."""
+    return 0 if trainer.ckpt_path else trainer.current_epoch
+
+
+def steps_per_epoch(trainer: pl.Trainer, plan: Plan) -> int:
+    """Return the optimizer steps of one epoch of ``trainer``, after checking its length.
+
+    Counts devices, ``limit_train_batches`` and ``accumulate_grad_batches`` as Lightning does.
+
+    Raises:
+        DifflrError: when the loader has no length, or when the trainer runs longer or shorter than
+            the plan (``max_steps`` and ``fast_dev_run`` may cut it short).
+    """
+    trainer.fit_loop.setup_data()
+    batches = trainer.num_training_batches
+    if batches == float("inf"):
+        raise DifflrError(
+            "The training data has no length, so an epoch has no number of steps.",
+            "Pass limit_train_batches=<number of batches per epoch> to the Trainer.",
+        )
+    steps = max(1, math.ceil(batches / trainer.accumulate_grad_batches))
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return steps
+    done = epochs_done(trainer)
+    if trainer.max_epochs in (None, -1):
+        if not 0 <= trainer.max_steps <= plan.epochs * steps:
+            raise DifflrError(
+                f"The trainer runs max_epochs={trainer.max_epochs}, max_steps={trainer.max_steps}; the "
+                f"plan lasts {plan.epochs} epochs of {steps} steps.",
+                f"Pass max_epochs={plan.epochs} to the Trainer.",
+            )
+    elif done and trainer.max_epochs - done != plan.epochs:  # fit goes on counting epochs
+        raise DifflrError(
+            f"The plan lasts {plan.epochs} epochs, the trainer has trained {done} of its "
+            f"{trainer.max_epochs} epochs already.",
+            f"Make a new Trainer, or set trainer.fit_loop.max_epochs = {done + plan.epochs}.",
+        )
+    elif not done:
+        plan.check(plan.n_splits, trainer.max_epochs)
+    return steps
+
+
+def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
+    """Refuse a trainer under which the plan would go wrong, before anything is trained."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for rival, what in _RIVALS.items():
+            if isinstance(callback, rival):
+                raise DifflrError(
+                    f"The callback {type(callback).__name__} {what}, so the plan would not hold.",
+                    "Remove the callback from the Trainer.",
+                )
+    if not trainer.lightning_module.automatic_optimization:
+        raise DifflrError(
+            "With automatic_optimization=False Lightning steps no scheduler, so the learning rates "
+            "would stay those of the first step.",
+            "Leave automatic optimization on, or use PlanScheduler in a loop of your own.",
+        )
+    if all(all(phase.trainable) for phase in plan.phases):
+        return
+    strategy = trainer.strategy
+    if isinstance(strategy, DDPStrategy):
+        if not strategy._ddp_kwargs.get("find_unused_parameters", False):
+            raise DifflrError(
+                "The plan freezes splits, which plain DDP takes for lost gradients.",
+                "Pass strategy='ddp_find_unused_parameters_true' to the Trainer.",
+            )
+    elif isinstance(strategy, ParallelStrategy):
+        raise DifflrError(
+            f"The plan freezes splits, which {type(strategy).__name__} does not allow after it has "
+            "wrapped the model.",
+            "Pass strategy='ddp_find_unused_parameters_true', or a plan that trains all splits.",
+        )
