@@ -108,8 +108,8 @@ def load_data(source: str, *, image_size: int | None = None, data_dir: str | Non
 
     Args:
         source: ``"strokes"`` (with dials of ``strokes.target_task`` after colons, such as
-            ``"strokes:input_shift=0.8:shift_kind=noise"``), ``"cifar10"`` or the path of a folder with ``train/`` and ``test/``,
-            each with one folder per class.
+            ``"strokes:input_shift=0.8:shift_kind=noise"``), ``"cifar10"`` or the path of a folder
+            with ``train/`` and ``test/``, each with one folder per class.
         image_size: side in pixels that a folder's pictures are resized to; None takes them as they
             are, which needs all of them to be squares of one size. For CIFAR10 use
             ``Images.resized`` on the subset that you train on: all of it would not fit in memory.

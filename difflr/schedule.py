@@ -8,7 +8,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from difflr.errors import DifflrError, as_int, shown
+from difflr.freezing import set_trainable
 from difflr.plan import Plan
+from difflr.splits import Splits
 
 __all__ = ["PlanScheduler", "check_fingerprint"]
 
@@ -66,6 +68,16 @@ class PlanScheduler(LRScheduler):
         """Whether the plan moves the momentum and the optimizer has one (Adagrad has none)."""
         groups = self.optimizer.param_groups
         return self.plan.cycle_momentum and any("betas" in g or "momentum" in g for g in groups)
+
+    def freeze(self, splits: Splits) -> None:
+        """Put the model into train mode, but freeze what the plan does for the step that comes next.
+
+        For loops of one's own, at the start of every epoch; Lightning modules need not call it.
+        """
+        splits.model.train()
+        trainable = self.plan.phases[self.phase_index].trainable
+        indices = [index for index, trains in enumerate(trainable) if trains]
+        set_trainable(splits, indices, train_bn=self.plan.train_bn)
 
     def get_lr(self) -> list[float | torch.Tensor]:
         """Return one LR per group for the step that comes next, and write its momentum."""

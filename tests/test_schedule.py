@@ -11,7 +11,17 @@ from strategies import plans
 from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, lr_scheduler
 
-from difflr import DifflrError, Phase, Plan, PlanScheduler, freeze_to, param_groups, split_model
+from difflr import (
+    DifflrError,
+    Phase,
+    Plan,
+    PlanScheduler,
+    freeze_to,
+    make_plan,
+    param_groups,
+    split_model,
+)
+from difflr.report import split_rows
 
 TWO = Plan([Phase(-1, 1, [0, 1e-2]), Phase(0, 2, [1e-4, 1e-3])])
 OPTIMIZERS = {
@@ -348,3 +358,21 @@ def test_a_plain_loop_needs_splits_plan_and_scheduler_only(net):
             scheduler.step()
         assert changed(splits, before) == list(plan.phase_at(epoch).trainable)
     assert trace == [plan.lrs(step, 5)[0] for step in range(15)]
+
+
+def test_freeze_follows_the_step_in_a_plain_loop(net):
+    """At each epoch's start freeze() trains what the plan says and sends the rest to sleep."""
+    splits = split_model(net)
+    plan = make_plan("gradual", splits, epochs=len(splits))
+    optimizer = torch.optim.SGD(param_groups(splits))
+    scheduler = PlanScheduler(optimizer, plan, steps_per_epoch=2)
+    for epoch in range(plan.epochs):
+        net.eval()
+        scheduler.freeze(splits)
+        rows = split_rows(splits)
+        expected = ["trainable" if t else "frozen" for t in plan.phase_at(epoch).trainable]
+        assert [row.trainable for row in rows] == expected
+        assert {row.bn for row in rows if row.trainable == "frozen"} <= {"eval", "-"}
+        assert {row.bn for row in rows if row.trainable == "trainable"} <= {"train", "-"}
+        optimizer.step(), scheduler.step()
+        optimizer.step(), scheduler.step()
