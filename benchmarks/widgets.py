@@ -1,0 +1,87 @@
+"""How long a picture takes to follow a slider, with six splits and six phases.
+
+Run from the project's root: ``python benchmarks/widgets.py`` (kernel only) or with ``--browser``.
+Prints medians; they are compared with the targets (60 ms, 150 ms) by people, not by tests.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from difflr.milestones import MILESTONES_2020, from_milestones
+from difflr.widgets import PlanEditor
+
+NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
+
+
+def kernel(rounds: int = 60) -> dict[str, float]:
+    """Return the median milliseconds from a slider's new value to new PNG bytes, by kind of change."""
+    editor = PlanEditor(NAMES, from_milestones(MILESTONES_2020))
+    editor.selected = 5
+    controls = editor.controls
+    changes = {
+        "learning rate": lambda i: setattr(
+            controls.rows[5].slider, "value", 10 ** (-3 - i % 9 / 20)
+        ),
+        "largest LR of a shape": lambda i: setattr(controls.base, "value", 1e-4 * (1 + i / 100)),
+        "pct_start": lambda i: setattr(controls.pct_start, "value", 0.2 + i / 100),
+    }
+    medians = {}
+    for name, change in changes.items():
+        times = []
+        controls.shape.value = "geometric"  # an LR set by hand leaves it again
+        for i in range(rounds):
+            before = editor.picture.value
+            start = time.perf_counter()
+            change(i + 1)
+            times.append(time.perf_counter() - start)
+            assert editor.picture.value != before, f"{name} did not change the picture"
+        medians[name] = 1000 * statistics.median(times)
+    return medians
+
+
+def browser(rounds: int = 30) -> float:
+    """Return the median milliseconds from an arrow key on a slider to the new picture loaded."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    import browsing
+
+    with browsing.opened() as notebook:
+        notebook.start(0)
+        notebook.cell(0).locator("img.widget-image").wait_for()
+        notebook.cell(0).locator(".widget-slider .noUi-handle").last.focus()
+        times = []
+        for i in range(rounds):
+            # The clock runs in the page, from the key event to the load of the next picture.
+            notebook.page.evaluate(
+                """() => {
+                    const img = document.querySelector('img.widget-image');
+                    window.seen = new Promise(done => {
+                        document.addEventListener('keydown', () => {
+                            const start = performance.now();
+                            img.addEventListener('load', () => done(performance.now() - start),
+                                                 {once: true});
+                        }, {once: true, capture: true});
+                    });
+                }"""
+            )
+            notebook.page.keyboard.press("ArrowRight" if i % 2 else "ArrowLeft")
+            times.append(notebook.page.evaluate("() => window.seen"))
+            notebook.page.wait_for_timeout(100)
+        return statistics.median(times)
+
+
+def main() -> None:
+    """Print the medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--browser", action="store_true", help="measure in JupyterLab, too")
+    options = parser.parse_args()
+    for name, median in kernel().items():
+        print(f"kernel, {name}: {median:.0f} ms")
+    if options.browser:
+        print(f"browser, arrow key to new picture: {browser():.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""A plan that is being edited: phases that change, what a frozen split remembers, and undo."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from difflr.errors import DifflrError
+from difflr.phase import Phase
+from difflr.plan import Plan
+from difflr.rates import Ratio, Ulmfit, expand_lrs
+
+__all__ = ["SHAPES", "Draft", "PhaseDraft", "plan_code", "round_lr"]
+
+#: Ways to set the learning rates of all splits at once, from the largest one and a ratio.
+SHAPES: dict[str, Callable[[float, float, int], list[float]]] = {
+    "uniform": lambda lr, ratio, n: expand_lrs(lr, n),
+    "geometric": lambda lr, ratio, n: expand_lrs(Ratio(lr, ratio), n),
+    "ULMFiT 2.6": lambda lr, ratio, n: expand_lrs(Ulmfit(lr), n),
+    "falling with depth": lambda lr, ratio, n: expand_lrs(Ratio(lr, ratio), n)[::-1],
+}
+
+
+@dataclass
+class PhaseDraft:
+    """A phase whose frozen splits remember the learning rate they would train at."""
+
+    phase: Phase
+    wishes: list[float]
+
+    @classmethod
+    def of(cls, phase: Phase) -> "PhaseDraft":
+        """Start from a phase; a frozen split takes the rate of the first split that trains."""
+        spare = phase.lrs[phase.trainable.index(True)]
+        return cls(phase, [lr or spare for lr in phase.lrs])
+
+    def change(self, train_bn: bool, **values: object) -> None:
+        """Set fields of the phase and make its learning rates fit what trains then."""
+        # A copy first, for what trains in it: lrs at all splits are fine for a Phase alone.
+        phase: Phase = replace(self.phase, **{"lrs": self.wishes, **values})  # type: ignore[arg-type]
+        if not train_bn:
+            used = [lr if on else 0.0 for lr, on in zip(self.wishes, phase.trainable, strict=True)]
+            phase = replace(phase, lrs=used)
+        self.phase = phase
+
+
+class Draft:
+    """Phases under work, with undo and reset.
+
+    Every change goes through ``edit``: it ends in a valid plan, or it raises and nothing changed.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._first = plan
+        self._past: list[tuple[Plan, list[PhaseDraft], int]] = []
+        self._load(plan)
+
+    def _load(self, plan: Plan) -> None:
+        self.plan = plan
+        self.phases = [PhaseDraft.of(phase) for phase in plan.phases]
+        self.selected = 0
+
+    @property
+    def current(self) -> PhaseDraft:
+        """The selected phase."""
+        return self.phases[self.selected]
+
+    def edit(self, change: Callable[[], None], *, remember: bool = True) -> None:
+        """Apply a change; ``remember=False`` lets the next undo take it back with the one before."""
+        before = (self.plan, copy.deepcopy(self.phases), self.selected)
+        try:
+            change()
+            self.plan = replace(self.plan, phases=[draft.phase for draft in self.phases])
+        except DifflrError:
+            self.plan, self.phases, self.selected = before
+            raise
+        if remember and before != (self.plan, self.phases, self.selected):
+            self._past.append(before)
+
+    def set(self, **values: object) -> None:
+        """Set fields of the selected phase (inside ``edit``)."""
+        self.current.change(self.plan.train_bn, **values)
+
+    def set_lr(self, split: int, lr: float, *, rounded: bool = False) -> None:
+        """Set one LR of the selected phase (inside ``edit``), rounded or as it is."""
+        if not lr > 0:
+            raise DifflrError(
+                f"Received a learning rate of {lr:g}, expected a number above 0.",
+                "To keep a split from learning, freeze it.",
+            )
+        self.current.wishes[split] = round_lr(lr) if rounded else lr
+        self.set()
+
+    def set_shape(self, shape: str, lr: float, ratio: float) -> None:
+        """Set all learning rates of the selected phase (inside ``edit``)."""
+        self.current.wishes = [round_lr(lr) for lr in SHAPES[shape](lr, ratio, self.plan.n_splits)]
+        self.set()
+
+    def scale(self, factor: float, *, every: bool) -> None:
+        """Multiply the learning rates of the selected phase, or of every phase (inside ``edit``)."""
+        for draft in self.phases if every else [self.current]:
+            draft.wishes = [round_lr(lr * factor) for lr in draft.wishes]
+            draft.change(self.plan.train_bn)
+
+    def add(self) -> None:
+        """Put a copy of the selected phase after it, and select it (inside ``edit``)."""
+        self.phases.insert(self.selected + 1, copy.deepcopy(self.current))
+        self.selected += 1
+
+    def remove(self) -> None:
+        """Take the selected phase out (inside ``edit``)."""
+        if len(self.phases) == 1:
+            raise DifflrError("A plan without phases trains nothing.", "Keep at least one phase.")
+        del self.phases[self.selected]
+        self.selected = min(self.selected, len(self.phases) - 1)
+
+    def move(self, by: int) -> None:
+        """Exchange the selected phase with its neighbour (inside ``edit``)."""
+        to = min(max(self.selected + by, 0), len(self.phases) - 1)
+        self.phases.insert(to, self.phases.pop(self.selected))
+        self.selected = to
+
+    def replace(self, plan: Plan) -> None:
+        """Show another plan; undo goes back to the one before."""
+        plan.check(self.plan.n_splits)
+        self._past.append((self.plan, self.phases, self.selected))
+        self._load(plan)
+
+    def reset(self) -> None:
+        """Go back to the plan that the draft was made with; undo takes this back too."""
+        self.replace(self._first)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._past)
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        if self._past:
+            self.plan, self.phases, self.selected = self._past.pop()
+
+
+def round_lr(lr: float) -> float:
+    """Keep three digits, which is what one can read and choose by hand."""
+    return float(f"{lr:.3g}")
+
+
+def plan_code(plan: Plan) -> str:
+    """Return the plan as Python that makes an equal one.
+
+    >>> plan_code(Plan([Phase(0, 2, [1e-5, 1e-3])])).splitlines()[3]
+    '    Phase(freeze_to=0, epochs=2, lrs=[1e-05, 0.001], pct_start=0.3),'
+    """
+    lines = ["from difflr import Phase, Plan", "", "plan = Plan(["]
+    defaults = Phase(0, 1, [1.0])
+    for phase in plan.phases:
+        parts = [
+            f"freeze_to={phase.freeze_to}",
+            f"epochs={phase.epochs}",
+            f"lrs={list(phase.lrs)}",
+            f"pct_start={phase.pct_start!r}",
+        ]
+        for name in ("div_factor", "final_div_factor", "frozen"):
+            if (value := getattr(phase, name)) != getattr(defaults, name):
+                parts.append(f"{name}={value!r}")
+        lines.append(f"    Phase({', '.join(parts)}),")
+    usual = Plan([defaults])
+    options = [
+        f", {name}={value!r}"
+        for name in ("anneal", "base_momentum", "max_momentum", "cycle_momentum", "train_bn")
+        if (value := getattr(plan, name)) != getattr(usual, name)
+    ]
+    lines.append(f"]{''.join(options)})")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,277 @@
+"""The plan editor: drag a split's learning rate and see the whole schedule change."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import ipywidgets as w
+from torch import nn
+
+from difflr.cost import Costs, count_costs
+from difflr.errors import DifflrError
+from difflr.milestones import to_milestones
+from difflr.plan import Plan
+from difflr.planfigure import PlanFigure
+from difflr.plots import describe_plan
+from difflr.recipes import gradual
+from difflr.splits import Splits, split_model
+from difflr.widgets.controls import PhaseControls, notch
+from difflr.widgets.draft import Draft, plan_code, round_lr
+from difflr.widgets.panel import Panel, button, message_html, picture_box, table_html
+
+__all__ = ["PlanEditor"]
+
+
+class PlanEditor(Panel):
+    """Edit a plan by hand; ``plan`` is what the next cell trains with, and can be set from code.
+
+    Args:
+        splits: the model or its splits, or only their names (then nothing is said about
+            parameters and costs).
+        plan: to begin with; by default gradual unfreezing.
+        steps_per_epoch: optimizer steps in one epoch, for the picture.
+        input_shape: of one picture, to estimate what a step costs; None does without.
+
+    Raises:
+        DifflrError: when the plan does not fit the splits.
+    """
+
+    def __init__(
+        self,
+        splits: Splits | nn.Module | Sequence[str],
+        plan: Plan | None = None,
+        steps_per_epoch: int = 50,
+        input_shape: Sequence[int] | None = (3, 224, 224),
+    ) -> None:
+        super().__init__()
+        if isinstance(splits, nn.Module):
+            splits = split_model(splits)
+        if isinstance(splits, Splits):
+            self.names, self._sizes = splits.names, [split.numel for split in splits]
+        else:
+            self.names, self._sizes = tuple(splits), []
+        self._costs, note = _costs(splits, input_shape)
+        plan = plan or gradual(len(self.names))
+        plan.check(len(self.names))
+        self._draft = Draft(plan)
+        self.figure = PlanFigure(plan, self.names, steps_per_epoch)
+        self.picture = picture_box(*self.figure.size)
+        self._loading = False
+        self._last: tuple[Any, float] = (None, 0.0)
+        self.controls = PhaseControls(self.names)
+        self.phases = w.ToggleButtons(options=[1], tooltips=[], style={"button_width": "5.5em"})
+        self.add = button("Add phase", "Put a copy of this phase after it")
+        self.remove = button("Remove phase", "Take this phase out")
+        self.earlier = button("◀ Earlier", "Exchange with the phase before")
+        self.later = button("Later ▶", "Exchange with the phase after")
+        self.undo = button("Undo", "Take the last change back")
+        self.reset = button("Reset", "Go back to the plan this editor began with")
+        self.message = w.HTML(layout=w.Layout(min_height="3em"))
+        self.table = w.HTML()
+        self.code, self.milestones = (
+            w.Textarea(disabled=False, rows=9, layout=w.Layout(width="98%")) for _ in range(2)
+        )
+        self.words = w.HTML()
+        self._connect()
+        self.widget = self._assemble()
+        self._show()
+        self._say(note)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it stands: always a valid one."""
+        return self._draft.plan
+
+    @plan.setter
+    def plan(self, plan: Plan) -> None:
+        with self._lock:
+            self._draft.replace(plan)
+            self._last = (None, 0.0)
+            self._show()
+            self._say("Plan set from code.")
+
+    @property
+    def selected(self) -> int:
+        """Index of the phase whose controls are shown."""
+        return self._draft.selected
+
+    @selected.setter
+    def selected(self, index: int) -> None:
+        self.phases.index = index
+
+    def scale(self, factor: float, every: bool = False) -> None:
+        """Multiply the learning rates of the selected phase, or of every phase, by ``factor``."""
+        self._edit(None, lambda: self._draft.scale(factor, every=every))
+
+    def _connect(self) -> None:
+        controls, draft = self.controls, self._draft
+        self.phases.observe(lambda change: self._select(change["new"]), "index")
+        changes: list[tuple[w.Button, Callable[[], None]]] = [
+            (self.add, draft.add),
+            (self.remove, draft.remove),
+            (self.earlier, partial(draft.move, -1)),
+            (self.later, partial(draft.move, 1)),
+        ]
+        for press, change in changes:
+            press.on_click(partial(self._pressed, change))
+        self.undo.on_click(lambda _: self._go_back(draft.undo, "Last change taken back."))
+        self.reset.on_click(lambda _: self._go_back(draft.reset, "Back at the first plan."))
+
+        def on(control: w.Widget, change: Callable[[Any], None]) -> None:
+            def changed(event: dict[str, Any]) -> None:
+                self._edit(control, lambda: change(event["new"]))
+
+            control.observe(changed, "value")
+
+        n = len(self.names)
+        on(controls.freeze_to, lambda i: draft.set(freeze_to=i - n if i else 0))
+        on(controls.epochs, lambda value: draft.set(epochs=value))
+        on(controls.pct_start, self._slid_pct)
+        for i, row in enumerate(controls.rows):
+            on(row.slider, partial(self._slid, i))
+            on(row.box, partial(self._typed, i))
+            on(row.trains, lambda _: draft.set(frozen=self._unticked()))
+        for control in (controls.shape, controls.base, controls.ratio):
+            on(control, lambda _: self._shape())
+
+    def _pressed(self, change: Callable[[], None], _: w.Button) -> None:
+        self._edit(None, change)
+
+    def _typed(self, split: int, lr: float) -> None:
+        if lr != round_lr(self._draft.current.wishes[split]):  # what the box shows by itself
+            self._draft.set_lr(split, lr)
+
+    def _slid(self, split: int, lr: float) -> None:
+        if notch(lr) != notch(self._draft.current.wishes[split]):
+            self._draft.set_lr(split, lr, rounded=True)
+
+    def _slid_pct(self, share: float) -> None:
+        if round(share, 2) != round(self._draft.current.phase.pct_start, 2):
+            self._draft.set(pct_start=round(share, 2))
+
+    def _unticked(self) -> list[int]:
+        first = self._draft.current.phase.freeze_to % len(self.names)
+        rows = enumerate(self.controls.rows)
+        return [i for i, row in rows if i >= first and not row.trains.value]
+
+    def _shape(self) -> None:
+        controls = self.controls
+        if controls.shape.value in controls.SHAPES:
+            ratio = max(1.0, controls.ratio.value)
+            self._draft.set_shape(controls.shape.value, controls.base.value, ratio)
+
+    def _edit(self, control: Any, change: Callable[[], None]) -> None:
+        with self._lock:
+            if self._loading:
+                return
+            # A drag is one change for undo, not forty.
+            now = time.monotonic()
+            same = control is not None and control is self._last[0] and now - self._last[1] < 1.0
+            try:
+                self._draft.edit(change, remember=not same)
+            except DifflrError as error:
+                self._say(f"Not used: {error} The picture shows the plan as it was.", bad=True)
+                return
+            self._last = (control, now)
+            self._show(keep_shape=control in self.controls.shape_controls)
+            self._say("")
+
+    def _go_back(self, step: Callable[[], None], said: str) -> None:
+        with self._lock:
+            step()
+            self._last = (None, 0.0)
+            self._show()
+            self._say(said)
+
+    def _select(self, index: int | None) -> None:
+        with self._lock:
+            if not self._loading and index is not None:
+                self._draft.selected = index
+                self._last = (None, 0.0)
+                self._show(picture=False)
+
+    def _say(self, text: str, *, bad: bool = False) -> None:
+        phase = self._draft.current.phase
+        if not text:
+            start = self.plan.starts[self._draft.selected]
+            last = start + phase.epochs
+            text = f"Valid plan of {self.plan.epochs} epochs. Phase {self._draft.selected + 1}: "
+            text += f"epoch {last}" if phase.epochs == 1 else f"epochs {start + 1} to {last}"
+        self.message.value = message_html(text, bad=bad)
+
+    def _show(self, *, picture: bool = True, keep_shape: bool = False) -> None:
+        """Bring every control, the picture and the texts to what the draft says."""
+        draft = self._draft
+        self._loading = True
+        try:
+            count = len(draft.phases)
+            if len(self.phases.options) != count:
+                self.phases.options = [f"Phase {i + 1}" for i in range(count)]
+            self.phases.index = draft.selected
+            self.controls.show(draft.current, draft.plan.train_bn, keep_shape=keep_shape)
+            self.undo.disabled = not draft.can_undo
+            self.remove.disabled = count == 1
+            self.earlier.disabled = draft.selected == 0
+            self.later.disabled = draft.selected == count - 1
+        finally:
+            self._loading = False
+        if picture:
+            self.alt = describe_plan(self.plan, self.names)
+            self.figure.update(self.plan)
+            self.picture.value = self.figure.png()
+            self.code.value = plan_code(self.plan)
+            self.milestones.value = _pretty(to_milestones(self.plan))
+            self.words.value = message_html(self.alt, bad=False)
+        self._show_table()
+
+    def _show_table(self) -> None:
+        head = ["phase", "epochs", "trains"]
+        head += ["trainable parameters"] if self._sizes else []
+        head += ["cost of a step (share of training all)"] if self._costs else []
+        rows = []
+        for number, phase in enumerate(self.plan.phases, 1):
+            on = [i for i, trains in enumerate(phase.trainable) if trains]
+            names = [self.names[i] for i in on]
+            # Most phases train one run of neighbours.
+            run = on == list(range(on[0], on[-1] + 1)) and len(on) > 1
+            who = f"{names[0]} to {names[-1]}" if run else ", ".join(names)
+            row = [f"{number}", f"{phase.epochs}", who]
+            if self._sizes:
+                part = sum(self._sizes[i] for i in on)
+                row.append(f"{part:,} ({part / sum(self._sizes):.1%})")
+            if self._costs:
+                row.append(f"{self._costs.step(on) / 1e9:.3g} GFLOP ({self._costs.share(on):.0%})")
+            rows.append(row)
+        self.table.value = table_html(head, rows, marked=self._draft.selected)
+
+    def _assemble(self) -> w.VBox:
+        wrap = w.Layout(flex_flow="row wrap", align_items="center")
+        bar = w.HBox(
+            [self.add, self.remove, self.earlier, self.later, self.undo, self.reset], layout=wrap
+        )
+        texts = w.Accordion(children=[self.code, self.milestones, self.words])
+        for i, title in enumerate(
+            ("The plan as Python", "The plan as milestones dictionary", "The picture in words")
+        ):
+            texts.set_title(i, title)
+        texts.selected_index = None
+        return w.VBox(
+            [self.picture, self.phases, bar, self.controls.widget, self.message, self.table, texts],
+            layout=w.Layout(max_width="100%"),
+        )
+
+
+def _costs(splits: Any, input_shape: Sequence[int] | None) -> tuple[Costs | None, str]:
+    """Return the costs where they can be had, else why not."""
+    if input_shape is None or not isinstance(splits, Splits):
+        return None, ""
+    try:
+        return count_costs(splits, input_shape), ""
+    except DifflrError as error:
+        return None, f"No costs: {error}"
+
+
+def _pretty(milestones: dict[int, dict[str, Any]]) -> str:
+    lines = [f"    {epoch}: {entry!r}," for epoch, entry in milestones.items()]
+    return "\n".join(["milestones = {", *lines, "}"]) + "\n"

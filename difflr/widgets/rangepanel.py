@@ -1,0 +1,90 @@
+"""The range test as a widget: one press tests the selected phase, another uses the suggestion."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import ipywidgets as w
+from torch.optim import Optimizer
+
+from difflr.drawing import figure_png
+from difflr.errors import DifflrError
+from difflr.finder import RangeTest, range_test
+from difflr.rangefigure import blank_figure
+from difflr.splits import Splits
+from difflr.widgets.editor import PlanEditor
+from difflr.widgets.panel import Panel, button, message_html, picture_box
+
+__all__ = ["RangePanel"]
+
+
+class RangePanel(Panel):
+    """Find how far a phase of a plan editor can be turned up, and turn it up.
+
+    Args:
+        editor: whose selected phase is tested.
+        splits, optimizer, batches: what to test it on, as for ``range_test``.
+        options: passed on to ``range_test``, e.g. ``steps=60``.
+    """
+
+    def __init__(
+        self,
+        editor: PlanEditor,
+        splits: Splits,
+        optimizer: Optimizer,
+        batches: Iterable[Any],
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        editor.plan.check(splits)
+        self.editor = editor
+        self.result: RangeTest | None = None
+        self._arguments = (splits, optimizer, batches)
+        self._options = options
+        self.test = button("Test the selected phase", "Train a few steps and undo them")
+        self.use = button(
+            "Use the suggestion", "Multiply the phase's learning rates", disabled=True
+        )
+        self.every_phase = w.Checkbox(value=False, description="in every phase", indent=False)
+        self.message = w.HTML(layout=w.Layout(min_height="3em"))
+        self.alt = "No range test yet."
+        blank = blank_figure()
+        self.picture = picture_box(*blank.canvas.get_width_height())
+        self.picture.value = figure_png(blank)
+        self.test.on_click(lambda _: self._test())
+        self.use.on_click(lambda _: self._use())
+        bar = w.HBox([self.test, self.use, self.every_phase])
+        self.widget = w.VBox([bar, self.message, self.picture])
+        self._say("Nothing tested yet.")
+
+    def show(self, result: RangeTest) -> None:
+        """Show a result, whoever made it."""
+        with self._lock:
+            self.result = result
+            self.alt = result.describe()
+            self.picture.value = figure_png(result.figure())
+            self.use.disabled = result.suggestion is None
+            self._say(result.describe(), bad=result.suggestion is None)
+
+    def _test(self) -> None:
+        with self._lock:
+            self.test.disabled = True
+            self._say("Testing …")
+            try:
+                phase = self.editor.plan.phases[self.editor.selected]
+                self.show(range_test(*self._arguments, phase, **self._options))
+            except DifflrError as error:
+                self._say(str(error), bad=True)
+            finally:
+                self.test.disabled = False
+
+    def _use(self) -> None:
+        with self._lock:
+            if self.result is None or self.result.suggestion is None:
+                return
+            self.editor.scale(self.result.suggestion, every=self.every_phase.value)
+            # Pressed twice it would multiply twice.
+            self.use.disabled = True
+            self._say(f"Multiplied by {self.result.suggestion:.3g} in the plan editor.")
+
+    def _say(self, text: str, *, bad: bool = False) -> None:
+        self.message.value = message_html(text, bad=bad)

@@ -1,0 +1,130 @@
+"""The widgets in a real browser: JupyterLab and headless Chromium, mouse and keyboard.
+
+Screenshots are kept in the folder that DIFFLR_SCREENSHOTS names.
+"""
+
+import os
+from pathlib import Path
+
+import browsing
+import pytest
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory):
+    """Open a notebook; skip where there is no browser, unless the continuous integration asks."""
+    if missing := browsing.what_is_missing():
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(f"{missing}; under CI that is a failure.")
+        pytest.skip(missing)
+    folder = os.environ.get("DIFFLR_SCREENSHOTS")
+    shots = Path(folder) if folder else tmp_path_factory.mktemp("screenshots")
+    shots.mkdir(parents=True, exist_ok=True)
+    with browsing.opened(shots) as notebook:
+        yield notebook
+
+
+@pytest.fixture(scope="module")
+def live(notebook):
+    """Run the first cell; return the notebook once the editor is there."""
+    notebook.start(0)
+    try:
+        notebook.cell(0).locator("img.widget-image").wait_for()
+    finally:
+        notebook.shot("opened")
+    return notebook
+
+
+def source(live):
+    """Return the address of the picture, which changes with the picture."""
+    return live.cell(0).locator("img.widget-image").get_attribute("src")
+
+
+def wait_for_new_picture(live, old):
+    """Wait until the editor's picture is another one."""
+    live.page.wait_for_function(
+        "old => document.querySelector('img.widget-image').src !== old", arg=old
+    )
+
+
+def rates(live):
+    """Return the selected phase's learning rates as the next cell sees them."""
+    live.start(1)
+    live.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+    text = live.wait_for_text(1, "LRS")
+    return [float(x) for x in text[text.index("(") + 1 : text.index(")")].split(",")]
+
+
+def handle(live, split):
+    """Return the slider of a split: the last six sliders of the editor are theirs."""
+    return live.cell(0).locator(".widget-slider .noUi-handle").nth(split - 6)
+
+
+def test_looking_at_phases_changes_nothing(live):
+    """Showing every phase leaves the plan as it was, though browsers move sliders to a notch."""
+    for number in (2, 3, 4, 5, 6, 1):
+        live.cell(0).locator(f"button:has-text('Phase {number}')").click()
+        live.page.wait_for_timeout(300)
+    rates(live)
+    assert "KEPT True" in live.wait_for_text(1, "KEPT")
+
+
+def test_a_drag_and_the_arrow_keys_move_the_plan(live):
+    """Mouse and keyboard on a slider change the picture and the plan that the next cell has."""
+    live.shot("editor-before")
+    before = rates(live)
+    size = live.cell(0).locator("img.widget-image").bounding_box()
+    handle(live, 5).scroll_into_view_if_needed()
+    old = source(live)
+    box = handle(live, 5).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    live.page.mouse.move(x, y)
+    live.page.mouse.down()
+    for i in range(1, 11):
+        live.page.mouse.move(x + 4 * i, y)
+    live.page.mouse.up()
+    wait_for_new_picture(live, old)
+    live.page.wait_for_timeout(500)
+    dragged = rates(live)
+    assert dragged[:5] == before[:5]
+    assert dragged[5] > 2 * before[5]
+    old = source(live)
+    handle(live, 5).focus()
+    for _ in range(3):
+        live.page.keyboard.press("ArrowLeft")
+    wait_for_new_picture(live, old)
+    live.page.wait_for_timeout(500)
+    assert before[5] < rates(live)[5] < dragged[5]
+    after = live.cell(0).locator("img.widget-image").bounding_box()
+    assert (after["width"], after["height"]) == (size["width"], size["height"])
+    live.shot("editor-dragged")
+    live.check()
+
+
+@pytest.mark.parametrize("name", ["Undo", "Add phase", "Later", "Earlier", "Remove phase", "Reset"])
+def test_every_button_works(live, name):
+    """Each button, pressed by mouse, or by keyboard for the last one, changes the picture."""
+    old = source(live)
+    press = live.cell(0).locator(f"button:has-text('{name}')").first
+    if name == "Reset":
+        press.focus()
+        live.page.keyboard.press("Enter")
+    else:
+        press.click()
+    wait_for_new_picture(live, old)
+    live.check()
+
+
+def test_stop_ends_a_training(live):
+    """Stop, pressed while the cell trains, ends it after the step, and the next cell has the model."""
+    live.start(2)
+    stop = live.cell(2).locator("button:has-text('Stop')")
+    stop.wait_for()
+    live.page.wait_for_timeout(1500)
+    live.shot("training")
+    stop.click()
+    live.cell(2).locator("button:has-text('Stopped')").wait_for(timeout=30_000)
+    live.start(3)
+    assert "STOPPED True True tensor(True)" in live.wait_for_text(3, "STOPPED")
+    live.shot("stopped")
+    live.check()
