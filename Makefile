@@ -13,20 +13,22 @@ WEIGHTS ?= ../shared/weights/resnet18-tinyimagenet32.safetensors
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env run test lint format lab images weights clean
+.PHONY: env run test lint format notebooks lab images weights clean
 
 env: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,notebooks]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev,notebooks]"
 	touch $(READY)
 
 run: env
 	$(BIN)/difflr compare --data strokes --out $(OUT)
 
+# Everything, then the widgets once more with the versions that Colab has.
 test: env
 	$(BIN)/python -m pytest
+	sh tests/old_widgets.sh $(BIN)/python
 
 lint: env
 	$(BIN)/ruff format --check .
@@ -37,13 +39,18 @@ format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Lessons: run each .py and write its .ipynb with the outputs that are meant to be read.
+notebooks: env
+	$(BIN)/python notebooks/execute.py
+
 lab: env
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
 # The pictures and the table of the README, from real photographs (see README, "How it was made").
 images: env
-	$(BIN)/difflr compare --data $(CIFAR_FOLDER) --weights $(WEIGHTS) --train-size 1000 \
-	  --recipes uniform head_only differential milestones_2020 --seeds 3 --out $(OUT)/photographs
+	$(BIN)/difflr compare --data $(CIFAR_FOLDER) --weights $(WEIGHTS) --seeds 3 \
+	  --recipes uniform:lr=1e-3 head_only:lr=1e-2 differential:lr=3e-3 milestones_2020 \
+	  --out $(OUT)/photographs
 	cp $(OUT)/photographs/compare.png images/compare.png
 	$(BIN)/difflr curves $(OUT)/photographs/tensorboard/milestones_2020-0 --out images/lrs.png \
 	  --title "The milestones of 2020, as logged to TensorBoard"

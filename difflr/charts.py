@@ -6,12 +6,25 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from difflr.drawing import figure_png, picture_bundle
 from difflr.errors import DifflrError
 from difflr.statistics import summarise
 
-__all__ = ["plot_logged", "plot_runs", "read_logged"]
+__all__ = ["Picture", "plot_bars", "plot_logged", "plot_runs", "read_logged"]
+
+
+class Picture:
+    """A figure that a notebook shows with a text for those who do not see it."""
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        FigureCanvasAgg(figure)  # a figure made without pyplot has no canvas to draw on
+        self.png, self.alt = figure_png(figure), alt
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return picture_bundle(self.png, self.alt)
 
 
 def plot_runs(runs: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
@@ -43,6 +56,21 @@ def plot_runs(runs: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     axes.grid(axis="x", color="0.9")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
+    return figure
+
+
+def plot_bars(values: Mapping[str, float], title: str = "") -> Figure:
+    """Draw named shares (0 to 1) as horizontal bars with their percentages."""
+    figure = Figure(figsize=(8, 1 + 0.5 * len(values)), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh(list(values), [100 * value for value in values.values()], color="#0072b2")
+    axes.bar_label(bars, fmt="%.0f%%", padding=4, size=12)
+    axes.set_xlim(0, 108)
+    axes.invert_yaxis()
+    axes.set_title(title, size=12, loc="left")
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.tick_params(axis="y", labelsize=12, length=0)
+    axes.set_xticks([])
     return figure
 
 

@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from difflr.data import Images
 from difflr.lightning import ParametersSplitsModule
 from difflr.plan import Plan
 
-__all__ = ["Classifier", "Outcome", "augment", "evaluate", "train"]
+__all__ = ["Classifier", "Outcome", "augment", "evaluate", "fit", "train"]
 
 
 class Classifier(ParametersSplitsModule):
@@ -98,6 +98,32 @@ class Outcome:
     trainable_share: float
 
 
+def fit(
+    model: ParametersSplitsModule,
+    images: Images,
+    *,
+    seed: int,
+    batch_size: int = 64,
+    logger: Any = False,
+    callbacks: Sequence[pl.Callback] = (),
+) -> float:
+    """Train ``model`` by its plan on batches shuffled by ``seed``, and return the seconds it took."""
+    with _quiet():
+        trainer = pl.Trainer(
+            max_epochs=model.plan.epochs,
+            devices=1,
+            logger=logger,
+            log_every_n_steps=1,
+            callbacks=list(callbacks),
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        start = time.perf_counter()
+        trainer.fit(model, images.batches(batch_size, seed=seed))
+        return time.perf_counter() - start
+
+
 def train(
     backbone: Backbone,
     plan: Plan,
@@ -111,6 +137,7 @@ def train(
     weight_decay: float = 0.01,
     logger: Any = False,
     on_step: Callable[[], None] | None = None,
+    callbacks: Sequence[pl.Callback] = (),
 ) -> tuple[Outcome, Classifier]:
     """Fine-tune ``backbone`` by ``plan`` and measure it on ``test``.
 
@@ -130,20 +157,15 @@ def train(
         seed=seed,
         weight_decay=weight_decay,
     )
-    with _quiet():
-        trainer = pl.Trainer(
-            max_epochs=plan.epochs,
-            devices=1,
-            logger=logger,
-            log_every_n_steps=1,
-            callbacks=[_Tick(on_step)] if on_step else [],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        start = time.perf_counter()
-        trainer.fit(model, images.batches(batch_size, seed=seed))
-        seconds = time.perf_counter() - start
+    ticks = [_Tick(on_step)] if on_step else []
+    seconds = fit(
+        model,
+        images,
+        seed=seed,
+        batch_size=batch_size,
+        logger=logger,
+        callbacks=[*callbacks, *ticks],
+    )
     accuracy, loss = evaluate(model, test)
     return Outcome(accuracy, loss, seconds, trainable_share(model)), model
 

@@ -1,0 +1,139 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 0. Start here: a tour in five minutes
+#
+# **Questions.** What is a differential learning rate? Does it help? When is it the wrong thing to do?
+#
+# **After this lesson you can**
+#
+# - name the *splits* of a network and read what each of them holds,
+# - set a learning rate for each split by hand and train with it,
+# - say for which kind of change the usual advice points the wrong way.
+#
+# **Time:** 5 minutes to read and play; the cells take under a minute together on two cores.
+# **You need:** Python and a PyTorch training loop that you have seen before. Nothing is downloaded.
+
+# %% tags=["setup"]
+# On Colab this installs what is missing there. On your own machine it does nothing.
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("difflr") is None:
+    source = "git+https://github.com/difflr/difflr"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)
+
+# %%
+import copy
+
+import difflr
+from difflr.charts import Picture, plot_bars
+from difflr.data import load_data
+from difflr.training import Classifier, evaluate, fit, train
+from difflr.widgets import PlanEditor
+
+# %% [markdown]
+# ## A network in six parts
+#
+# Somebody has trained a small ResNet to tell sixty drawings apart. You have ten *new* drawings and 300
+# pictures of them. The network's first layers already see edges and colours; its last layer, the head, is
+# new and knows nothing. So we cut the network into parts, shallow to deep. We call them **splits**.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+backbone = difflr.load_backbone("strokenet")
+network = backbone.build(n_classes=10)
+splits = difflr.split_model(network)
+print(difflr.report(splits))
+
+# %% [markdown]
+# Three quarters of the parameters sit in `layer4`, and the new head has next to none.
+#
+# ## Set the learning rates yourself
+#
+# One learning rate for all splits is called *uniform*. A *differential* learning rate grows with depth: the
+# first layers, which already know most, move least. Drag a slider and watch the schedule change. Press
+# *Undo* if you get lost.
+
+# %% tags=["keep_output"]
+editor = PlanEditor(
+    splits,
+    difflr.make_plan("differential", splits, epochs=8, lr=1e-2),
+    steps_per_epoch=10,
+    input_shape=(3, 32, 32),
+)
+editor
+
+# %% [markdown]
+# ## Train with it
+#
+# `editor.plan` is what you see above. We train it and a uniform plan from the same start on the same
+# pictures. One run each is an anecdote, not evidence: lesson 6 brings the evidence.
+
+# %%
+data = load_data("strokes")
+images = data.train.subset(300, seed=0)
+for name, plan in {
+    "uniform": difflr.make_plan("uniform", splits, epochs=8, lr=1e-2),
+    "yours": editor.plan,
+}.items():
+    outcome, model = train(backbone, plan, images, data.test, n_classes=10, seed=0, batch_size=32)
+    print(
+        f"{name:>8}: {outcome.accuracy:.1%} of 2,000 test pictures right, after {outcome.seconds:.0f} s"
+    )
+
+# %% [markdown]
+# When each is tuned, the two often tie. What differs is how carefully the learning rate must be chosen, and
+# how much the network forgets. That, too, is for lesson 6.
+#
+# ## One surprise
+#
+# Now the *drawings* stay the same, but the camera is bad: nine tenths of the contrast are gone. The network
+# that you have just trained has to get used to it, again from 300 pictures. Before you run the next cell,
+# **predict**: which way should the learning rates run, up or down with depth?
+
+# %%
+foggy = load_data("strokes:input_shift=1:shift_kind=contrast")
+found = {"not trained again": evaluate(model, foggy.test)[0]}
+for name, recipe in {
+    "only the head": "head_only",
+    "rising with depth": "differential",
+    "falling with depth": "falling",
+}.items():
+    plan = difflr.make_plan(recipe, splits, epochs=6, lr=1e-2)
+    again = Classifier(copy.deepcopy(model.network), plan, mean=backbone.mean, std=backbone.std)
+    fit(again, foggy.train.subset(300, seed=0), seed=0, batch_size=32)
+    found[name] = evaluate(again, foggy.test)[0]
+
+# %% tags=["keep_output"]
+figure = plot_bars(found, "What should learn when the contrast is gone? (test accuracy)")
+Picture(
+    figure, "Test accuracies: " + ", ".join(f"{name} {share:.0%}" for name, share in found.items())
+)
+
+# %% [markdown]
+# With the same base learning rate, pictures and epochs, only the plan whose rates *fall* with depth gets
+# far. It is the first layers that no longer fit, and the other two plans hardly move them. Small learning
+# rates for early layers are advice for new *labels*, not for new *inputs*. (One run each, and one learning
+# rate: lesson 7 asks how well this holds.)
+#
+# ## Key points
+#
+# - A **split** is a part of a network with a learning rate of its own; splits run from shallow to deep.
+# - A **plan** says for each phase what is frozen and how fast each split learns. Look at it before you train.
+# - For new labels, let rates rise with depth. For new inputs, start at the other end.
+# - One run shows nothing. Ask for several seeds and an interval.
+#
+# **Sources:** [ULMFiT](https://arxiv.org/abs/1801.06146) (discriminative learning rates),
+# [surgical fine-tuning](https://arxiv.org/abs/2210.11466) (which layers to tune under which shift).
