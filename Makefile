@@ -19,7 +19,7 @@ env: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e ".[dev,notebooks]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev,notebooks,cluster]"
 	touch $(READY)
 
 run: env
@@ -52,6 +52,7 @@ images: env
 	  --recipes uniform:lr=1e-3 head_only:lr=1e-2 differential:lr=3e-3 milestones_2020 \
 	  --out $(OUT)/photographs
 	cp $(OUT)/photographs/compare.png images/compare.png
+	cp $(OUT)/photographs/results.json images/compare.json
 	$(BIN)/difflr curves $(OUT)/photographs/tensorboard/milestones_2020-0 --out images/lrs.png \
 	  --title "The milestones of 2020, as logged to TensorBoard"
 	$(BIN)/difflr plan --recipe gradual --out images/plan.png

@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from difflr import __version__
     from difflr.recipes import RECIPES
+    from difflr.studycommand import add_study_command
 
     parser = argparse.ArgumentParser(
         prog="difflr", description="Differential learning rates for transfer learning."
@@ -77,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--steps-per-epoch", type=int, default=50, help="default: 50")
     plan.add_argument("--out", default="plan.png", help="the picture (default: plan.png)")
     plan.set_defaults(run=_plan)
+
+    add_study_command(commands)
 
     curves = commands.add_parser("curves", help="draw learning rates logged to TensorBoard")
     curves.add_argument("folder", help="the TensorBoard folder of one run")

@@ -7,7 +7,7 @@ import numpy as np
 
 from difflr.errors import DifflrError, some
 
-__all__ = ["read_folder"]
+__all__ = ["read_folder", "read_tree"]
 
 
 def read_folder(
@@ -45,6 +45,18 @@ def read_folder(
     if len(sides) > 1:
         raise _uneven(root, sorted(sides))
     return images, tuple(classes["train"])
+
+
+def read_tree(folder: Path, size: int | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return pictures, labels and sorted classes of one class-per-folder tree (no train/, test/).
+
+    Raises:
+        DifflrError: for a folder without class folders, or a picture that cannot be read.
+    """
+    files, classes = _list_pictures(folder)
+    label = {name: i for i, name in enumerate(classes)}
+    labels = np.array([label[name] for _, name in files], dtype=np.int64)
+    return _read([file for file, _ in files], size), labels, tuple(classes)
 
 
 def _list_pictures(folder: Path) -> tuple[list[tuple[Path, str]], list[str]]:

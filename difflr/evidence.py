@@ -1,0 +1,159 @@
+"""What recorded runs say: means with intervals, paired differences, and the width of a plateau."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from difflr.errors import DifflrError, as_int, as_number
+from difflr.recordings import Run
+from difflr.statistics import Estimate, mean_interval, paired
+
+__all__ = ["Width", "difference", "estimate", "grouped", "plateau_width", "said", "verdict"]
+
+
+def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[object, ...], list[Run]]:
+    """Return the runs by the values of these tags, in the order in which they first come."""
+    groups: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        values = run.tags
+        groups[tuple(values[tag] for tag in tags)].append(run)
+    return dict(groups)
+
+
+def numbers(runs: Sequence[Run], measure: str, index: int | None = None) -> list[float]:
+    """Return one number per run (of split or epoch ``index``); those without are left out."""
+    found = [getattr(run, measure) for run in runs]
+    picked = found if index is None else [values[index] for values in found]
+    return [value for value in picked if value is not None]
+
+
+def estimate(runs: Sequence[Run], measure: str = "accuracy", index: int | None = None) -> Estimate:
+    """Return the mean over runs with its 95% interval (see ``mean_interval``); NaN without runs."""
+    values = numbers(runs, measure, index)
+    return mean_interval(values) if values else Estimate(math.nan, math.nan)
+
+
+def difference(runs: Sequence[Run], rival: Sequence[Run], measure: str = "accuracy") -> Estimate:
+    """Return the mean paired difference over the seeds that both have, with its 95% interval.
+
+    Raises:
+        DifflrError: when they have no seed in common, or a side has a seed twice.
+    """
+    sides = []
+    for side in (runs, rival):
+        by_seed = {r.seed: getattr(r, measure) for r in side if getattr(r, measure) is not None}
+        if len({run.seed for run in side}) != len(side):
+            raise DifflrError(
+                "A side of the comparison has a seed twice.", "Compare two cells, from one stage."
+            )
+        sides.append(by_seed)
+    if not set(sides[0]) & set(sides[1]):
+        raise DifflrError("The two sides have no seed in common.", "Run both from the same seeds.")
+    return paired(*sides)
+
+
+def said(value: Estimate, scale: float = 100, digits: int = 1, unit: str = "%") -> str:
+    """Write an estimate with its interval.
+
+    >>> said(Estimate(0.661, 0.012))
+    '66.1% ± 1.2'
+    """
+    if math.isnan(value.mean):
+        return "not measured"
+    half = "" if math.isnan(value.half) else f" ± {scale * value.half:.{digits}f}"
+    return f"{scale * value.mean:.{digits}f}{unit}{half}"
+
+
+def verdict(value: Estimate) -> str:
+    """Say what a paired difference of accuracies shows; a tie is called a tie.
+
+    >>> verdict(Estimate(0.004, 0.009))
+    'tie (+0.4 points ± 0.9)'
+    """
+    text = f"{100 * value.mean:+.1f} points"
+    if math.isnan(value.half):
+        return f"{text}, from one seed: no verdict"
+    text += f" ± {100 * value.half:.1f}"
+    return f"tie ({text})" if value.is_tie else text
+
+
+@dataclass(frozen=True)
+class Width:
+    """Width of a plateau in decades of the base LR, with a 95% bootstrap interval over seeds.
+
+    ``at_edge``: the plateau reaches the lowest or highest LR tried, so it is at least this wide.
+    """
+
+    decades: float
+    low: float
+    high: float
+    at_edge: bool
+
+
+def plateau_width(
+    accuracies: Mapping[float, Mapping[int, float]],
+    within: float = 0.02,
+    *,
+    reference: float | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Width:
+    """Return how far the base LR can be off and still be within ``within`` of the best accuracy.
+
+    The mean accuracy over seeds is taken as linear in the logarithm of the LR between those tried;
+    the plateau is the stretch around the best LR where it stays at least at the best less ``within``.
+
+    Args:
+        accuracies: base LR to seed to accuracy (0 to 1), the same seeds for every LR.
+        within: 0.02 is two points of accuracy.
+        reference: the best accuracy to compare with; None takes the curve's own.
+        resamples, seed: of the bootstrap over seeds (percentiles 2.5 and 97.5).
+    """
+    within, n = as_number("within", within, 0.0, 1.0), as_int("resamples", resamples, 1)
+    rates = sorted(accuracies)
+    seeds = sorted(set.intersection(*(set(accuracies[lr]) for lr in rates))) if rates else []
+    if len(rates) < 2 or rates[0] <= 0 or not seeds:
+        raise DifflrError(
+            f"Received {len(rates)} learning rates with {len(seeds)} seeds in common.",
+            "A width needs at least two learning rates above 0 and a seed that all have.",
+        )
+    x = np.log10(rates)
+    table = np.array([[accuracies[lr][s] for lr in rates] for s in seeds])
+    width, at_edge = _stretch(x, table.mean(0), within, reference)
+    draws = np.random.default_rng(seed).integers(len(seeds), size=(n, len(seeds)))
+    widths = [_stretch(x, table[rows].mean(0), within, reference)[0] for rows in draws]
+    low, high = np.percentile(widths, [2.5, 97.5])
+    return Width(width, float(low), float(high), at_edge)
+
+
+def _stretch(
+    x: NDArray[np.float64], y: NDArray[np.float64], within: float, reference: float | None
+) -> tuple[float, bool]:
+    best = int(y.argmax())
+    floor = (y[best] if reference is None else reference) - within
+    if y[best] < floor:
+        return 0.0, False
+    ends, at_edge = [], False
+    for way in (-1, 1):
+        i = best
+        while 0 <= i + way < len(x) and y[i + way] >= floor:
+            i += way
+        end = float(x[i])
+        if 0 <= i + way < len(x):  # where the line to the next LR falls below the floor
+            end += float((x[i + way] - x[i]) * (y[i] - floor) / (y[i] - y[i + way]))
+        else:
+            at_edge = True
+        ends.append(end)
+    return ends[1] - ends[0], at_edge
+
+
+def by_rate(runs: Sequence[Run]) -> dict[float, dict[int, float]]:
+    """Return base LR to seed to accuracy, as ``plateau_width`` takes it."""
+    table: dict[float, dict[int, float]] = defaultdict(dict)
+    for run in runs:
+        table[run.tags["base_lr"]][run.seed] = run.accuracy
+    return dict(table)

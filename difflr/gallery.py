@@ -1,0 +1,92 @@
+"""All pictures of a recording, by one command, each with its text for those who do not see it.
+
+python -m difflr.gallery RECORDING --out images
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from difflr import evidencefigures as plateau
+from difflr import outcomefigures as outcome
+from difflr.errors import DifflrError
+from difflr.evidence import grouped
+from difflr.recordings import Recording, load_recording
+
+__all__ = ["draw_all"]
+
+Picture = tuple[str, Callable[[], Figure], Callable[[], str]]
+
+
+def draw_all(recording: Recording, folder: Path) -> dict[str, str]:
+    """Write the pictures that suit the study as PNG; return file name to alt text."""
+    texts = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, plot, describe in _pictures(recording):
+            plot().savefig(folder / f"{name}.png")
+            texts[f"{name}.png"] = describe()
+    except OSError as error:
+        raise DifflrError(
+            f"{folder} cannot be written: {error.strerror}.", "Pass another --out."
+        ) from error
+    return texts
+
+
+def _pictures(r: Recording) -> Iterator[Picture]:
+    if r.study == "plateau":
+        for size in r.values("train_size"):
+            tried = {
+                run.tags["ratio"] for run in r.where(train_size=size, measured_on="validation")
+            }
+            ratios = [ratio for ratio in (0.1, 1.0, 100.0) if ratio in tried]
+            for measure in ("accuracy", "source_accuracy") if tried else ():
+                name = f"plateau-{measure.replace('_', '-')}-{size}"
+                yield _pair(name, plateau.plot_heat, plateau.describe_heat, r, size, measure)
+            if ratios:
+                curves = plateau.plot_plateau, plateau.describe_plateau
+                yield _pair(f"plateau-{size}", *curves, r, size, ratios)
+    elif r.study == "recipes":
+        for cost in ("flops", "seconds"):
+            recipes = outcome.plot_recipes, outcome.describe_recipes
+            yield _pair(f"recipes-{cost}", *recipes, r, cost)
+    elif r.study == "which_splits":
+        which = outcome.plot_which_splits, outcome.describe_which_splits
+        yield _pair("which-splits", *which, r)
+    elif r.study == "frozen_bn":
+        for shift in r.values("shift"):
+            bars = partial(outcome.plot_bars, title="Frozen BatchNorm", shift=shift)
+            words = partial(outcome.describe_bars, shift=shift)
+            yield _pair(f"frozen-bn-{shift}", bars, words, r, "recipe", "bn")
+    tag = "ratio" if r.study == "plateau" else "recipe"
+    groups = {str(key): runs for (key,), runs in grouped(r.where(measured_on="test"), tag).items()}
+    movement = outcome.plot_movement, outcome.describe_movement
+    yield _pair(f"{r.study.replace('_', '-')}-movement", *movement, r, groups)
+
+
+def _pair(
+    name: str, plot: Callable[..., Figure], describe: Callable[..., str], *arguments: Any
+) -> Picture:
+    return name, partial(plot, *arguments), partial(describe, *arguments)
+
+
+def main() -> None:
+    """Draw the pictures of a recording: the command of this module."""
+    parser = argparse.ArgumentParser(prog="python -m difflr.gallery", description=main.__doc__)
+    parser.add_argument("recording", help="name of one that comes with difflr, or a .json.gz file")
+    parser.add_argument("--out", default="images", help="folder (default: images)")
+    arguments = parser.parse_args()
+    try:
+        texts = draw_all(load_recording(arguments.recording), Path(arguments.out))
+    except DifflrError as error:
+        parser.error(str(error))
+    for name, text in texts.items():
+        print(f"{name}: {text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""``difflr study``: run a declared study, or go on with one, and record what it found."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from difflr.errors import DifflrError
+
+__all__ = ["add_study_command"]
+
+
+def add_study_command(commands: Any) -> None:
+    """Add the command ``study`` to the subparsers of the command line."""
+    job = commands.add_parser("study", help="run a declared study; a killed one goes on")
+    job.add_argument("name", help="plateau, recipes, which_splits or frozen_bn")
+    job.add_argument("--data", default="strokes", help="strokes, cifar10 or a folder")
+    job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
+    job.add_argument("--backbone", help="default: strokenet for strokes, else resnet18")
+    job.add_argument("--weights", help="a .safetensors or .pt file, imagenet, or none")
+    job.add_argument(
+        "--source", help="class-per-folder tree of the task that the weights were trained on"
+    )
+    job.add_argument("--image-size", type=int, help="side in pixels that pictures are resized to")
+    job.add_argument("--jobs", type=int, help="runs at a time (default: one per core)")
+    job.add_argument("--threads", type=int, help="per run (default: cores / jobs)")
+    job.add_argument("--cluster", help="address of a Dask scheduler, or local")
+    job.add_argument("--quick", action="store_true", help="a few small runs, to try it out")
+    job.add_argument("--out", default="runs/study", help="folder (default: runs/study)")
+    job.add_argument("--no-progress", action="store_true", help="no progress bar")
+    job.set_defaults(run=_study)
+
+
+def _study(arguments: argparse.Namespace) -> None:
+    from difflr.gallery import draw_all
+    from difflr.grid import Task
+    from difflr.recordings import save_recording
+    from difflr.studies import declare
+
+    embedded = arguments.data == "strokes"
+    if not embedded and arguments.weights is None and arguments.data != "cifar10":
+        raise DifflrError(
+            f"The data {arguments.data} came without weights.",
+            "Pass --weights PATH, --weights imagenet (downloaded) or --weights none.",
+        )
+    task = Task(
+        data=arguments.data,
+        backbone=arguments.backbone or ("strokenet" if embedded else "resnet18"),
+        weights=arguments.weights,
+        source=arguments.source or ("strokes" if embedded else None),
+        image_size=arguments.image_size or (128 if arguments.data == "cifar10" else None),
+        batch_size=32 if embedded else 64,
+        data_dir=arguments.data_dir,
+    )
+    study = declare(arguments.name, task, quick=arguments.quick)
+    out = Path(arguments.out).expanduser()
+    options = {
+        "n_jobs": arguments.jobs,
+        "threads": arguments.threads,
+        "progress": not arguments.no_progress,
+    }
+    journal = _run(study, out, arguments.cluster, options)
+    recorded = out / f"{study.name}.json.gz"
+    recording = save_recording(journal, recorded)
+    texts = draw_all(recording, out)
+    print("\n\n".join(texts.values()))
+    print(f"\n{len(recording.runs)} runs\n{journal}\n{recorded}")
+
+
+def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) -> Path:
+    from difflr.study import run_study
+
+    if cluster is None:
+        return run_study(study, out, **options)
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise DifflrError(
+            "--cluster needs Dask, which is not installed.", 'pip install "difflr[cluster]".'
+        ) from error
+    try:
+        client = Client() if cluster == "local" else Client(cluster, timeout=20)
+    except (OSError, ValueError) as error:
+        raise DifflrError(
+            f"No Dask scheduler answers at {cluster}: {error}.", "Pass tcp://HOST:PORT or local."
+        ) from error
+    with client:
+        return run_study(study, out, backend="dask", **options)

@@ -1,0 +1,227 @@
+"""The replay: predict the best point of a recorded study, then look at what really happened."""
+
+import math
+import os
+
+import ipywidgets as w
+
+from difflr.drawing import short
+from difflr.errors import DifflrError, shown
+from difflr.evidence import Estimate, difference, estimate, grouped, said, verdict
+from difflr.recordings import Recording, Run, load_recording
+from difflr.widgets.panel import Panel, button, message_html, picture_box
+from difflr.widgets.replayfigure import Point, ReplayFigure
+
+__all__ = ["Replay", "score"]
+
+
+class Replay(Panel):
+    """Explore a recording over base LR, ratio, training size and phase; the numbers are real runs.
+
+    Args:
+        recording: a ``Recording``, or the name or path of one.
+        covered: hide the numbers until a prediction is marked (or ``look`` is pressed).
+
+    ``point`` (base LR, ratio) and ``train_size`` can be read and set; ``prediction`` is the point that
+    was marked for this training size, ``score`` says in words how good it was.
+    """
+
+    def __init__(
+        self, recording: Recording | str | os.PathLike[str] = "plateau", *, covered: bool = True
+    ) -> None:
+        super().__init__()
+        if not isinstance(recording, Recording):
+            recording = load_recording(recording)
+        runs = recording.where(measured_on="validation")
+        if not runs or any(run.tags["base_lr"] is None for run in runs):
+            raise DifflrError(
+                f"The recording {recording.study} is no grid of base learning rates.",
+                "Pass a recording of the study plateau.",
+            )
+        self.recording = recording
+        self.prediction: Point | None = None
+        self.score = ""
+        self._revealed = not covered
+        self._predicted: dict[int, Point] = {}
+        self._sizes = grouped(runs, "train_size")
+        self.figure = ReplayFigure(recording)
+        self.picture = picture_box(*self.figure.size)
+        style = {"description_width": "8em"}
+        wide = w.Layout(width="32em")
+        sizes = sorted({run.cell.train_size for run in runs})
+        self.size_control = w.Dropdown(
+            options=[(f"{size:,}", size) for size in sizes], description="Training size",
+            style=style, layout=w.Layout(width="18em"),
+        )  # fmt: skip
+        self.lr_control = w.SelectionSlider(
+            options=[("", 0.0)], description="Base LR", style=style, layout=wide
+        )
+        self.ratio_control = w.SelectionSlider(
+            options=[("", 0.0)], description="Ratio last/first", style=style, layout=wide
+        )
+        self.phase_control = w.SelectionSlider(
+            options=[("1", 0)], description="Phase", style=style, layout=wide
+        )
+        self.predict = button("I predict: this is the best point", "Mark it, then see the numbers")
+        self.look = button("Look without predicting", "Show the numbers")
+        self.message = w.HTML(layout=w.Layout(min_height="5.5em"))
+        self._busy = False
+        for control in (self.lr_control, self.ratio_control, self.phase_control):
+            control.observe(lambda _: self._update(), "value")
+        self.size_control.observe(lambda _: self._resize(), "value")
+        self.predict.on_click(lambda _: self._predict())
+        self.look.on_click(lambda _: self.reveal())
+        row = w.Layout(flex_flow="row wrap")
+        self.widget = w.VBox(
+            [
+                w.HBox([self.lr_control, self.ratio_control], layout=row),
+                w.HBox([self.size_control, self.phase_control], layout=row),
+                w.HBox([self.predict, self.look], layout=row),
+                self.message,
+                self.picture,
+            ]
+        )
+        self._resize()
+
+    @property
+    def train_size(self) -> int:
+        """Number of training pictures that is looked at."""
+        return self.size_control.value
+
+    @train_size.setter
+    def train_size(self, value: int) -> None:
+        self._set(self.size_control, "train_size", value)
+
+    @property
+    def point(self) -> Point:
+        """Base LR and ratio that are looked at."""
+        return self.lr_control.value, self.ratio_control.value
+
+    @point.setter
+    def point(self, value: Point) -> None:
+        lr, ratio = value
+        with self._lock:
+            self._busy = True  # one drawing for both
+            try:
+                self._set(self.lr_control, "base LR", lr)
+                self._set(self.ratio_control, "ratio", ratio)
+            finally:
+                self._busy = False
+            self._update()
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of the point, one per seed; empty where the grid has none."""
+        return self._cells().get(self.point, [])
+
+    def reveal(self) -> None:
+        """Show the numbers."""
+        with self._lock:
+            self._revealed = True
+            self._update()
+
+    def _set(self, control: w.Widget, name: str, value: float) -> None:
+        values = [option[1] for option in control.options]
+        if value not in values:
+            raise DifflrError(
+                f"Received {name} {shown(value)}, the recording has {', '.join(map(str, values))}.",
+                "Pass one of them.",
+            )
+        control.value = value
+
+    def _cells(self) -> dict[Point, list[Run]]:
+        cells = grouped(self._sizes[(self.train_size,)], "base_lr", "ratio")
+        return {(float(str(lr)), float(str(ratio))): runs for (lr, ratio), runs in cells.items()}
+
+    def _resize(self) -> None:
+        """Offer the points that this training size has, and stay near the one looked at."""
+        with self._lock:
+            lr, ratio = self.point
+            self._busy = True  # one drawing at the end
+            try:
+                cells = self._cells()
+                for control, index, wish, write in (
+                    (self.lr_control, 0, lr or 1e-3, short),
+                    (self.ratio_control, 1, ratio or 1.0, "{:g}".format),
+                ):
+                    values = sorted({point[index] for point in cells})
+                    near = min(values, key=lambda v: abs(math.log(v / wish)))
+                    control.options = [(write(value), value) for value in values]
+                    control.value = near
+                self.prediction = self._predicted.get(self.train_size)
+                self.score = score(cells, self.prediction) if self.prediction else ""
+            finally:
+                self._busy = False
+            self._update()
+
+    def _predict(self) -> None:
+        with self._lock:
+            cells = self._cells()
+            if self.point not in cells:
+                self.message.value = message_html("The grid has no runs there.", bad=True)
+                return
+            self.prediction = self._predicted[self.train_size] = self.point
+            self.score = score(cells, self.prediction)
+            self.reveal()
+
+    def _update(self) -> None:
+        if self._busy:
+            return
+        with self._lock:
+            runs = self.runs
+            epochs = self._phase(runs)
+            lr, ratio = self.point
+            text = f"Base LR {lr:g}, ratio {ratio:g}, {self.train_size:,} training pictures"
+            if not self._revealed:
+                text += ". Covered: predict which point gives the best accuracy."
+            elif not runs:
+                text += ": the grid has no runs there."
+            else:
+                text += f" ({len(runs)} seeds): accuracy {said(estimate(runs))}"
+                source = estimate(runs, "source_accuracy")
+                if not math.isnan(source.mean):
+                    before = estimate(runs, "source_before").mean
+                    text += f"; source task {said(source)} (before: {100 * before:.1f}%)"
+                moved = ", ".join(
+                    f"{name} {estimate(runs, 'displacement', i).mean:.2g}"
+                    for i, name in enumerate(self.recording.splits)
+                )
+                text += f". Weights moved: {moved}. {self.score}"
+            self.message.value = message_html(text, bad=self._revealed and not runs)
+            self.alt = f"Replay of the study {self.recording.study}. {text}"
+            self.picture.value = self.figure.draw(
+                self.train_size, self.point, runs, epochs, self.prediction, revealed=self._revealed
+            )
+            self._refresh_static()
+
+    def _phase(self, runs: list[Run]) -> tuple[int, int]:
+        """Offer the phases of the point's plan; return first and last epoch of the chosen one."""
+        if not runs:
+            return 0, 0
+        plan = self.recording.plans[runs[0].plan]
+        spans = [(s, s + p.epochs) for s, p in zip(plan.starts, plan.phases, strict=True)]
+        options = [(f"{i + 1}: epochs {a + 1} to {b}", i) for i, (a, b) in enumerate(spans)]
+        if tuple(self.phase_control.options) != tuple(options):
+            busy, self._busy = self._busy, True
+            try:
+                chosen = min(self.phase_control.value or 0, len(options) - 1)
+                self.phase_control.options = options
+                self.phase_control.value = chosen
+            finally:
+                self._busy = busy
+        return spans[self.phase_control.value]
+
+
+def score(cells: dict[Point, list[Run]], prediction: Point) -> str:
+    """Say how far a predicted point lies below the best one, and where it ranks; a tie is a tie."""
+    means: dict[Point, Estimate] = {point: estimate(runs) for point, runs in cells.items()}
+    order = sorted(means, key=lambda point: -means[point].mean)
+    best = order[0]
+    text = f"Your prediction: {said(means[prediction])}, rank {order.index(prediction) + 1} of {len(order)}"
+    if prediction == best:
+        return text + ": the best point."
+    gap = difference(cells[prediction], cells[best])
+    return text + (
+        f". Best: {said(means[best])} at base LR {best[0]:g}, ratio {best[1]:g}; yours against it: "
+        f"{verdict(gap)}."
+    )
