@@ -12,8 +12,9 @@ WEIGHTS ?= ../shared/weights/resnet18-tinyimagenet32.safetensors
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test lint format notebooks lab images weights clean
+.PHONY: env run test lint format notebooks bench lab images weights clean
 
 env: $(READY)
 
@@ -29,6 +30,10 @@ run: env
 test: env
 	$(BIN)/python -m pytest
 	sh tests/old_widgets.sh $(BIN)/python
+
+# From slider to picture, in the kernel and in the browser.
+bench: env
+	$(BIN)/python benchmarks/widgets.py --browser
 
 lint: env
 	$(BIN)/ruff format --check .

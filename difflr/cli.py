@@ -111,9 +111,12 @@ def _compare(arguments: argparse.Namespace) -> None:
     )
     results = compare(settings, out, progress=not arguments.no_progress)
     print(table(results))
-    about = results.about
-    title = f"{about['backbone']} on {Path(about['data']).name}, {about['train_size']} training pictures"
-    _save(plot_runs(results.runs, f"{title}, {about['epochs']} epochs"), out / "compare.png")
+    data, weights, chosen = (results.about[part] for part in ("data", "weights", "settings"))
+    title = (
+        f"{weights['backbone']} on {Path(data['name']).name}, {chosen['train_size']} training "
+        f"pictures, {chosen['epochs']} epochs"
+    )
+    _save(plot_runs(results.runs, title), out / "compare.png")
     print(f"\n{results.path}\n{out / 'compare.png'}")
 
 

@@ -11,7 +11,7 @@ import torch
 from tqdm.auto import tqdm
 
 from difflr.backbones import Backbone, load_backbone
-from difflr.data import Data, load_data
+from difflr.data import Data, Images, load_data
 from difflr.errors import DifflrError
 from difflr.plan import Plan
 from difflr.recipes import make_plan
@@ -55,12 +55,16 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     test = data.test.resized(settings.image_size) if todo else data.test
     steps = -(-settings.train_size // settings.batch_size) * settings.epochs
     with tqdm(total=steps * len(todo), unit="step", disable=not (progress and todo)) as bar:
+        drawn: dict[int, Images] = {}  # of the seed at hand: drawn and resized once for all recipes
         for recipe, seed in todo:
             bar.set_description(f"{recipe}, seed {seed}")
+            if seed not in drawn:
+                images = data.train.subset(settings.train_size, seed)
+                drawn = {seed: images.resized(settings.image_size)}
             outcome, _ = train(
                 backbone,
                 plans[recipe],
-                data.train.subset(settings.train_size, seed).resized(settings.image_size),
+                drawn[seed],
                 test,
                 n_classes=len(data.classes),
                 seed=seed,
@@ -104,23 +108,29 @@ def _done(results: Results, recipe: str, seed: int, plan: Plan) -> bool:
     return run is not None
 
 
-def _about(settings: Settings, data: Data, backbone: Backbone) -> dict[str, Any]:
+def _about(settings: Settings, data: Data, backbone: Backbone) -> dict[str, dict[str, Any]]:
     return {
-        "data": data.name,
-        "classes": list(data.classes),
-        "train_pool": len(data.train),
-        "test_size": len(data.test),
-        "measured_on": "a fifth of the training pictures" if settings.validate else "test",
-        "train_size": settings.train_size,
-        "image_size": settings.image_size or data.train.pixels.shape[-1],
-        "backbone": backbone.name,
-        "weights": backbone.weights,
-        "weights_sha256": backbone.sha256,
-        "epochs": settings.epochs,
-        "batch_size": settings.batch_size,
-        "optimizer": "AdamW",
-        "weight_decay": settings.weight_decay,
-        "augmentation": "shift by up to 4 pixels" + (", flip" if data.flip else ""),
+        "data": {
+            "name": data.name,
+            "classes": list(data.classes),
+            "train_pool": len(data.train),
+            "test_size": len(data.test),
+            "measured_on": "a fifth of the training pictures" if settings.validate else "test",
+        },
+        "weights": {
+            "backbone": backbone.name,
+            "file": backbone.weights,
+            "sha256": backbone.sha256,
+        },
+        "settings": {
+            "train_size": settings.train_size,
+            "image_size": settings.image_size or data.train.pixels.shape[-1],
+            "epochs": settings.epochs,
+            "batch_size": settings.batch_size,
+            "optimizer": "AdamW",
+            "weight_decay": settings.weight_decay,
+            "augmentation": "shift by up to 4 pixels" + (", flip" if data.flip else ""),
+        },
     }
 
 

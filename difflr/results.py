@@ -16,12 +16,15 @@ SCHEMA = 1
 class Results:
     """The runs of one comparison, in a file that always holds all finished ones.
 
-    The file has ``schema``, what was done once for all runs (``about``: data, weights, settings;
-    ``versions``) and ``runs``, a list with ``recipe``, ``seed``, ``accuracy`` (0 to 1), ``loss``,
-    ``seconds``, ``trainable_share`` and ``plan`` (as ``Plan.to_dict``) for each.
+    The file has ``schema``; what holds for all runs (the dictionaries of ``about``: ``data``,
+    ``weights``, ``settings``; and ``versions``); and ``runs``, a list with ``recipe``, ``seed``,
+    ``accuracy`` (0 to 1), ``loss``, ``seconds``, ``trainable_share`` and ``plan`` (as
+    ``Plan.to_dict``) for each.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Any], versions: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, about: Mapping[str, Mapping[str, Any]], versions: Mapping[str, str]
+    ) -> None:
         self.path = path
         self.about = json.loads(json.dumps(about))
         self.versions = dict(versions)
@@ -58,21 +61,22 @@ class Results:
         """Take over the runs of an earlier call, if they were made under the same settings."""
         try:
             data = json.loads(text)
-            about, runs = data["about"], [_checked(run) for run in data["runs"]]
-            if not isinstance(about, Mapping):
-                raise TypeError("about is no dictionary")
+            about = {part: dict(data[part]) for part in self.about}
+            runs = [_checked(run) for run in data["runs"]]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DifflrError(
                 f"{self.path} is no results file of difflr: {shown(str(error))}.",
                 "Move it away, or pass another folder with --out.",
             ) from error
-        if about != self.about:
-            keys = [k for k in {**about, **self.about} if about.get(k) != self.about.get(k)]
-            changes = "; ".join(
-                f"{k}: there {shown(about.get(k))}, now {shown(self.about.get(k))}" for k in keys
-            )
+        changes = [
+            f"{key}: there {shown(there.get(key))}, now {shown(now.get(key))}"
+            for there, now in ((about[part], self.about[part]) for part in self.about)
+            for key in {**there, **now}
+            if there.get(key) != now.get(key)
+        ]
+        if changes:
             raise DifflrError(
-                f"{self.path} holds runs made under other settings ({changes}).",
+                f"{self.path} holds runs made under other settings ({'; '.join(changes)}).",
                 "Give the same settings to go on, or pass another folder with --out.",
             )
         self.runs = runs
@@ -80,7 +84,7 @@ class Results:
     def _write(self) -> None:
         data = {
             "schema": SCHEMA,
-            "about": self.about,
+            **self.about,
             "versions": self.versions,
             "runs": self.runs,
         }

@@ -62,8 +62,8 @@ def test_compare_writes_results_table_and_picture(tree, tmp_path, capsys):
         assert run["seconds"] > 0
         assert Plan.from_dict(run["plan"]).epochs == 2
     assert max(Plan.from_dict(data["runs"][2]["plan"]).phases[0].lrs) == 3e-3
-    assert data["about"]["classes"] == ["dark", "light"]
-    assert len(data["about"]["weights_sha256"]) == 64
+    assert data["data"]["classes"] == ["dark", "light"]
+    assert len(data["weights"]["sha256"]) == 64
     assert data["versions"]["torch"]
     printed = capsys.readouterr().out
     assert "differential:lr=3e-3:ratio=10" in printed

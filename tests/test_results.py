@@ -10,7 +10,7 @@ from difflr.errors import DifflrError
 from difflr.recipes import uniform
 from difflr.results import Results
 
-ABOUT = {"data": "strokes", "epochs": 6}
+ABOUT = {"data": {"name": "strokes"}, "settings": {"epochs": 6}}
 
 
 def run(recipe="uniform", seed=0, accuracy=0.5):
@@ -34,7 +34,7 @@ def test_runs_are_on_disk_as_soon_as_they_are_added(tmp_path):
     results.add(run(seed=1))
     data = json.loads(path.read_text())
     assert [r["seed"] for r in data["runs"]] == [0, 1]
-    assert data["about"] == ABOUT
+    assert {part: data[part] for part in ABOUT} == ABOUT
     assert data["versions"] == {"torch": "2"}
     again = Results(path, ABOUT, {})
     assert again.find("uniform", 1) == results.find("uniform", 1)
@@ -48,7 +48,7 @@ def test_other_settings_are_refused_and_named(tmp_path):
     Results(path, ABOUT, {}).add(run())
     before = path.read_bytes()
     with pytest.raises(DifflrError, match="epochs: there 6, now 7"):
-        Results(path, {**ABOUT, "epochs": 7}, {})
+        Results(path, {**ABOUT, "settings": {"epochs": 7}}, {})
     assert path.read_bytes() == before
 
 
@@ -79,7 +79,9 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["about", "runs", "recipe", "seed", "accuracy", "seconds", "plan"]),
+            st.sampled_from(
+                ["data", "settings", "runs", "recipe", "seed", "accuracy", "seconds", "plan"]
+            ),
             inner,
         )
     ),
@@ -87,7 +89,15 @@ JSON = st.recursive(
 )
 
 
-@given(JSON | st.fixed_dictionaries({"about": st.just(ABOUT), "runs": st.lists(JSON, max_size=3)}))
+@given(
+    JSON
+    | st.fixed_dictionaries(
+        {
+            **{part: st.just(value) for part, value in ABOUT.items()},
+            "runs": st.lists(JSON, max_size=3),
+        }
+    )
+)
 def test_any_file_gives_runs_or_one_kind_of_error(tmp_path_factory, content):
     """A file of any JSON is taken over as valid runs or refused, and is never overwritten."""
     path = tmp_path_factory.mktemp("fuzz") / "results.json"
