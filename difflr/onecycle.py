@@ -26,7 +26,8 @@ def position(step: int, total_steps: int, pct_start: float) -> Position:
 
     The peak lies at step ``pct_start * total_steps - 1`` and the minimum at ``total_steps - 1``, as in
     torch. Where the rise has no length at all (``pct_start * total_steps == 1``) torch divides by
-    zero; here the cycle then starts at its peak.
+    zero; here the cycle then starts at its peak. A phase of a single step has, as in torch, its minimum
+    there and next to nothing is learnt, unless ``pct_start`` is 1.
 
     >>> position(0, 10, 0.3), position(2, 10, 0.3), position(9, 10, 0.3)
     (Position(rising=True, pct=0.0), Position(rising=True, pct=1.0), Position(rising=False, pct=1.0))
