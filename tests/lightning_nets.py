@@ -1,7 +1,5 @@
 """A small Lightning module, a trainer without trimmings, and a callback that watches a fit."""
 
-# ruff: noqa: D102 (the methods are hooks of Lightning)
-
 import pytorch_lightning as pl
 import torch
 from nets import TinyNet, changed, copies, loader

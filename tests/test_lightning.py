@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (the methods are hooks of Lightning)
 import pytest
 import pytorch_lightning as pl
 import torch

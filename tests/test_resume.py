@@ -1,7 +1,5 @@
 """A run that was killed and resumed is the run that was never interrupted."""
 
-# ruff: noqa: D102 (the methods are hooks of Lightning)
-
 import pytest
 import torch
 from lightning_nets import (

@@ -356,10 +356,10 @@ class Module(ParametersSplitsModule):
         self.net = network()
         self.milestones = plan
 
-    def model_splits(self):  # noqa: D102
+    def model_splits(self):
         return {"stem": "net.0", "body": "net.1", "head": "net.2"}
 
-    def training_step(self, batch, _):  # noqa: D102
+    def training_step(self, batch, _):
         loss = nn.functional.cross_entropy(self.net(batch[0]), batch[1])
         self.log("train_acc", torch.tensor(0.25), on_epoch=True)
         return loss
@@ -389,7 +389,7 @@ class PressStop(pl.Callback):
     def __init__(self, view, step):
         self.view, self.step = view, step
 
-    def on_train_batch_start(self, trainer, *_):  # noqa: D102
+    def on_train_batch_start(self, trainer, *_):
         if trainer.global_step == self.step:
             (self.view.stop_button.click if self.view.notebook else self.view.stop)()
 
