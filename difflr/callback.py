@@ -116,10 +116,10 @@ class PlanCallback(pl.Callback):
         else:  # the module's own optimizer and scheduler: only the epoch is known
             plan = pl_module.plan
             phase = plan.phase_at(trainer.current_epoch - self._first_epoch)
-        trainable = [i for i, trains in enumerate(phase.trainable) if trains]
-        freezing.set_trainable(self._splits, trainable, train_bn=plan.train_bn)
+        trained = phase.trained
+        freezing.set_trainable(self._splits, trained, train_bn=plan.train_bn)
         frozen = () if plan.train_bn else self._splits
-        self._asleep = [split for i, split in enumerate(frozen) if i not in trainable]
+        self._asleep = [split for i, split in enumerate(frozen) if i not in trained]
 
 
 def _scheduler(trainer: pl.Trainer) -> PlanScheduler | None:

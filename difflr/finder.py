@@ -118,7 +118,7 @@ def range_test(
     with untouched(splits.model, optimizer, batches):
         if phase is not None:
             splits.model.train()
-            set_trainable(splits, [i for i, trains in enumerate(phase.trainable) if trains])
+            set_trainable(splits, phase.trained)
         curve = _Curve(diverge)
         source = _endless(batches)
         for step in range(steps):

@@ -159,7 +159,7 @@ def training_flops(costs: Costs, plan: Plan, splits: Splits, pictures: int) -> i
     normed = {i for i, split in enumerate(splits) if bn_mode(split) != "-"}
     total = 0
     for phase in plan.phases:
-        trainable = {i for i, trains in enumerate(phase.trainable) if trains}
+        trainable = set(phase.trained)
         awake = normed - trainable if plan.train_bn else set()
         step = costs.step(trainable | awake) - sum(costs.forward[i] for i in awake)
         total += phase.epochs * pictures * step

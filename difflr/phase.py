@@ -77,6 +77,11 @@ class Phase:
         n = len(self.lrs)
         return tuple(i >= self.freeze_to % n and i not in self.frozen for i in range(n))
 
+    @property
+    def trained(self) -> tuple[int, ...]:
+        """Indices of the splits that train in this phase."""
+        return tuple(index for index, trains in enumerate(self.trainable) if trains)
+
     def check(self, n_splits: int, train_bn: bool = False) -> None:
         """Raise DifflrError unless there is one LR per split, above 0 exactly where it is used."""
         if len(self.lrs) != n_splits:

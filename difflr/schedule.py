@@ -75,9 +75,8 @@ class PlanScheduler(LRScheduler):
         For loops of one's own, at the start of every epoch; Lightning modules need not call it.
         """
         splits.model.train()
-        trainable = self.plan.phases[self.phase_index].trainable
-        indices = [index for index, trains in enumerate(trainable) if trains]
-        set_trainable(splits, indices, train_bn=self.plan.train_bn)
+        phase = self.plan.phases[self.phase_index]
+        set_trainable(splits, phase.trained, train_bn=self.plan.train_bn)
 
     def get_lr(self) -> list[float | torch.Tensor]:
         """Return one LR per group for the step that comes next, and write its momentum."""

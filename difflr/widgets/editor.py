@@ -231,10 +231,10 @@ class PlanEditor(Panel):
         head += ["cost of a step (share of training all)"] if self._costs else []
         rows = []
         for number, phase in enumerate(self.plan.phases, 1):
-            on = [i for i, trains in enumerate(phase.trainable) if trains]
+            on = phase.trained
             names = [self.names[i] for i in on]
             # Most phases train one run of neighbours.
-            run = on == list(range(on[0], on[-1] + 1)) and len(on) > 1
+            run = on == tuple(range(on[0], on[-1] + 1)) and len(on) > 1
             who = f"{names[0]} to {names[-1]}" if run else ", ".join(names)
             row = [f"{number}", f"{phase.epochs}", who]
             if self._sizes:
