@@ -166,17 +166,23 @@ def training_flops(costs: Costs, plan: Plan, splits: Splits, pictures: int) -> i
     return total
 
 
-def with_old_head(network: nn.Module, backbone: Backbone) -> nn.Module:
+def with_old_head(
+    network: nn.Module, backbone: Backbone, *, old_statistics: bool = False
+) -> nn.Module:
     """Return a new network: the body of the fine-tuned one under the backbone's own old head.
 
-    Its accuracy on the source task says what fine-tuning has not forgotten.
+    Its accuracy on the source task says what fine-tuning has not forgotten. With ``old_statistics``
+    BatchNorm's running mean and variance are the backbone's as well: what is lost then was lost by
+    the weights, and not by statistics that follow the new pictures.
     """
     old = backbone.build(0, new_head=False)
     head = [name for name, module in old.named_modules() if isinstance(module, nn.Linear)][-1]
+    left = (f"{head}.",)
+    statistics = ("running_mean", "running_var", "num_batches_tracked") if old_statistics else ()
     body = {
         name: value.detach().cpu()
         for name, value in network.state_dict().items()
-        if not name.startswith(f"{head}.")
+        if not name.startswith(left) and not name.endswith(statistics)
     }
     old.load_state_dict(body, strict=False)
     return old
@@ -185,16 +191,26 @@ def with_old_head(network: nn.Module, backbone: Backbone) -> nn.Module:
 class Curve(pl.Callback):
     """Keep the mean training loss of each epoch and the accuracy on a few pictures after it.
 
-    ``seconds`` is the time that this took, to be left out of the run's.
+    ``seconds`` is the time that this took, to be left out of the run's. ``cpu_seconds`` is the time
+    that the process computed while it trained, over all its threads and without this: a machine that
+    has other work to do does not change it.
     """
 
     def __init__(self, images: Images | None) -> None:
         self.images = images
         self.losses: list[float] = []
         self.accuracies: list[float] = []
-        self.seconds = 0.0
+        self.seconds = self.cpu_seconds = 0.0
         self._sum: Any = 0.0
         self._count = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of the processor."""
+        self.cpu_seconds -= time.process_time()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop it."""
+        self.cpu_seconds += time.process_time()
 
     def on_train_batch_end(
         self,
@@ -210,9 +226,10 @@ class Curve(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the epoch."""
-        start = time.perf_counter()
+        start, computed = time.perf_counter(), time.process_time()
         self.losses.append(float(self._sum) / max(self._count, 1))
         self._sum, self._count = 0.0, 0
         if self.images is not None:
             self.accuracies.append(evaluate(pl_module, self.images)[0])
         self.seconds += time.perf_counter() - start
+        self.cpu_seconds -= time.process_time() - computed

@@ -18,11 +18,14 @@ from difflr.errors import DifflrError, as_int
 from difflr.grid import Cell, Study, Task
 from difflr.journal import Journal
 from difflr.provenance import describe_session, describe_task
+from difflr.recipes import make_plan
 from difflr.splits import split_model
 from difflr.training import train
 from difflr.trial import load_parts, load_start, run_trial
 
 __all__ = ["Choice", "choose", "run_study", "share_cores"]
+
+_CLEAN_EPOCHS = 8
 
 
 class Choice(NamedTuple):
@@ -60,8 +63,8 @@ def run_study(
         task = replace(task, clean=str(_clean_network(study, out)))
     for cell in study.cells:  # complains now rather than after an hour
         cell.plan(split_model(load_backbone(task.backbone, "none").build(2)))
-    for size in {cell.train_size for cell in study.cells}:
-        load_parts(task).pool.subset(size, 0)
+    for shift, size in {(cell.shift, cell.train_size) for cell in study.cells}:
+        load_parts(task, shift).pool.subset(size, 0)
     with Journal(out / f"{study.name}.jsonl", study.name, describe_task(task)) as journal:
         workers = _Workers(journal, task, n_jobs, threads, backend, progress)
         workers.run(f"{study.name}: choosing", study.cells, study.seeds, "validation")
@@ -172,16 +175,12 @@ def _clean_network(study: Study, out: Path) -> Path:
         return path
     task = study.task
     parts, start = load_parts(task), load_start(task)
-    sizes = [cell.train_size for cell in study.cells]
-    size = min(len(parts.pool), 5 * max(sizes))
-    epochs = max(cell.epochs for cell in study.cells)
-    plan = Cell("differential", {"lr": 1e-2 if task.embedded else 1e-3}, size, epochs).plan(
-        split_model(start.build(2))
-    )
+    lr = 1e-2 if task.embedded else 3e-3
+    plan = make_plan("differential", split_model(start.build(2)), _CLEAN_EPOCHS, lr=lr)
     _, model = train(
         start,
         plan,
-        parts.pool.subset(size, seed=0).resized(task.image_size),
+        parts.clean.resized(task.image_size),
         parts.validation.resized(task.image_size),
         n_classes=parts.n_classes,
         seed=0,

@@ -1,10 +1,11 @@
 """``difflr study``: run a declared study, or go on with one, and record what it found."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from difflr.errors import DifflrError
+from difflr.errors import DifflrError, shown
 
 __all__ = ["add_study_command"]
 
@@ -21,6 +22,18 @@ def add_study_command(commands: Any) -> None:
         "--source", help="class-per-folder tree of the task that the weights were trained on"
     )
     job.add_argument("--image-size", type=int, help="side in pixels that pictures are resized to")
+    job.add_argument(
+        "--test-size",
+        type=int,
+        help="pictures to measure on: validation, test, source (default: all)",
+    )
+    job.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="TAG=VALUE",
+        help="a part of the grid, e.g. train_size=500,1000 epochs=6; the rest can follow later",
+    )
     job.add_argument("--jobs", type=int, help="runs at a time (default: one per core)")
     job.add_argument("--threads", type=int, help="per run (default: cores / jobs)")
     job.add_argument("--cluster", help="address of a Dask scheduler, or local")
@@ -50,8 +63,11 @@ def _study(arguments: argparse.Namespace) -> None:
         image_size=arguments.image_size or (128 if arguments.data == "cifar10" else None),
         batch_size=32 if embedded else 64,
         data_dir=arguments.data_dir,
+        test_size=arguments.test_size,
     )
     study = declare(arguments.name, task, quick=arguments.quick)
+    for text in arguments.only:
+        study = _part(study, text)
     out = Path(arguments.out).expanduser()
     options = {
         "n_jobs": arguments.jobs,
@@ -64,6 +80,21 @@ def _study(arguments: argparse.Namespace) -> None:
     texts = draw_all(recording, out)
     print("\n\n".join(texts.values()))
     print(f"\n{len(recording.runs)} runs\n{journal}\n{recorded}")
+
+
+def _part(study: Any, text: str) -> Any:
+    """Return the study with only those cells whose tag has one of the values in ``tag=value,…``."""
+    tag, _, values = text.partition("=")
+    known: dict[str, list[Any]] = {}
+    for cell in study.cells:
+        known.setdefault(str(cell.tags.get(tag)), []).append(cell)
+    if tag not in study.cells[0].tags or not set(values.split(",")) <= set(known):
+        raise DifflrError(
+            f"Received --only {shown(text)}.",
+            f"Pass TAG=VALUE,…; the tags are {', '.join(study.cells[0].tags)}"
+            + (f", the values of {tag} {', '.join(known)}." if tag in study.cells[0].tags else "."),
+        )
+    return replace(study, cells=[cell for value in values.split(",") for cell in known[value]])
 
 
 def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) -> Path:

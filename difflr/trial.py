@@ -30,6 +30,7 @@ from difflr.training import Classifier, evaluate, train
 __all__ = ["load_parts", "load_source", "load_start", "run_trial"]
 
 _SOURCE_STROKES = 600
+_CLEAN_SHARE = 0.75
 
 
 def run_trial(
@@ -78,14 +79,13 @@ def run_trial(
     probes = _some(held, task.probes).pixels
     features = split_features(before, splits, probes), split_features(model, after, probes)
     side = images.pixels.shape[-2:]
-    source = _source_accuracy(task, cell, measured_on, model)
     measured = {
         "accuracy": outcome.accuracy,
         "loss": outcome.loss,
         "seconds": outcome.seconds - curve.seconds,
+        "cpu_seconds": curve.cpu_seconds,
         "flops": training_flops(count_costs(splits, (3, *side)), plan, splits, len(images)),
-        "source_accuracy": source[1],
-        "source_before": source[0],
+        **_source_accuracies(task, cell, measured_on, model),
         "displacement": displacement(splits, after),
         "drift": drift(splits, after),
         "cka": similarity(*features),
@@ -113,10 +113,14 @@ def _classifier(network: torch.nn.Module, start: Backbone, cell: Cell) -> Classi
 class _Parts:
     """The pictures of a study: what runs train on, choose by and report on."""
 
-    def __init__(self, data: Data, test_size: int | None) -> None:
+    def __init__(self, data: Data, test_size: int | None, *, shifted: bool) -> None:
         # As ``difflr compare --validate`` divides them.
         size = max(len(data.train) // 5, len(data.classes))
         held, self.pool = data.train.divide(size, seed=0)
+        # The network that knows the clean pictures has never seen those that runs go on with.
+        self.clean, rest = self.pool.divide(int(_CLEAN_SHARE * len(self.pool)), seed=1)
+        if shifted:
+            self.pool = rest
         self.validation, self.test = _some(held, test_size), _some(data.test, test_size)
         self.n_classes, self.flip, self.name = len(data.classes), data.flip, data.name
 
@@ -127,20 +131,20 @@ def load_parts(task: Task, shift: str = "none") -> _Parts:
     size = None if task.data == "cifar10" else task.image_size
     if shift == "none":
         data = load_data(task.data, image_size=size, data_dir=task.data_dir)
-        return _Parts(data, task.test_size)
+        return _Parts(data, task.test_size, shifted=False)
     if task.embedded:
         if ":" in task.data:
             raise DifflrError(
                 f"Received data {task.data!r} for a study that shifts it.", "Pass strokes."
             )
         dials = f"strokes:input_shift={task.shift_strength}:shift_kind={shift}"
-        return _Parts(load_data(dials), task.test_size)
+        return _Parts(load_data(dials), task.test_size, shifted=True)
     clean = load_data(task.data, image_size=size, data_dir=task.data_dir)
     train_, test = (
         shift_images(part, shift, task.shift_strength, seed)
         for seed, part in enumerate((clean.train, clean.test))
     )
-    return _Parts(replace(clean, train=train_, test=test), task.test_size)
+    return _Parts(replace(clean, train=train_, test=test), task.test_size, shifted=True)
 
 
 class _Continued(Backbone):
@@ -193,16 +197,23 @@ def _source_pictures(task: Task, shift: str, measured_on: str) -> Images | None:
     return (clean.test if measured_on == "test" else clean.validation).resized(task.image_size)
 
 
-def _source_accuracy(
+def _source_accuracies(
     task: Task, cell: Cell, measured_on: str, model: Classifier
-) -> tuple[float | None, float | None]:
-    """Return the accuracy on the source task before and after (None where there is no such task)."""
+) -> dict[str, float | None]:
+    """Return the accuracies on the source task (None where there is no such task)."""
     pictures = _source_pictures(task, cell.shift, measured_on)
     if pictures is None:
-        return None, None
+        return dict.fromkeys(("source_before", "source_accuracy", "source_old_bn"))
     start = load_start(task, clean=cell.shift != "none")
-    after = _classifier(with_old_head(model.network, start), start, cell)
-    return _source_before(task, cell.shift, measured_on), evaluate(after, pictures)[0]
+    networks = {
+        "source_accuracy": with_old_head(model.network, start),
+        "source_old_bn": with_old_head(model.network, start, old_statistics=True),
+    }
+    after = {
+        name: evaluate(_classifier(network, start, cell), pictures)[0]
+        for name, network in networks.items()
+    }
+    return {"source_before": _source_before(task, cell.shift, measured_on), **after}
 
 
 @lru_cache(maxsize=16)

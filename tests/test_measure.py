@@ -173,6 +173,16 @@ def test_a_trained_head_alone_forgets_nothing(backbone):
             kept = with_old_head(model.network, backbone).eval()
             assert kept.fc.out_features == 60
             assert torch.equal(kept(x), old(x)) is same
+        weights_only = with_old_head(model.network, backbone, old_statistics=True)
+        for name, value in weights_only.state_dict().items():
+            statistic = name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+            expected = (old if statistic or name.startswith("fc.") else model.network).state_dict()
+            assert torch.equal(value, expected[name]), name
+            assert (
+                statistic
+                or name.startswith("fc.")
+                or not torch.equal(value, old.state_dict()[name])
+            )
 
 
 def test_curve_has_a_point_per_epoch_and_does_not_change_the_run(backbone):

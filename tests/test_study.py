@@ -19,6 +19,7 @@ from difflr.errors import DifflrError
 from difflr.grid import Cell, Study, Task
 from difflr.journal import Journal, read_journal
 from difflr.recordings import load_recording, save_recording
+from difflr.shifts import shift_images
 from difflr.studies import STUDIES, declare
 from difflr.study import choose, run_study, share_cores
 from difflr.trial import load_parts, run_trial
@@ -35,7 +36,7 @@ def task(tmp_path_factory):
     """A folder with three classes of 16×16 pictures, for StrokeNet: loaded in no time."""
     root = tmp_path_factory.mktemp("pictures")
     numbers = np.random.default_rng(0)
-    for part, count in (("train", 12), ("test", 6)):
+    for part, count in (("train", 24), ("test", 6)):
         for label in range(3):
             folder = root / part / f"class{label}"
             folder.mkdir(parents=True)
@@ -80,6 +81,7 @@ def test_every_cell_is_run_from_every_seed_and_the_best_reported(task, journal):
         assert run.cka[0] > 0.9
         assert run.displacement[-1] > 0
         assert run.source_accuracy is None
+        assert run.cpu_seconds > 0
         assert run.flops > 0
         assert len(run.curve_accuracy) == 1
 
@@ -110,8 +112,22 @@ def test_nothing_that_chooses_is_trained_or_reported_on(task):
         {row.numpy().tobytes() for row in images.pixels}
         for images in (parts.pool, parts.validation, parts.test)
     ]
-    assert [len(s) for s in sets] == [29, 7, 18]
-    assert len(set.union(*sets)) == 29 + 7 + 18
+    assert [len(s) for s in sets] == [58, 14, 18]
+    assert len(set.union(*sets)) == 58 + 14 + 18
+
+
+def test_what_shifted_runs_train_on_is_new_to_the_clean_network(task):
+    """The pool is shared out: three quarters to know the clean pictures, the rest to go on with."""
+    parts, shifted = load_parts(task), load_parts(task, "contrast")
+    assert len(parts.clean) == 43
+    assert len(shifted.pool) == len(parts.pool) - 43
+
+    def rows(images):
+        return {row.numpy().tobytes() for row in images.pixels}
+
+    foggy = shift_images(parts.clean, "contrast")
+    assert not rows(foggy) & rows(shifted.pool)
+    assert rows(shifted.pool) <= rows(shift_images(parts.pool, "contrast"))
 
 
 def made_up(cell, seed, accuracy, on="validation"):
@@ -283,7 +299,7 @@ def test_declared_studies_are_grids_that_make_plans(name, quick):
     for group, rates in groups.items():
         sizes.setdefault(group[-1], set()).add(tuple(sorted(rates)))
     assert all(len(grids) == 1 for grids in sizes.values()), "the same grid for every recipe"
-    assert len(declared.seeds) >= (2 if quick else 5)
+    assert len(declared.report_seeds) >= (2 if quick else 5)
 
 
 def test_a_shifted_cell_starts_from_the_clean_network(task, tmp_path):
@@ -298,7 +314,7 @@ def test_a_shifted_cell_starts_from_the_clean_network(task, tmp_path):
     made = clean.stat().st_mtime_ns
     still, moved = sorted(read_journal(path)[2], key=lambda run: run["options"]["lr"])
     assert max(still["displacement"]) < 1e-6 < moved["displacement"][0]
-    assert still["source_before"] == moved["source_before"]
+    assert still["source_before"] == moved["source_before"] == still["source_old_bn"]
     run_study(grid, tmp_path, n_jobs=1, progress=False)
     assert clean.stat().st_mtime_ns == made
 
@@ -313,6 +329,14 @@ def test_the_command_runs_and_records_a_study(task, tmp_path, capsys, monkeypatc
     assert main([*command, "--no-progress", "--out", str(tmp_path)]) == 0
     assert "4 runs" in capsys.readouterr().out
     assert len(load_recording(tmp_path / "tiny.json.gz").runs) == 4
+    assert (
+        main([*command, "--no-progress", "--out", str(tmp_path / "part"), "--only", "ratio=100.0"])
+        == 0
+    )
+    assert load_recording(tmp_path / "part" / "tiny.json.gz").values("ratio") == [100.0]
+    for wrong in ("ratio=7", "depth=1", "ratio"):
+        assert main([*command, "--out", str(tmp_path), "--only", wrong]) == 2
+        assert "--only" in capsys.readouterr().err
     monkeypatch.undo()
     assert main(["study", "nonsense", "--out", str(tmp_path)]) == 2
     assert "plateau" in capsys.readouterr().err

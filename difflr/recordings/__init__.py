@@ -12,8 +12,10 @@ A recording is one gzip-ed JSON object:
   ``recipe``, ``options`` (of ``make_plan``), ``train_size``, ``epochs``, ``shift``, ``bn`` (see
   ``difflr.grid.Cell``), ``seed``, ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a
   fingerprint), ``session`` (an index), and the measures, null where not finite or not measured:
-  ``accuracy`` (0 to 1), ``loss`` (mean cross-entropy), ``seconds`` (training), ``flops`` (training),
-  ``source_before`` and ``source_accuracy`` (old head, before and after training, 0 to 1);
+  ``accuracy`` (0 to 1), ``loss`` (mean cross-entropy), ``seconds`` (training, by the clock),
+  ``cpu_seconds`` (training, of all threads together), ``flops`` (training),
+  ``source_before`` and ``source_accuracy`` (old head, before and after training, 0 to 1) and
+  ``source_old_bn`` (after training, BatchNorm's statistics those of before);
   one number per split: ``displacement`` and ``drift`` (relative L2, weights and BatchNorm
   statistics), ``cka`` (0 to 1); one number per epoch: ``curve_loss`` (training),
   ``curve_accuracy`` (0 to 1, on a fixed part of the pictures that the run is measured on).
@@ -39,8 +41,8 @@ __all__ = ["Recording", "Run", "list_recordings", "load_recording", "save_record
 
 SCHEMA = "difflr-recording/1"
 _MOST = 64 * 2**20  # bytes when unpacked: a damaged file shall not fill the memory
-_SHARES = ("accuracy", "source_before", "source_accuracy")
-_POSITIVE = ("loss", "seconds", "flops")
+_SHARES = ("accuracy", "source_before", "source_accuracy", "source_old_bn")
+_POSITIVE = ("loss", "seconds", "cpu_seconds", "flops")
 _PER_SPLIT, _PER_EPOCH = ("displacement", "drift", "cka"), ("curve_loss", "curve_accuracy")
 
 
@@ -56,9 +58,11 @@ class Run:
     accuracy: float
     loss: float | None
     seconds: float | None
+    cpu_seconds: float | None
     flops: float | None
     source_before: float | None
     source_accuracy: float | None
+    source_old_bn: float | None
     displacement: tuple[float | None, ...]
     drift: tuple[float | None, ...]
     cka: tuple[float | None, ...]
