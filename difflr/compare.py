@@ -1,9 +1,6 @@
 """The main job: recipes side by side, on the same pictures, from the same seeds, for the same epochs."""
 
-import math
-import platform
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +11,12 @@ from difflr.backbones import Backbone, load_backbone
 from difflr.data import Data, Images, load_data
 from difflr.errors import DifflrError
 from difflr.plan import Plan
+from difflr.provenance import versions
 from difflr.recipes import make_plan
 from difflr.results import Results
 from difflr.settings import Settings, parse_recipe
 from difflr.splits import split_model
-from difflr.statistics import Estimate, summarise
+from difflr.statistics import said, summarise
 from difflr.training import train
 
 __all__ = ["compare", "table"]
@@ -45,7 +43,8 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
         data = replace(data, train=pool, test=held_out)
     data.train.subset(settings.train_size, 0)  # complains now rather than after the weights
     backbone = load_backbone(settings.backbone, settings.weights)
-    results = Results(out / "results.json", _about(settings, data, backbone), _versions())
+    made_with = {**versions(), "threads": str(torch.get_num_threads())}
+    results = Results(out / "results.json", _about(settings, data, backbone), made_with)
     todo = [
         (recipe, seed)
         for seed in settings.seeds
@@ -134,16 +133,6 @@ def _about(settings: Settings, data: Data, backbone: Backbone) -> dict[str, dict
     }
 
 
-def _versions() -> dict[str, str]:
-    packages = ("difflr", "torch", "torchvision", "pytorch-lightning")
-    versions = {name: metadata.version(name) for name in packages}
-    return {
-        **versions,
-        "python": platform.python_version(),
-        "threads": str(torch.get_num_threads()),
-    }
-
-
 def table(results: Results) -> str:
     """Return the comparison as text: accuracy with 95% interval, difference, seconds, what trained."""
     summaries = summarise(results.runs)
@@ -154,18 +143,14 @@ def table(results: Results) -> str:
         f"{'seconds':>7}  {'trainable':>9}"
     ]
     for summary in summaries:
-        accuracy = f"{summary.accuracy.mean:.1%}{_interval(summary.accuracy)}"
+        accuracy = said(summary.accuracy)
         if summary.difference is None:
             difference = "-"
         else:
-            difference = f"{100 * summary.difference.mean:+.1f}{_interval(summary.difference)}"
+            difference = said(summary.difference, unit="", sign=True)
             difference += " (tie)" if summary.difference.is_tie else ""
         lines.append(
             f"{summary.recipe:<{width}}  {accuracy:>23}  {difference:>22}  "
             f"{summary.seconds:>7.1f}  {summary.trainable_share:>9.1%}"
         )
     return "\n".join(lines)
-
-
-def _interval(estimate: Estimate) -> str:
-    return "" if math.isnan(estimate.half) else f" ± {100 * estimate.half:.1f}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from difflr.errors import DifflrError, as_int, as_number
 from difflr.recordings import Run
-from difflr.statistics import Estimate, mean_interval, paired
+from difflr.statistics import Estimate, mean_interval, paired, said
 
 __all__ = ["Width", "difference", "estimate", "grouped", "plateau_width", "said", "verdict"]
 
@@ -56,28 +56,15 @@ def difference(runs: Sequence[Run], rival: Sequence[Run], measure: str = "accura
     return paired(*sides)
 
 
-def said(value: Estimate, scale: float = 100, digits: int = 1, unit: str = "%") -> str:
-    """Write an estimate with its interval.
-
-    >>> said(Estimate(0.661, 0.012))
-    '66.1% ± 1.2'
-    """
-    if math.isnan(value.mean):
-        return "not measured"
-    half = "" if math.isnan(value.half) else f" ± {scale * value.half:.{digits}f}"
-    return f"{scale * value.mean:.{digits}f}{unit}{half}"
-
-
 def verdict(value: Estimate) -> str:
     """Say what a paired difference of accuracies shows; a tie is called a tie.
 
     >>> verdict(Estimate(0.004, 0.009))
     'tie (+0.4 points ± 0.9)'
     """
-    text = f"{100 * value.mean:+.1f} points"
+    text = said(value, unit=" points", sign=True)
     if math.isnan(value.half):
         return f"{text}, from one seed: no verdict"
-    text += f" ± {100 * value.half:.1f}"
     return f"tie ({text})" if value.is_tie else text
 
 

@@ -14,7 +14,7 @@ from difflr.grid import Task
 from difflr.splits import split_model
 from difflr.trial import load_parts, load_source, load_start
 
-__all__ = ["describe_session", "describe_task"]
+__all__ = ["describe_session", "describe_task", "versions"]
 
 _PACKAGES = ("difflr", "torch", "torchvision", "pytorch-lightning", "numpy", "joblib")
 
@@ -59,8 +59,11 @@ def describe_session(jobs: int, threads: int, backend: str) -> dict[str, Any]:
         "jobs": jobs,
         "threads": threads,
         "backend": backend,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
-        },
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a run's numbers."""
+    packages = {name: metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **packages}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Estimate", "Summary", "mean_interval", "paired", "summarise"]
+__all__ = ["Estimate", "Summary", "mean_interval", "paired", "said", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,21 @@ def paired(values: Mapping[int, float], rival: Mapping[int, float]) -> Estimate:
     """Return the mean difference over the seeds that both have, with its interval."""
     seeds = sorted(set(values) & set(rival))
     return mean_interval([values[seed] - rival[seed] for seed in seeds])
+
+
+def said(
+    value: Estimate, scale: float = 100, digits: int = 1, unit: str = "%", *, sign: bool = False
+) -> str:
+    """Write an estimate with its interval; ``sign`` writes a plus as well.
+
+    >>> said(Estimate(0.661, 0.012))
+    '66.1% ± 1.2'
+    """
+    if math.isnan(value.mean):
+        return "not measured"
+    half = "" if math.isnan(value.half) else f" ± {scale * value.half:.{digits}f}"
+    number = f"{scale * value.mean:{'+' if sign else ''}.{digits}f}"
+    return f"{number}{unit}{half}"
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ def add_study_command(commands: Any) -> None:
     job.add_argument("--threads", type=int, help="per run (default: cores / jobs)")
     job.add_argument("--cluster", help="address of a Dask scheduler, or local")
     job.add_argument("--quick", action="store_true", help="a few small runs, to try it out")
+    job.add_argument(
+        "--go-on-from",
+        metavar="RECORDING",
+        help="keep the runs of a recording and add what is missing",
+    )
     job.add_argument("--out", default="runs/study", help="folder (default: runs/study)")
     job.add_argument("--no-progress", action="store_true", help="no progress bar")
     job.set_defaults(run=_study)
@@ -46,29 +51,34 @@ def add_study_command(commands: Any) -> None:
 def _study(arguments: argparse.Namespace) -> None:
     from difflr.gallery import draw_all
     from difflr.grid import Task
-    from difflr.recordings import save_recording
+    from difflr.recordings import load_recording, restore_journal, save_recording
+    from difflr.settings import Settings
     from difflr.studies import declare
 
-    embedded = arguments.data == "strokes"
-    if not embedded and arguments.weights is None and arguments.data != "cifar10":
-        raise DifflrError(
-            f"The data {arguments.data} came without weights.",
-            "Pass --weights PATH, --weights imagenet (downloaded) or --weights none.",
-        )
-    task = Task(
-        data=arguments.data,
-        backbone=arguments.backbone or ("strokenet" if embedded else "resnet18"),
+    fitting = Settings.fitting(
+        arguments.data,
+        backbone=arguments.backbone,
         weights=arguments.weights,
-        source=arguments.source or ("strokes" if embedded else None),
-        image_size=arguments.image_size or (128 if arguments.data == "cifar10" else None),
-        batch_size=32 if embedded else 64,
+        image_size=arguments.image_size,
         data_dir=arguments.data_dir,
+    )
+    own_weights = fitting.backbone == "strokenet" and fitting.weights is None
+    task = Task(
+        data=fitting.data,
+        backbone=fitting.backbone,
+        weights=fitting.weights,
+        source=arguments.source or ("strokes" if own_weights else None),
+        image_size=fitting.image_size,
+        batch_size=fitting.batch_size,
+        data_dir=fitting.data_dir,
         test_size=arguments.test_size,
     )
     study = declare(arguments.name, task, quick=arguments.quick)
     for text in arguments.only:
         study = _part(study, text)
     out = Path(arguments.out).expanduser()
+    if arguments.go_on_from:
+        restore_journal(load_recording(arguments.go_on_from), out / f"{study.name}.jsonl")
     options = {
         "n_jobs": arguments.jobs,
         "threads": arguments.threads,

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from made_up import plateau
 
 from difflr import quotes
 from difflr.errors import DifflrError
 from difflr.evidence import estimate, said
 from difflr.recordings import load_recording
-from tests.made_up import plateau
 
 ROOT = Path(__file__).parents[1]
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("[0-9]*_*.py"))]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflr.errors import DifflrError
-from difflr.recordings import list_recordings, load_recording, save_recording
+from difflr.recordings import list_recordings, load_recording, restore_journal, save_recording
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,17 @@ def test_the_same_runs_in_any_order_give_the_same_bytes(folder, tmp_path):
     header, session, *runs = (folder / "plateau.jsonl").read_text().splitlines()
     (tmp_path / "j.jsonl").write_text("\n".join([header, session, *reversed(runs)]) + "\n")
     save_recording(tmp_path / "j.jsonl", tmp_path / "again.json.gz")
-    assert (tmp_path / "again.json.gz").read_bytes() == (folder / "plateau.json.gz").read_bytes()
+
+
+def test_a_study_goes_on_from_a_recording(folder, tmp_path):
+    """The journal written from a recording gives that recording again; one that is there is kept."""
+    recording = load_recording(folder / "plateau.json.gz")
+    path = tmp_path / "plateau.jsonl"
+    restore_journal(recording, path)
+    assert save_recording(path, tmp_path / "again.json.gz") == recording
+    path.write_text("mine", "utf-8")
+    restore_journal(recording, path)
+    assert path.read_text("utf-8") == "mine"
 
 
 def test_recordings_are_small(folder):

@@ -23,81 +23,29 @@ A recording is one gzip-ed JSON object:
 
 import gzip
 import json
-import math
 import os
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from difflr.errors import DifflrError, as_int, as_number, shown
+from difflr.errors import DifflrError, shown
 from difflr.grid import Cell
-from difflr.journal import read_journal
+from difflr.journal import Journal, read_journal
 from difflr.plan import Plan
+from difflr.recordings.schema import SCHEMA, Recording, Run, parse
 
-__all__ = ["Recording", "Run", "list_recordings", "load_recording", "save_recording"]
+__all__ = [
+    "Recording",
+    "Run",
+    "list_recordings",
+    "load_recording",
+    "restore_journal",
+    "save_recording",
+]
 
-SCHEMA = "difflr-recording/1"
 _MOST = 64 * 2**20  # bytes when unpacked: a damaged file shall not fill the memory
-_SHARES = ("accuracy", "source_before", "source_accuracy", "source_old_bn")
-_POSITIVE = ("loss", "seconds", "cpu_seconds", "flops")
-_PER_SPLIT, _PER_EPOCH = ("displacement", "drift", "cka"), ("curve_loss", "curve_accuracy")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a recording; the fields are described in the schema above."""
-
-    cell: Cell
-    seed: int
-    measured_on: str
-    plan: str
-    session: int
-    accuracy: float
-    loss: float | None
-    seconds: float | None
-    cpu_seconds: float | None
-    flops: float | None
-    source_before: float | None
-    source_accuracy: float | None
-    source_old_bn: float | None
-    displacement: tuple[float | None, ...]
-    drift: tuple[float | None, ...]
-    cka: tuple[float | None, ...]
-    curve_loss: tuple[float | None, ...]
-    curve_accuracy: tuple[float | None, ...]
-
-    @property
-    def tags(self) -> dict[str, Any]:
-        """What runs can be grouped by: those of the cell, ``seed`` and ``measured_on``."""
-        return {**self.cell.tags, "seed": self.seed, "measured_on": self.measured_on}
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A finished study: its runs, and how they were made."""
-
-    study: str
-    about: Mapping[str, Any]
-    sessions: Sequence[Mapping[str, Any]]
-    plans: Mapping[str, Plan]
-    runs: Sequence[Run] = field(repr=False)
-
-    def where(self, **tags: Any) -> list[Run]:
-        """Return the runs with these tags, e.g. ``where(recipe="uniform", measured_on="test")``."""
-        return [run for run in self.runs if all(run.tags[k] == v for k, v in tags.items())]
-
-    def values(self, tag: str) -> list[Any]:
-        """Return the different values of a tag: numbers sorted, names as they first come."""
-        found = list(dict.fromkeys(run.tags[tag] for run in self.runs))
-        return found if any(isinstance(v, str) or v is None for v in found) else sorted(found)
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """Names of the splits, shallow to deep."""
-        return tuple(self.about["splits"])
 
 
 def list_recordings() -> list[str]:
@@ -128,7 +76,7 @@ def load_recording(source: str | os.PathLike[str]) -> Recording:
     try:
         if len(text) > _MOST:
             raise ValueError("it is far larger than any recording")
-        return _recording(json.loads(text))
+        return parse(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DifflrError(
             f"{shown(name)} is not a valid recording: {shown(str(error), 200)}.",
@@ -162,70 +110,27 @@ def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
     return load_recording(out)
 
 
+def restore_journal(recording: Recording, path: Path) -> None:
+    """Write the journal that a study goes on from, where only its recording is at hand.
+
+    Numbers are those of the recording, rounded; a journal that is there already is left alone.
+    """
+    if path.exists():
+        return
+    with Journal(path, recording.study, recording.about) as journal:
+        for index, session in enumerate(recording.sessions):
+            journal.open_session(session)
+            for run in recording.runs:
+                if run.session == index:
+                    plan = recording.plans[run.plan].to_dict()
+                    journal.add({**asdict(run.cell), **_measured(run), "plan": plan})
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    return {item.name: getattr(run, item.name) for item in fields(run) if item.name != "cell"}
+
+
 def _rounded(value: Any, digits: int) -> Any:
     if isinstance(value, list):
         return [_rounded(item, digits) for item in value]
     return float(f"{value:.{digits}g}") if isinstance(value, float) else value
-
-
-def _recording(data: Any) -> Recording:
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise ValueError(f"its schema is not {SCHEMA}")
-    about, sessions = data["about"], data["sessions"]
-    splits = about["splits"]
-    if not isinstance(splits, list) or not all(isinstance(name, str) for name in splits):
-        raise TypeError("about.splits is no list of names")
-    if not isinstance(sessions, list) or not all(isinstance(s, dict) for s in sessions):
-        raise TypeError("sessions is no list of objects")
-    if not isinstance(data["study"], str):
-        raise TypeError("study is no name")
-    plans = {str(key): Plan.from_dict(plan) for key, plan in data["plans"].items()}
-    for plan in plans.values():
-        plan.check(len(splits))
-    runs = [_run(run, len(splits), len(sessions), plans) for run in data["runs"]]
-    if not runs:
-        raise ValueError("it has no runs")
-    keys = {(run.cell.key, run.seed, run.measured_on) for run in runs}
-    if len(keys) != len(runs):
-        raise ValueError("it has a run twice")
-    return Recording(data["study"], about, sessions, plans, tuple(runs))
-
-
-def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping[str, Plan]) -> Run:
-    expected = {f.name for f in fields(Run)} - {"cell"} | {f.name for f in fields(Cell)}
-    if set(data) != expected:
-        raise ValueError(f"a run has the fields {sorted(set(data) ^ expected)} too many or too few")
-    for name in ("recipe", "shift", "bn", "measured_on", "plan"):
-        if not isinstance(data[name], str):
-            raise TypeError(f"{name} is {shown(data[name])}")
-    options = {str(k): as_number(k, v) for k, v in data["options"].items()}
-    cell = Cell(**{**{f.name: data[f.name] for f in fields(Cell)}, "options": options})
-    as_int("epochs", cell.epochs, 1)
-    if data["plan"] not in plans or plans[data["plan"]].epochs != cell.epochs:
-        raise ValueError(f"no plan {data['plan']} of {cell.epochs} epochs")
-    if data["measured_on"] not in ("validation", "test"):
-        raise ValueError(f"measured_on is {data['measured_on']}")
-    values: dict[str, Any] = {
-        "cell": cell,
-        "seed": as_int("seed", data["seed"], 0),
-        "measured_on": data["measured_on"],
-        "plan": data["plan"],
-        "session": as_int("session", data["session"], 0, n_sessions - 1),
-    }
-    for name in _SHARES:
-        values[name] = _number(name, data[name], 1.0)
-    for name in _POSITIVE:
-        values[name] = _number(name, data[name])
-    for names, count in ((_PER_SPLIT, n_splits), (_PER_EPOCH, cell.epochs)):
-        for name in names:
-            if len(data[name]) != count:
-                raise ValueError(f"{name} has {len(data[name])} numbers instead of {count}")
-            most = 1.0001 if name in ("cka", "curve_accuracy") else math.inf
-            values[name] = tuple(_number(name, v, most, -1e-4) for v in data[name])
-    if values["accuracy"] is None:
-        raise ValueError("a run has no accuracy")
-    return Run(**values)
-
-
-def _number(name: str, value: Any, most: float = math.inf, least: float = 0.0) -> float | None:
-    return None if value is None else as_number(name, value, least, most)
