@@ -6,6 +6,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(VENV)/peers
+BENCH ?= $(VENV)/bench.md
+CLOCK ?= wall
 OUT ?= $(VENV)/run
 CIFAR_FOLDER ?= ../shared/cifar10-jpeg
 WEIGHTS ?= ../shared/weights/resnet18-tinyimagenet32.safetensors
@@ -14,7 +17,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test lint format notebooks bench lab images weights clean
+.PHONY: env run test lint format notebooks solved bench peers rivals lab images weights clean
 
 env: $(READY)
 
@@ -31,9 +34,23 @@ test: env
 	$(BIN)/python -m pytest
 	sh tests/old_widgets.sh $(BIN)/python
 
-# From slider to picture, in the kernel and in the browser.
-bench: env
-	$(BIN)/python benchmarks/widgets.py --browser
+# Everything about speed, side by side with the peers, in one table ($(BENCH)). CLOCK=cpu counts processor
+# time, for a machine that has other work; THREADS limits torch.
+bench: env peers
+	$(if $(THREADS),OMP_NUM_THREADS=$(THREADS)) $(BIN)/python benchmarks/bench.py --data $(CIFAR_FOLDER) \
+	  --weights $(WEIGHTS) --peers $(PEERS)/bin/python --clock $(CLOCK) --out $(BENCH)
+
+# An environment of their own for the packages that difflr is measured against, and their recipes' runs
+# (hours; it goes on where it stopped).
+peers: $(PEERS)/.ready
+
+$(PEERS)/.ready: benchmarks/peers.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -c constraints.txt -r benchmarks/peers.txt -e .
+	touch $@
+
+rivals: peers
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/rivals.py --data $(CIFAR_FOLDER) --weights $(WEIGHTS)
 
 lint: env
 	$(BIN)/ruff format --check .
@@ -47,6 +64,11 @@ format: env
 # Lessons: run each .py and write its .ipynb with the outputs that are meant to be read.
 notebooks: env
 	$(BIN)/python notebooks/execute.py
+
+# For teachers: lessons with their solutions filled in, and lessons with the solutions taken out.
+solved: env
+	$(BIN)/python notebooks/derive.py --solved $(VENV)/solved
+	$(BIN)/python notebooks/derive.py --without-solutions $(VENV)/without-solutions
 
 lab: env
 	$(BIN)/jupyter lab --notebook-dir notebooks

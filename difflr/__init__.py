@@ -25,7 +25,7 @@ _HOME = {
     "freeze_to": "freezing",
     "set_trainable": "freezing",
     "param_groups": "groups",
-    "report": "report",
+    "report": "inspector",
     "PlanScheduler": "schedule",
     "ParametersSplitsModule": "lightning",
     "PlanCallback": "callback",

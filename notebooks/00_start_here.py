@@ -14,6 +14,8 @@
 # %% [markdown]
 # # 0. Start here: a tour in five minutes
 #
+# [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/00_start_here.ipynb)
+#
 # **Questions.** What is a differential learning rate? Does it help? When is it the wrong thing to do?
 #
 # **After this lesson you can**
@@ -27,13 +29,18 @@
 
 # %% tags=["setup"]
 # On Colab this installs what is missing there. On your own machine it does nothing.
+import importlib.metadata
 import importlib.util
+import os
 import subprocess
 import sys
 
 if importlib.util.find_spec("difflr") is None:
-    source = "git+https://github.com/difflr/difflr"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)
+    source = os.environ.get("DIFFLR_SOURCE", "git+https://github.com/difflr/difflr")
+    # To name the versions that are there is to keep them.
+    there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
+    keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
 
 # %%
 import copy

@@ -53,6 +53,6 @@ def _readable(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 if __name__ == "__main__":
     chosen = sys.argv[1] if len(sys.argv) > 1 else ""
-    for script in sorted(Path(__file__).parent.glob(f"{chosen}*_*.py")):
+    for script in sorted(Path(__file__).parent.glob(f"{chosen or '[0-9]'}*_*.py")):
         print(script.name)
         execute(script)

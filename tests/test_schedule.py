@@ -21,7 +21,7 @@ from difflr import (
     param_groups,
     split_model,
 )
-from difflr.report import split_rows
+from difflr.inspector import split_rows
 
 TWO = Plan([Phase(-1, 1, [0, 1e-2]), Phase(0, 2, [1e-4, 1e-3])])
 OPTIMIZERS = {

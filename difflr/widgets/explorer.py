@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from difflr.cost import Costs, count_costs
 from difflr.errors import DifflrError
 from difflr.freezing import bn_mode, freeze_to
-from difflr.report import split_rows
+from difflr.inspector import split_rows
 from difflr.splits import Splits, split_model
 from difflr.widgets.panel import Panel, button, message_html, picture_box, table_html
 from difflr.widgets.splitfigure import SplitFigure

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
@@ -5,6 +7,7 @@ from nets import SPLITS
 from torch import nn
 from torch.optim import SGD, AdamW
 
+import difflr
 from difflr import (
     Phase,
     Plan,
@@ -15,7 +18,7 @@ from difflr import (
     report,
     split_model,
 )
-from difflr.report import split_rows
+from difflr.inspector import split_rows
 
 
 def test_the_report_has_a_line_per_split_and_fits_a_screen():
@@ -97,3 +100,9 @@ def test_parameters_without_elements_are_no_error():
     """A share of nothing is 0."""
     model = nn.Linear(0, 0, bias=False)
     assert split_rows(split_model(model, [model]))[0].share == 0
+
+
+def test_no_exported_name_is_that_of_a_module():
+    """Importing a submodule sets its name on the package, which would take an export's place."""
+    folder = Path(difflr.__file__).parent
+    assert not {path.stem for path in folder.iterdir()} & set(difflr.__all__)

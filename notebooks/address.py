@@ -1,0 +1,50 @@
+"""Change the repository's address everywhere: in pyproject.toml, texts, set-up cells and badges.
+
+    python notebooks/address.py https://github.com/me/fork
+
+Without an address it prints the one that stands in pyproject.toml.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WHERE = ("pyproject.toml", "*.md", "notebooks/*.md", "notebooks/[0-9]*.py", "notebooks/*.ipynb")
+
+
+def current(root: Path = ROOT) -> str:
+    """Return ``owner/name`` as pyproject.toml has it."""
+    text = (root / "pyproject.toml").read_text("utf-8")
+    (address,) = re.findall(r'^Repository = "https://github\.com/([\w.-]+/[\w.-]+)"', text, re.M)
+    return address
+
+
+def change(new: str, root: Path = ROOT) -> list[Path]:
+    """Write the address ``new`` into every file that names the old one; return these files."""
+    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(\.git)?/?", new)
+    if not match:
+        raise ValueError(f"Received {new!r}, expected https://github.com/OWNER/NAME.")
+    old, new = current(root), match[1]
+    # github.com/OWNER/NAME, and colab.research.google.com/github/OWNER/NAME in the badges.
+    mention = re.compile(rf"(github\.com/|google\.com/github/){re.escape(old)}(?![\w-])")
+    folder = re.compile(rf"(git clone \S+ && cd ){re.escape(old.split('/')[1])}\b")
+    changed = []
+    for path in sorted({path for pattern in WHERE for path in root.glob(pattern)}):
+        text = path.read_text("utf-8")
+        fresh = mention.sub(rf"\g<1>{new}", text)
+        fresh = folder.sub(rf"\g<1>{new.split('/')[1]}", fresh)
+        if fresh != text:
+            path.write_text(fresh, "utf-8")
+            changed.append(path)
+    return changed
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        print(f"https://github.com/{current()}")
+    else:
+        try:
+            print(*(path.relative_to(ROOT) for path in change(sys.argv[1])), sep="\n")
+        except ValueError as error:
+            sys.exit(str(error))

@@ -1,0 +1,287 @@
+"""Lesson 1: right answers of every kind are taken, and wrong ones get the hint that they need."""
+
+import pytest
+import torch
+from torch import nn
+
+import difflr
+from difflr.lessons import splits as lesson_1
+
+JUNK = [
+    None,
+    3,
+    "fc",
+    [],
+    {},
+    [[]],
+    object(),
+    lambda: 1,
+    lambda n: 3,
+    lambda n: [],
+    lambda n: n,
+    int,
+]
+
+
+@pytest.fixture(autouse=True)
+def _new():
+    lesson_1.lesson.reset()
+
+
+@pytest.mark.parametrize("name", ["prediction", "cut", "groups", "budget"])
+@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
+def test_junk_gets_a_verdict(name, junk):
+    """No answer makes a check raise, and none of these is done."""
+    verdict = getattr(lesson_1, f"check_{name}")(junk)
+    assert verdict.state == "wrong"
+    assert repr(verdict).endswith("Lesson 1: 0 of 4 done (1.1 ○ 1.2 ○ 1.3 ○ 1.4 ○)")
+
+
+def test_prediction():
+    """One answer is right; each wrong one meets its own misconception."""
+    check = lesson_1.check_prediction
+    assert check({"parameters": "layer4", "operations": "layer1"}).done
+    assert "not depend on the size" in check({"parameters": "head", "operations": "layer1"}).message
+    assert "much work" in check({"parameters": "layer4", "operations": "layer4"}).message
+    assert "name of a split" in check({"parameters": "layer5", "operations": "layer1"}).message
+    assert "the keys" in check({"parameters": "layer4"}).message
+
+
+def by_module(network):
+    """Cut by the modules themselves."""
+    body = list(network.blocks)
+    stem = [network.patches, network.position]
+    return [stem, body[0], body[1], body[2], [body[3], network.norm], network.fc]
+
+
+def by_parameter(network):
+    """Cut by the parameters' names."""
+    found = {"patches": [], "rest": [], "fc": []}
+    for name, parameter in network.named_parameters():
+        first = name.split(".")[0]
+        kind = "patches" if first == "position" else first if first in found else "rest"
+        found[kind].append(parameter)
+    return list(found.values())
+
+
+CUTS = {
+    "modules": by_module,
+    "parameters": by_parameter,
+    "patterns": lambda n: {"a": ["pos*", "patches"], "b": ["blocks", "norm"], "c": "fc"},
+    "position alone": lambda n: {
+        "p": "position",
+        "a": "patches",
+        "b": ["blocks", "norm"],
+        "c": "fc",
+    },
+    "norm alone": lambda n: {"a": ["position", "patches"], "b": "blocks", "n": "norm", "c": "fc"},
+    "splits": lambda n: difflr.split_model(n, by_module(n)),
+    "inside a block": lambda n: {
+        "a": ["patches", "position", "blocks.0.self_attn"],
+        "b": ["blocks.0.[!s]*", "blocks.[123]", "norm"],
+        "c": "fc",
+    },
+}
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_every_right_cut_is_taken(cut):
+    """Names, patterns, modules, parameters or Splits; any sensible places to cut."""
+    assert lesson_1.check_cut(cut).done
+
+
+def drops_position(network):
+    """Get rid of the parameter that was forgotten."""
+    del network._parameters["position"]
+    return {"a": "patches", "b": ["blocks", "norm"], "c": "fc"}
+
+
+def copies(network):
+    """Hand over copies."""
+    return [[nn.Parameter(p.clone()) for p in part.parameters()] for part in network.children()]
+
+
+WRONG_CUTS = {
+    "children": (lambda n: list(n.children()), "belongs to no layer"),
+    "no norm": (
+        lambda n: {"a": ["patches", "position"], "b": "blocks", "c": "fc"},
+        "are in no split",
+    ),
+    "twice": (
+        lambda n: {"a": ["patches", "position"], "b": "blocks", "d": ["blocks.3", "norm"], "c": "fc"},
+        "in two splits",
+    ),
+    "order of __init__": (
+        lambda n: {"h": "fc", "n": "norm", "b": "blocks", "s": ["patches", "position"]},
+        "shallow to deep",
+    ),
+    "blocks swapped": (
+        lambda n: {"a": ["patches", "position"], "b": "blocks.[23]", "e": ["blocks.[01]", "norm"],
+                   "c": "fc"},
+        "shallow to deep",
+    ),
+    "two": (
+        lambda n: {"body": ["patches", "position", "blocks", "norm"], "c": "fc"},
+        "There are 2 splits",
+    ),
+    "one per layer": (
+        lambda n: [n.position, n.patches, *n.blocks, n.norm, n.fc],
+        "There are 8 splits",
+    ),
+    "head not alone": (
+        lambda n: {"a": ["patches", "position"], "b": "blocks", "c": ["norm", "fc"]},
+        "head shares its split",
+    ),
+    "misspelt": (lambda n: {"a": "patchs", "b": "blocks", "c": "fc"}, "does not have"),
+    "names in a list": (lambda n: ["patches", "blocks", "fc"], "does not have"),
+    "changes the network": (drops_position, "changes the network"),
+    "copies": (copies, "does not have"),
+    "returns nothing": (lambda n: n.zero_grad(), "gives nothing back"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("cut", "misconception"), WRONG_CUTS.values(), ids=WRONG_CUTS)
+def test_typical_wrong_cuts_are_named(cut, misconception):
+    """The verdict names the misconception and gives a hint."""
+    verdict = lesson_1.check_cut(cut)
+    assert verdict.state == "wrong"
+    assert misconception in verdict.message
+
+
+def with_a_set(network):
+    """Keep track of what was taken."""
+    seen, found = set(), []
+    for part in [network.embed, network.body, network.readout]:
+        new = [p for p in part.parameters() if id(p) not in seen]
+        seen |= {id(p) for p in new}
+        if new:
+            found.append(new)
+    found[-1].append(network.temperature)
+    return found
+
+
+GROUPS = {
+    "a set": with_a_set,
+    "by hand": lambda n: [[n.embed.weight], list(n.body.parameters()), [n.temperature]],
+    "tied weight last": lambda n: [list(n.body.parameters()), [n.readout.weight, n.temperature]],
+    "dictionaries": lambda n: [
+        {"params": [n.embed.weight], "lr": 1e-4},
+        {"params": [*n.body.parameters(), n.temperature]},
+    ],
+    "generators": lambda n: [n.embed.parameters(), n.body.parameters(), n.temperature],
+    "one by one": lambda n: [
+        [p] for p in (n.embed.weight, n.body.weight, n.body.bias, n.temperature)
+    ],
+    "param_groups": lambda n: [
+        group["params"]
+        for group in difflr.param_groups(
+            difflr.split_model(n, {"e": "embed", "b": "body", "h": "temperature"})
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
+def test_all_right_groups_are_taken(groups):
+    """By hand or with difflr, as lists, dictionaries or generators."""
+    verdict = lesson_1.check_groups(groups)
+    assert verdict.done, verdict
+
+
+def freezes(network):
+    """Group rightly, but freeze one."""
+    network.temperature.requires_grad_(False)
+    return with_a_set(network)
+
+
+WRONG_GROUPS = {
+    "the planted bug": (lambda n: [list(c.parameters()) for c in n.children()], "two names"),
+    "children without the last": (
+        lambda n: [list(n.embed.parameters()), list(n.body.parameters())],
+        "all there is",
+    ),
+    "all in one": (lambda n: [list(n.parameters())], "at least two groups"),
+    "an empty one": (
+        lambda n: [[n.embed.weight], list(n.body.parameters()), [], [n.temperature]],
+        "none empty",
+    ),
+    "copies": (lambda n: [[p.clone() for p in n.parameters()], [n.temperature]], "not parameters"),
+    "temperature first": (
+        lambda n: [[n.embed.weight], [n.temperature], list(n.body.parameters())],
+        "shallow to deep",
+    ),
+    "frozen": (freezes, "does not learn"),
+}
+
+
+@pytest.mark.parametrize(("groups", "misconception"), WRONG_GROUPS.values(), ids=WRONG_GROUPS)
+def test_typical_wrong_groups_are_named(groups, misconception):
+    """The verdict names the misconception."""
+    verdict = lesson_1.check_groups(groups)
+    assert verdict.state == "wrong"
+    assert misconception in verdict.message
+
+
+FRONT = {"stem": ["conv1", "bn1"], "early": ["layer1", "layer2"]}
+DESIGNS = {
+    "before the head": {**FRONT, "late": ["layer3", "layer4"], "head": "fc"},
+    "head with layer4": {**FRONT, "middle": "layer3", "late": ["layer4", "fc"]},
+    "six": {"a": "conv1", "b": "bn1", "c": "layer1", "d": "layer2", "e": "layer3", "f": ["layer4", "fc"]},
+    "inside layer3": {
+        **FRONT,
+        "c": "layer3.0.downsample",
+        "d": ["layer3.0.conv[12]", "layer3.0.bn[12]", "layer4"],
+        "head": "fc",
+    },
+    "modules": lambda n: [[n.conv1, n.bn1], [n.layer1, n.layer2], n.layer3, [n.layer4, n.fc]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
+def test_every_design_within_the_budget_is_taken(design):
+    """What counts is what trains and what it costs, not where the other cuts are."""
+    verdict = lesson_1.check_budget(design)
+    assert verdict.done, verdict
+
+
+WRONG_DESIGNS = {
+    "too little trains": (
+        {**FRONT, "c": "layer3", "d": "layer4", "head": "fc"}, "You count splits"),
+    "too dear": (
+        {"a": "conv1", "b": "bn1", "c": "layer1", "d": ["layer2", "layer3", "layer4"], "h": "fc"},
+        "too early",
+    ),
+    "bn1 forgotten": (
+        {"stem": "conv1", "b": ["layer1", "layer2"], "c": ["layer3", "layer4"], "h": "fc"},
+        "in no split",
+    ),
+    "backwards": (
+        {"h": "fc", "c": "layer4", "b": ["layer3", "layer2"], "a": ["layer1", "conv1", "bn1"]},
+        "shallow to deep",
+    ),
+    "three": (
+        {"a": ["conv1", "bn1", "layer1", "layer2"], "b": ["layer3", "layer4"], "h": "fc"},
+        "There are 3 splits",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("design", "misconception"), WRONG_DESIGNS.values(), ids=WRONG_DESIGNS)
+def test_designs_that_miss_the_budget_are_named(design, misconception):
+    """The verdict says which side was missed, with the numbers."""
+    verdict = lesson_1.check_budget(design)
+    assert verdict.state == "wrong"
+    assert misconception in verdict.message
+
+
+def test_the_wrong_cuts_do_harm_in_truth():
+    """What lesson and hints say: a forgotten parameter stays, a doubled one is refused by torch."""
+    network = lesson_1.WordNet()
+    groups = [{"params": list(child.parameters())} for child in network.children()]
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        torch.optim.SGD(groups, lr=0.1)
+    optimizer = torch.optim.SGD(groups[:2], lr=0.1)
+    network(torch.arange(6).view(1, 6)).square().sum().backward()
+    optimizer.step()
+    assert network.temperature.item() == 1.0
+    assert network.temperature.grad.abs() > 0
