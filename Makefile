@@ -17,7 +17,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test lint format notebooks solved bench peers rivals lab images weights clean
+.PHONY: env run test fuzz lint format notebooks solved bench peers rivals lab images weights clean
 
 env: $(READY)
 
@@ -29,10 +29,19 @@ $(READY): pyproject.toml constraints.txt
 run: env
 	$(BIN)/difflr compare --data strokes --out $(OUT)
 
-# Everything, then the widgets once more with the versions that Colab has.
+# Everything; then the widgets with the versions that Colab has, the core with the oldest Lightning.
 test: env
 	$(BIN)/python -m pytest
 	sh tests/old_widgets.sh $(BIN)/python
+	sh tests/old_lightning.sh $(BIN)/python
+
+# Bytes bent towards code not yet reached, for as long as you like: make fuzz FUZZ_SECONDS=3600
+FUZZ_SECONDS ?= 300
+fuzz: env
+	$(BIN)/python -m pip install --quiet atheris
+	mkdir -p $(VENV)/fuzz
+	$(BIN)/python tests/fuzz/fuzz.py -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=10 \
+	  -artifact_prefix=$(VENV)/fuzz/ $(VENV)/fuzz
 
 # Everything about speed, side by side with the peers, in one table ($(BENCH)). CLOCK=cpu counts processor
 # time, for a machine that has other work; THREADS limits torch.

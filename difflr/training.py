@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from difflr.backbones import Backbone
 from difflr.data import Images
+from difflr.errors import DifflrError
 from difflr.lightning import ParametersSplitsModule
 from difflr.plan import Plan
+from difflr.prefix import CachedPrefix
 
 __all__ = ["Classifier", "Outcome", "augment", "evaluate", "fit", "train"]
 
@@ -28,6 +30,7 @@ class Classifier(ParametersSplitsModule):
         plan: what to train, for how long, how fast.
         mean, std: normalisation of pictures scaled to 0…1, per colour.
         flip: also mirror pictures at random while training.
+        shift: move them by up to so many pixels while training.
         seed: of the augmentation.
         weight_decay: of AdamW, for weights that are matrices.
     """
@@ -40,6 +43,7 @@ class Classifier(ParametersSplitsModule):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         flip: bool = False,
+        shift: int = 4,
         seed: int = 0,
         weight_decay: float = 0.01,
     ) -> None:
@@ -47,7 +51,8 @@ class Classifier(ParametersSplitsModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.milestones = plan
         self.weight_decay = weight_decay
-        self.flip, self.seed = flip, seed
+        self.flip, self.shift, self.seed = flip, shift, seed
+        self.cached: CachedPrefix | None = None  # set by ``fit``
         self.mean: torch.Tensor
         self.std: torch.Tensor
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -55,18 +60,28 @@ class Classifier(ParametersSplitsModule):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return logits (N, classes) for uint8 pictures (N, 3, H, W)."""
+        return self.network(self.normalise(pixels))
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the network's input (N, 3, H, W) for uint8 pictures (N, 3, H, W)."""
         x = (pixels.float() - self.mean) / self.std
-        return self.network(x.contiguous(memory_format=torch.channels_last))
+        return x.contiguous(memory_format=torch.channels_last)
 
     def training_step(
         self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
     ) -> torch.Tensor:
-        """Return the cross-entropy of an augmented batch."""
+        """Return the cross-entropy of an augmented batch (or of the pictures that a cached one names)."""
         pixels, labels = batch
+        if self.cached is not None:
+            return F.cross_entropy(self.cached(pixels), labels)
         # Drawn from the step alone, so that a resumed run sees what it would have seen.
         numbers = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
-        logits = self(augment(pixels, numbers, flip=self.flip))
+        logits = self(augment(pixels, numbers, flip=self.flip, pad=self.shift))
         return F.cross_entropy(logits, labels)
+
+    def make_optimizer(self, param_groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Return AdamW, fused under mixed precision too: nothing clips gradients here."""
+        return torch.optim.AdamW(param_groups, fused=True)
 
 
 def augment(
@@ -104,14 +119,25 @@ def fit(
     *,
     seed: int,
     batch_size: int = 64,
+    precision: Any = "32-true",
+    cache: bool = False,
     logger: Any = False,
     callbacks: Sequence[pl.Callback] = (),
 ) -> float:
-    """Train ``model`` by its plan on batches shuffled by ``seed``, and return the seconds it took."""
+    """Train ``model`` by its plan on batches shuffled by ``seed``, and return the seconds it took.
+
+    Args:
+        model: a ``Classifier``, or a module of your own that takes uint8 batches.
+        precision: of Lightning's Trainer. ``"bf16-mixed"`` is faster where the processor has it.
+        cache: let the frozen first splits see each picture once a phase (see ``CachedPrefix``); for a
+            Classifier with ``flip=False, shift=0``. The result is the same but for rounding.
+    """
+    pictures = _numbered(model, images) if cache else images
     with _quiet():
         trainer = pl.Trainer(
             max_epochs=model.plan.epochs,
             devices=1,
+            precision=precision,
             logger=logger,
             log_every_n_steps=1,
             callbacks=list(callbacks),
@@ -120,8 +146,22 @@ def fit(
             enable_model_summary=False,
         )
         start = time.perf_counter()
-        trainer.fit(model, images.batches(batch_size, seed=seed))
-        return time.perf_counter() - start
+        trainer.fit(model, pictures.batches(batch_size, seed=seed))
+        seconds = time.perf_counter() - start
+    if isinstance(model, Classifier):
+        model.cached = None  # its features take memory
+    return seconds
+
+
+def _numbered(model: ParametersSplitsModule, images: Images) -> Images:
+    """Give the model the pictures, and return their numbers in place of them."""
+    if not isinstance(model, Classifier) or model.flip or model.shift:
+        raise DifflrError(
+            "Augmented pictures are new in every epoch: features of them cannot be kept.",
+            "Pass a Classifier with flip=False and shift=0, or cache=False.",
+        )
+    model.cached = CachedPrefix(model.network, images.pixels, model.normalise)
+    return Images(torch.arange(len(images)), images.labels)
 
 
 def train(
@@ -134,7 +174,10 @@ def train(
     seed: int,
     batch_size: int = 64,
     flip: bool = False,
+    shift: int = 4,
     weight_decay: float = 0.01,
+    precision: Any = "32-true",
+    cache: bool = False,
     logger: Any = False,
     on_step: Callable[[], None] | None = None,
     callbacks: Sequence[pl.Callback] = (),
@@ -142,7 +185,8 @@ def train(
     """Fine-tune ``backbone`` by ``plan`` and measure it on ``test``.
 
     The seed decides the new head, the order of the pictures and their augmentation, so two plans
-    with one seed start from the same weights and see the same batches.
+    with one seed start from the same weights and see the same batches. Options as for ``Classifier``
+    and ``fit``.
 
     Returns:
         What was measured, and the trained model.
@@ -154,6 +198,7 @@ def train(
         mean=backbone.mean,
         std=backbone.std,
         flip=flip,
+        shift=shift,
         seed=seed,
         weight_decay=weight_decay,
     )
@@ -163,6 +208,8 @@ def train(
         images,
         seed=seed,
         batch_size=batch_size,
+        precision=precision,
+        cache=cache,
         logger=logger,
         callbacks=[*callbacks, *ticks],
     )

@@ -1,7 +1,7 @@
 """One run of a study, in whatever process or machine it is put."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from difflr.shifts import shift_images
 from difflr.splits import split_model
 from difflr.training import Classifier, evaluate, train
 
-__all__ = ["load_parts", "load_source", "load_start", "run_trial"]
+__all__ = ["Parts", "load_parts", "load_source", "load_start", "run_trial"]
 
 _SOURCE_STROKES = 600
 _CLEAN_SHARE = 0.75
@@ -110,41 +110,54 @@ def _classifier(network: torch.nn.Module, start: Backbone, cell: Cell) -> Classi
     return Classifier(network, cell.plan(split_model(network)), mean=start.mean, std=start.std)
 
 
-class _Parts:
-    """The pictures of a study: what runs train on, choose by and report on."""
+@dataclass(frozen=True)
+class Parts:
+    """The pictures of a study: what runs train on (``pool``), choose by and report on.
 
-    def __init__(self, data: Data, test_size: int | None, *, shifted: bool) -> None:
-        # As ``difflr compare --validate`` divides them.
-        size = max(len(data.train) // 5, len(data.classes))
-        held, self.pool = data.train.divide(size, seed=0)
-        # The network that knows the clean pictures has never seen those that runs go on with.
-        self.clean, rest = self.pool.divide(int(_CLEAN_SHARE * len(self.pool)), seed=1)
-        if shifted:
-            self.pool = rest
-        self.validation, self.test = _some(held, test_size), _some(data.test, test_size)
-        self.n_classes, self.flip, self.name = len(data.classes), data.flip, data.name
+    ``clean`` and ``rest`` share out the pool: the network that knows the clean pictures has seen the
+    first, runs under an input shift train on the second.
+    """
+
+    pool: Images
+    clean: Images
+    rest: Images
+    validation: Images
+    test: Images
+    n_classes: int
+    flip: bool
+    name: str
+
+
+def _divided(data: Data, test_size: int | None) -> Parts:
+    # As ``difflr compare --validate`` divides them.
+    size = max(len(data.train) // 5, len(data.classes))
+    held, pool = data.train.divide(size, seed=0)
+    clean, rest = pool.divide(int(_CLEAN_SHARE * len(pool)), seed=1)
+    measured = _some(held, test_size), _some(data.test, test_size)
+    return Parts(pool, clean, rest, *measured, len(data.classes), data.flip, data.name)
 
 
 @lru_cache(maxsize=8)  # once per process, not once per run
-def load_parts(task: Task, shift: str = "none") -> _Parts:
-    """Return pool, validation and test pictures of a task under an input shift."""
+def load_parts(task: Task, shift: str = "none") -> Parts:
+    """Return the pictures of a task under an input shift, whose pool is then ``rest``."""
     size = None if task.data == "cifar10" else task.image_size
     if shift == "none":
         data = load_data(task.data, image_size=size, data_dir=task.data_dir)
-        return _Parts(data, task.test_size, shifted=False)
+        return _divided(data, task.test_size)
     if task.embedded:
         if ":" in task.data:
             raise DifflrError(
                 f"Received data {task.data!r} for a study that shifts it.", "Pass strokes."
             )
         dials = f"strokes:input_shift={task.shift_strength}:shift_kind={shift}"
-        return _Parts(load_data(dials), task.test_size, shifted=True)
-    clean = load_data(task.data, image_size=size, data_dir=task.data_dir)
-    train_, test = (
-        shift_images(part, shift, task.shift_strength, seed)
-        for seed, part in enumerate((clean.train, clean.test))
+        parts = _divided(load_data(dials), task.test_size)
+        return replace(parts, pool=parts.rest)
+    parts = load_parts(task)
+    pool, validation, test = (  # only what is used: a shifted copy of everything fills the memory
+        shift_images(images, shift, task.shift_strength, seed)
+        for seed, images in enumerate((parts.rest, parts.validation, parts.test))
     )
-    return _Parts(replace(clean, train=train_, test=test), task.test_size, shifted=True)
+    return replace(parts, pool=pool, validation=validation, test=test)
 
 
 class _Continued(Backbone):

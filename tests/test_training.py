@@ -6,7 +6,7 @@ from torch import nn
 from difflr.backbones import load_backbone
 from difflr.data import Images
 from difflr.recipes import differential, head_only, uniform
-from difflr.training import augment, evaluate, train
+from difflr.training import Classifier, augment, evaluate, train
 
 
 def gradient_pictures(n: int = 64) -> torch.Tensor:
@@ -80,8 +80,8 @@ def test_recipes_start_from_the_same_weights_and_see_the_same_batches():
 
         original = training.augment
 
-        def spy(pixels, numbers, *, flip, steps=steps, original=original):
-            result = original(pixels, numbers, flip=flip)
+        def spy(pixels, numbers, *, steps=steps, original=original, **options):
+            result = original(pixels, numbers, **options)
             steps.append(result.clone())
             return result
 
@@ -112,3 +112,38 @@ def test_head_only_leaves_the_network_bit_identical():
         assert key.startswith("fc.") or torch.equal(value, before[key]), key
     assert outcome.accuracy > 0.9
     assert outcome.trainable_share < 0.01
+
+
+def test_without_a_shift_pictures_stay_where_they_are():
+    """``shift=0`` without ``flip`` trains on the pictures as they are."""
+    pixels = gradient_pictures()
+    assert torch.equal(augment(pixels, torch.Generator(), flip=False, pad=0), pixels)
+
+
+def test_bf16_trains_float32_weights_to_about_the_same():
+    """``precision="bf16-mixed"`` computes in bfloat16, keeps weights in float32, and learns as well."""
+    backbone, images, losses = load_backbone("strokenet"), small_task(), {}
+    for precision in ("32-true", "bf16-mixed"):
+        outcome, model = train(
+            backbone,
+            uniform(6, 4, lr=1e-3),
+            images,
+            images,
+            n_classes=2,
+            seed=0,
+            batch_size=16,
+            precision=precision,
+        )
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        assert outcome.accuracy > 0.9
+        losses[precision] = outcome.loss
+    assert losses["32-true"] != losses["bf16-mixed"]
+    assert abs(losses["32-true"] - losses["bf16-mixed"]) < 0.1
+
+
+def test_the_optimizer_is_fused_in_every_precision():
+    """A Classifier's AdamW is the fused one: unfused it takes a quarter of a step."""
+    backbone = load_backbone("strokenet")
+    model = Classifier(backbone.build(2), uniform(6, 1), mean=backbone.mean, std=backbone.std)
+    optimizer = model.make_optimizer(model.get_optimizer_param_groups())
+    assert all(group["fused"] for group in optimizer.param_groups)

@@ -1,0 +1,209 @@
+"""One epoch of full fine-tuning, by difflr, by its peers, and with nothing around the network at all.
+
+Each candidate is a function that trains one epoch. The peers' pictures go the way their users' do: a PIL
+image per picture, cropped and flipped by their own transforms, through a DataLoader without workers
+(this process's time would not show theirs).
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+import difflr
+from difflr.backbones import Backbone
+from difflr.data import Images
+from difflr.training import Classifier, fit
+
+__all__ = ["PEERS", "difflr_epoch", "fastai_epoch", "limit_epoch", "scheduler_epoch", "usual_epoch"]
+
+Epoch = Callable[[], object]
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def limit_epoch(
+    start: Backbone, images: Images, batch: int, *, bf16: bool = False, compiled: bool = False
+) -> Epoch:
+    """Forward, backward and fused AdamW on batches that are already normalised: the bare limit."""
+    network = start.build(10).to(DEVICE, memory_format=torch.channels_last).train()
+    if compiled:
+        network.compile()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
+    normalise = Classifier(network, _plan(network), mean=start.mean, std=start.std).normalise
+    pairs = [
+        (normalise(pixels.cpu()).to(DEVICE), labels.to(DEVICE))
+        for pixels, labels in zip(
+            images.pixels.split(batch), images.labels.split(batch), strict=True
+        )
+    ]
+
+    def epoch() -> None:
+        for x, y in pairs:
+            with torch.autocast(DEVICE.type, torch.bfloat16, enabled=bf16):
+                loss = F.cross_entropy(network(x), y)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return epoch
+
+
+def difflr_epoch(
+    start: Backbone, images: Images, batch: int, *, bf16: bool = False, compiled: bool = False
+) -> Epoch:
+    """Train with ``difflr.training.fit``: Lightning, augmentation, plan, freezing, curves in TensorBoard."""
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    network = start.build(10)
+    model = Classifier(network, _plan(network), mean=start.mean, std=start.std, flip=True)
+    if compiled:
+        model.network.compile()
+    pictures = Images(images.pixels.to(DEVICE), images.labels.to(DEVICE))
+    precision = "bf16-mixed" if bf16 else "32-true"
+
+    def epoch() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            logger = TensorBoardLogger(folder)
+            fit(model, pictures, seed=0, batch_size=batch, precision=precision, logger=logger)
+
+    return epoch
+
+
+def _plan(network: nn.Module) -> difflr.Plan:
+    return difflr.make_plan("differential", difflr.split_model(network), 1, lr=1e-4)
+
+
+class _Files(Dataset[Any]):
+    """PIL pictures with torchvision's transforms, as in most tutorials; decoded once, not per epoch."""
+
+    def __init__(self, images: Images, start: Backbone) -> None:
+        from torchvision import transforms
+
+        self.pictures = [Image.fromarray(p.permute(1, 2, 0).numpy()) for p in images.pixels.cpu()]
+        self.labels = images.labels.tolist()
+        self.transform = transforms.Compose(
+            [
+                transforms.RandomCrop(images.pixels.shape[-1], padding=4),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+                transforms.Normalize(start.mean, start.std),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(self.pictures[index]), self.labels[index]
+
+
+def _lit(pl: Any, network: nn.Module) -> Any:
+    class Usual(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            return F.cross_entropy(self.network(batch[0]), batch[1])
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.AdamW(self.parameters(), lr=1e-4)
+
+    return Usual()
+
+
+def _trainer(pl: Any, folder: str, callbacks: Sequence[Any], **options: Any) -> Any:
+    return pl.Trainer(
+        max_epochs=1,
+        devices=1,
+        default_root_dir=folder,
+        callbacks=list(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+def usual_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
+    """Train as the usual Lightning tutorial does."""
+    import pytorch_lightning as pl
+
+    model = _lit(pl, start.build(10))
+    loader = DataLoader(_Files(images, start), batch, shuffle=True)
+
+    def epoch() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = _trainer(pl, folder, [], logger=False, enable_checkpointing=False)
+            trainer.fit(model, loader)
+
+    return epoch
+
+
+def scheduler_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
+    """Train with finetuning-scheduler, all parameters in its first phase."""
+    import lightning.pytorch as pl
+    from finetuning_scheduler import FinetuningScheduler
+
+    model = _lit(pl, start.build(10))
+    loader = DataLoader(_Files(images, start), batch, shuffle=True)
+    names = [name for name, _ in model.named_parameters()]
+    schedule = {0: {"params": names, "max_transition_epoch": 1}}
+
+    def epoch() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            callback = FinetuningScheduler(
+                schedule,
+                epoch_transitions_only=True,
+                restore_best=False,
+                log_dir=folder,
+                logging_level=logging.ERROR,
+            )
+            _trainer(pl, folder, [callback], logger=False).fit(model, loader)
+
+    return epoch
+
+
+def fastai_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
+    """Train with fastai's Learner and data block, one cycle, its Adam."""
+    import fastai.callback.all  # noqa: F401  (gives the Learner fit_one_cycle)
+    from fastai.data.block import CategoryBlock, DataBlock
+    from fastai.data.transforms import IndexSplitter, Normalize
+    from fastai.learner import Learner
+    from fastai.vision.augment import CropPad, Flip, RandomCrop
+    from fastai.vision.core import PILImage
+    from fastai.vision.data import ImageBlock
+
+    side = images.pixels.shape[-1]
+    pictures = [p.permute(1, 2, 0).numpy() for p in images.pixels.cpu()]
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_x=lambda i: PILImage.create(pictures[i]),
+        get_y=lambda i: int(images.labels[i]),
+        splitter=IndexSplitter([]),
+        item_tfms=[CropPad(side + 8), RandomCrop(side)],
+        batch_tfms=[Flip(), Normalize.from_stats(start.mean, start.std)],
+    )
+    dls = block.dataloaders(
+        range(len(images)), bs=batch, num_workers=0, device=DEVICE, path=Path(tempfile.gettempdir())
+    )
+    learner = Learner(dls, start.build(10), loss_func=nn.CrossEntropyLoss())
+
+    def epoch() -> None:
+        with learner.no_bar(), learner.no_logging():
+            learner.fit_one_cycle(1, 1e-4)
+
+    return epoch
+
+
+PEERS = {
+    "usual Lightning, PIL transforms": usual_epoch,
+    "fastai Learner": fastai_epoch,
+    "finetuning-scheduler, PIL transforms": scheduler_epoch,
+}
