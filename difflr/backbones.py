@@ -78,7 +78,7 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     if weights == "none":
         return Backbone(name, "none", "", mean, std, make, None)
     if weights in (None, "imagenet"):
-        state, sha = _download(name, make)
+        state, sha = _download(name)
         return Backbone(name, "imagenet", sha, mean, std, make, state)
     path = Path(str(weights)).expanduser()
     state = _read(path)
@@ -86,8 +86,7 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     sized = (lambda: make(num_classes=rows)) if rows else make
     _check(name, path, state, sized())
     shown = "embedded" if name == "strokenet" and "difflr" in path.parts else path.name
-    sha = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Backbone(name, shown, sha, mean, std, sized, state)
+    return Backbone(name, shown, _sha256(path), mean, std, sized, state)
 
 
 def replace_head(network: nn.Module, n_classes: int) -> nn.Module:
@@ -134,7 +133,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         }
     except Exception as error:
         raise DifflrError(
-            f"The weights {str(path)!r} cannot be read: {str(error).splitlines()[0]}.",
+            f"The weights {str(path)!r} cannot be read: {(str(error) or repr(error)).splitlines()[0]}.",
             "Pass a state dict saved as .safetensors or .pt (tensors only).",
         ) from error
 
@@ -156,15 +155,26 @@ def _check(name: str, path: Path, state: dict[str, torch.Tensor], network: nn.Mo
         )
 
 
-def _download(name: str, make: Callable[..., nn.Module]) -> tuple[dict[str, torch.Tensor], str]:
+def _download(name: str) -> tuple[dict[str, torch.Tensor], str]:
+    """Return torchvision's weights and their SHA-256; a file of an earlier day is checked as well."""
     from torchvision import models
 
+    url = str(models.get_model_weights(name).DEFAULT.url)
+    file = url.rpartition("/")[2]
+    start = file.rpartition("-")[2].partition(".")[0]  # resnet18-f37072fd.pth
+    path = Path(torch.hub.get_dir()) / "checkpoints" / file
     try:
-        weights = models.get_model_weights(name).DEFAULT
-        state = weights.get_state_dict(progress=True, check_hash=True)
+        if not (path.is_file() and _sha256(path).startswith(start)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Moved to its place only once it is whole and its checksum right.
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=start)
     except Exception as error:
         raise DifflrError(
             f"The ImageNet weights of {name} could not be downloaded: {error}.",
             "Pass --weights PATH with a file of your own, or --weights none to train from scratch.",
         ) from error
-    return state, str(weights.url)
+    return _read(path), _sha256(path)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

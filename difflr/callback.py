@@ -11,7 +11,13 @@ from difflr.errors import DifflrError
 from difflr.plan import Plan
 from difflr.schedule import PlanScheduler, check_fingerprint
 from difflr.splits import Split, Splits
-from difflr.trainer_checks import check_trainer, epochs_done, steps_per_epoch
+from difflr.trainer_checks import (
+    check_strategy,
+    check_trainer,
+    count_epoch,
+    epochs_done,
+    steps_per_epoch,
+)
 
 __all__ = ["PlanCallback"]
 
@@ -28,7 +34,10 @@ class PlanCallback(pl.Callback):
     _first_epoch: int  # of this fit: a trainer that fits again goes on counting
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Make everything trainable: data-parallel strategies synchronise only what is so now."""
+        """Refuse what would shard the splits, before it does, and make everything trainable.
+
+        Data-parallel strategies synchronise only what is so now.
+        """
         if stage != "fit":
             return
         if not hasattr(type(pl_module), "splits"):
@@ -36,6 +45,7 @@ class PlanCallback(pl.Callback):
                 f"PlanCallback was given to a trainer that fits a {type(pl_module).__name__}.",
                 "Let the module inherit from ParametersSplitsModule, which brings the callback.",
             )
+        check_strategy(trainer)
         freezing.thaw(pl_module)
 
     def on_load_checkpoint(
@@ -78,6 +88,7 @@ class PlanCallback(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Freeze, for any hook since may have called ``train()``; log LR and momentum of the step."""
+        count_epoch(trainer)
         self._freeze(trainer, pl_module)
         scheduler = _scheduler(trainer)
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from difflr.errors import DifflrError
+from difflr.errors import DifflrError, shown
 
 __all__ = ["main"]
 
@@ -156,12 +156,12 @@ def _listed(words: Sequence[str]) -> list[str]:
 
 def _seeds(words: Sequence[str]) -> list[int]:
     parts = _listed(words)
-    if not all(part.isdecimal() for part in parts):
-        raise DifflrError(
-            f"Received seeds {' '.join(words)!r}, expected whole numbers from 0.",
-            "Pass how many (3) or which (0,1,2).",
-        )
     alone = len(parts) == 1 and "," not in words[0]
+    if not all(part.isdecimal() and len(part) <= (3 if alone else 18) for part in parts):
+        raise DifflrError(
+            f"Received seeds {shown(' '.join(words))}, expected whole numbers from 0.",
+            "Pass how many (3, at most 999) or which (0,1,2).",
+        )
     return list(range(int(parts[0]))) if alone else [int(part) for part in parts]
 
 

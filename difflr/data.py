@@ -1,6 +1,6 @@
 """Pictures: three sources behind one interface, kept as uint8 tensors in memory.
 
-``strokes`` is made by difflr itself, ``cifar10`` is downloaded by torchvision, anything else is a
+``strokes`` is made by difflr itself, ``cifar10`` is downloaded with its checksum, anything else is a
 folder with ``train/<class>/`` and ``test/<class>/``.
 """
 
@@ -152,33 +152,9 @@ def _strokes(source: str) -> Data:
 
 
 def _cifar10(data_dir: str | None) -> Data:
-    from torchvision.datasets import CIFAR10
+    from difflr.cifar import CLASSES, read_cifar10
 
     root = Path(data_dir or os.environ.get("DIFFLR_DATA", "~/.cache/difflr")).expanduser()
-
-    def part(train: bool) -> Images:
-        try:
-            found = CIFAR10(root, train=train, download=True)  # verifies checksums, shows progress
-        except Exception as error:
-            raise DifflrError(
-                f"CIFAR10 could not be downloaded to {root}: {error}.",
-                "Put cifar-10-python.tar.gz there, use --data strokes (embedded, offline), or --data "
-                "PATH with a folder of your own.",
-            ) from error
-        pixels = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
-        return Images(pixels, torch.tensor(found.targets))
-
-    train, test = part(train=True), part(train=False)
-    names = [
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ]
-    return Data("cifar10", train, test, tuple(names), flip=True)
+    parts = read_cifar10(root)
+    train, test = (Images(*map(torch.from_numpy, parts[part])) for part in ("train", "test"))
+    return Data("cifar10", train, test, CLASSES, flip=True)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parameter import UninitializedParameter
 
 from difflr.errors import DifflrError, as_index, shown
 from difflr.splits import Split, Splits
@@ -65,8 +66,10 @@ def thaw(module: nn.Module) -> None:
 
 
 def _wake(parameter: nn.Parameter) -> None:
-    # Quantised weights are whole numbers, which torch does not let require a gradient.
-    if parameter.is_floating_point() or parameter.is_complex():
+    # Quantised weights are whole numbers, which torch does not let require a gradient; those of lazy
+    # modules have no shape yet, and require one as soon as they do.
+    real = parameter.is_floating_point() or parameter.is_complex()
+    if real and not isinstance(parameter, UninitializedParameter):
         parameter.requires_grad_(True)
 
 

@@ -8,12 +8,12 @@ from pytorch_lightning.callbacks import (
     GradientAccumulationScheduler,
     StochasticWeightAveraging,
 )
-from pytorch_lightning.strategies import DDPStrategy, ParallelStrategy
+from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, ParallelStrategy
 
 from difflr.errors import DifflrError
 from difflr.plan import Plan
 
-__all__ = ["check_trainer", "epochs_done", "steps_per_epoch"]
+__all__ = ["check_strategy", "check_trainer", "count_epoch", "epochs_done", "steps_per_epoch"]
 
 # Callbacks that do the plan's work a second time, otherwise.
 _RIVALS: dict[type[pl.Callback], str] = {
@@ -22,10 +22,25 @@ _RIVALS: dict[type[pl.Callback], str] = {
     StochasticWeightAveraging: "replaces the plan's scheduler by its own",
 }
 
+_DDP = "strategy='ddp_find_unused_parameters_true'"
+
 
 def epochs_done(trainer: pl.Trainer) -> int:
     """Return how many epochs earlier calls of ``fit`` have trained; a resumed run counts from 0."""
     return 0 if trainer.ckpt_path else trainer.current_epoch
+
+
+def count_epoch(trainer: pl.Trainer) -> None:
+    """Count the epoch that is running where Lightning has not.
+
+    Resumed from a checkpoint of an epoch's last batch, Lightning (2.5 and 2.6) begins the next epoch
+    without counting it. A checkpoint written in that epoch then lets the epoch begin anew when it is
+    resumed, and the run goes on for steps beyond its plan.
+    """
+    epochs = trainer.fit_loop.epoch_progress
+    if epochs.current.ready == epochs.current.completed:
+        epochs.increment_ready()
+        epochs.increment_started()
 
 
 def steps_per_epoch(trainer: pl.Trainer, plan: Plan) -> int:
@@ -66,6 +81,21 @@ def steps_per_epoch(trainer: pl.Trainer, plan: Plan) -> int:
     return steps
 
 
+def check_strategy(trainer: pl.Trainer) -> None:
+    """Refuse strategies that cut the model's own parameters up: a split would no longer be one.
+
+    FSDP, DeepSpeed and model parallelism put shards in the place of the parameters that the splits
+    hold, and no test shows that they are frozen and trained as the plan says.
+    """
+    strategy = trainer.strategy
+    whole = isinstance(strategy, DDPStrategy) and not isinstance(strategy, DeepSpeedStrategy)
+    if isinstance(strategy, ParallelStrategy) and not whole:
+        raise DifflrError(
+            f"{type(strategy).__name__} shards the parameters that the splits of the plan hold.",
+            f"Pass {_DDP} to the Trainer: every device then holds the whole model.",
+        )
+
+
 def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
     """Refuse a trainer under which the plan would go wrong, before anything is trained."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -84,15 +114,8 @@ def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
     if all(all(phase.trainable) for phase in plan.phases):
         return
     strategy = trainer.strategy
-    if isinstance(strategy, DDPStrategy):
-        if not strategy._ddp_kwargs.get("find_unused_parameters", False):
-            raise DifflrError(
-                "The plan freezes splits, which plain DDP takes for lost gradients.",
-                "Pass strategy='ddp_find_unused_parameters_true' to the Trainer.",
-            )
-    elif isinstance(strategy, ParallelStrategy):
+    if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
         raise DifflrError(
-            f"The plan freezes splits, which {type(strategy).__name__} does not allow after it has "
-            "wrapped the model.",
-            "Pass strategy='ddp_find_unused_parameters_true', or a plan that trains all splits.",
+            "The plan freezes splits, which plain DDP takes for lost gradients.",
+            f"Pass {_DDP} to the Trainer.",
         )

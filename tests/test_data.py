@@ -1,9 +1,5 @@
 """Pictures: the three sources, their checks, and the batches."""
 
-import hashlib
-import pickle
-import tarfile
-
 import numpy as np
 import pytest
 import torch
@@ -146,66 +142,3 @@ def test_resized_keeps_range_and_labels():
     assert larger.pixels.dtype == torch.uint8
     assert torch.equal(larger.pixels[:, 0, 0, 0], pool.pixels[:, 0, 0, 0])
     assert pool.resized(4) is pool
-
-
-def _cifar_archive(folder, monkeypatch):
-    """Write CIFAR10's own format with 20 pictures a file, and tell torchvision its checksums."""
-    from torchvision.datasets import CIFAR10
-
-    source = folder / "cifar-10-batches-py"
-    source.mkdir(parents=True)
-    numbers = np.random.default_rng(0)
-    sums = {}
-    for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
-        pixels = numbers.integers(0, 256, (20, 3072), dtype=np.uint8)
-        content = pickle.dumps({"data": pixels, "labels": [i % 10 for i in range(20)]})
-        (source / name).write_bytes(content)
-        sums[name] = hashlib.md5(content).hexdigest()
-    meta = pickle.dumps({"label_names": list("abcdefghij")})
-    (source / "batches.meta").write_bytes(meta)
-    with tarfile.open(folder / "cifar-10-python.tar.gz", "w:gz") as archive:
-        archive.add(source, "cifar-10-batches-py")
-    for file in source.iterdir():
-        file.unlink()
-    source.rmdir()
-    md5 = hashlib.md5((folder / "cifar-10-python.tar.gz").read_bytes()).hexdigest()
-    monkeypatch.setattr(CIFAR10, "tgz_md5", md5)
-    monkeypatch.setattr(
-        CIFAR10, "train_list", [[n, s] for n, s in sums.items() if n != "test_batch"]
-    )
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
-    monkeypatch.setattr(
-        CIFAR10,
-        "meta",
-        {"filename": "batches.meta", "key": "label_names", "md5": hashlib.md5(meta).hexdigest()},
-    )
-
-
-def test_cifar10_is_read_from_its_own_archive(tmp_path, monkeypatch):
-    """An archive that lies in the data folder is checked, unpacked and read without a network."""
-    _cifar_archive(tmp_path, monkeypatch)
-    data = load_data("cifar10", data_dir=str(tmp_path))
-    assert data.train.pixels.shape == (100, 3, 32, 32)
-    assert len(data.test) == 20
-    assert data.classes[0] == "airplane"
-
-
-def test_cifar10_that_cannot_be_downloaded_names_the_alternatives(tmp_path, monkeypatch):
-    """Without archive and network there is an error with what to do, and never another data set."""
-    from torchvision.datasets import CIFAR10
-
-    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
-    with pytest.raises(DifflrError, match="--data strokes"):
-        load_data("cifar10", data_dir=str(tmp_path))
-
-
-def test_damaged_cifar10_is_not_trusted(tmp_path, monkeypatch):
-    """A truncated archive fails its checksum and is not read."""
-    from torchvision.datasets import CIFAR10
-
-    _cifar_archive(tmp_path, monkeypatch)
-    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
-    archive = tmp_path / "cifar-10-python.tar.gz"
-    archive.write_bytes(archive.read_bytes()[:-100])
-    with pytest.raises(DifflrError, match="could not be downloaded"):
-        load_data("cifar10", data_dir=str(tmp_path))
