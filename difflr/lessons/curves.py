@@ -1,0 +1,115 @@
+"""Learning rates as they really come out of a scheduler, and their picture: for lessons 4 and 5."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader, TensorDataset
+
+from difflr.drawing import split_colours
+
+__all__ = ["BATCHES", "EPOCHS", "drive", "plot_curves", "quiet", "rehearse"]
+
+EPOCHS, BATCHES = 4, 12  # of a rehearsal
+
+_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's greeting and its advice out of the output of a cell."""
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def drive(optimizer: Optimizer, scheduler: LRScheduler, steps: int) -> list[list[float]]:
+    """Return the learning rates of all groups at each of ``steps`` steps of a training loop."""
+    seen = []
+    for _ in range(steps):
+        seen.append([float(group["lr"]) for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+class _Rehearsal(pl.LightningModule):
+    """A line that learns next to nothing, and notes the learning rate of every optimizer step."""
+
+    def __init__(self, configure: Callable[[pl.LightningModule], Any]) -> None:
+        super().__init__()
+        self.line = torch.nn.Linear(2, 1)
+        self.seen: list[float] = []
+        self._configure = configure
+
+    def configure_optimizers(self) -> Any:
+        """Return what the function under test returns."""
+        return self._configure(self)
+
+    def train_dataloader(self) -> DataLoader:
+        """Return 12 batches."""
+        return DataLoader(TensorDataset(torch.ones(BATCHES, 2)))
+
+    def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
+        """Return some loss."""
+        return self.line(batch[0]).square().mean()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Note the learning rate that this step is taken with."""
+        self.seen.append(float(optimizer.param_groups[0]["lr"]))
+
+
+def rehearse(configure: Callable[[pl.LightningModule], Any], **options: Any) -> list[float]:
+    """Fit for 4 epochs of 12 batches and return the learning rate of every optimizer step.
+
+    Args:
+        configure: used as the ``configure_optimizers`` of a module with one small layer.
+        options: of the Trainer, e.g. ``accumulate_grad_batches=4``.
+    """
+    module = _Rehearsal(configure)
+    plain = {
+        "max_epochs": EPOCHS,
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    with quiet():
+        pl.Trainer(**{**plain, **options}).fit(module)
+    return module.seen
+
+
+def plot_curves(curves: Mapping[str, Sequence[float]], title: str, log: bool = False) -> Figure:
+    """Draw learning rates over the steps, each curve with a colour and a line style of its own."""
+    figure = Figure(figsize=(9, 3.4), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    colours = split_colours(len(curves))
+    for index, (name, rates) in enumerate(curves.items()):
+        style = _STYLES[index % len(_STYLES)]
+        width = max(4.2 - index, 1.8)  # where curves coincide, those below still show
+        axes.plot(rates, label=name, color=colours[index], linestyle=style, lw=width)
+    axes.set_yscale("log" if log else "linear")
+    axes.set_title(title, size=12, loc="left")
+    axes.set_xlabel("optimizer step", size=11)
+    axes.set_ylabel("learning rate", size=11)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=11, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.grid(color="0.92")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,69 @@
+"""One cycle's learning rate in one formula, and the wrong ones that learners write, by misconception."""
+
+import math
+from collections.abc import Callable
+
+__all__ = ["VARIANTS", "cycle_lr"]
+
+
+def cycle_lr(
+    step: int,
+    total: int,
+    high: float,
+    pct_start: float,
+    div: float,
+    final: float,
+    *,
+    late: bool = False,
+    long: bool = False,
+    from_peak: bool = False,
+    to_zero: bool = False,
+    linear: bool = False,
+) -> float:
+    """Return one cycle's learning rate, or one of the usual wrong ones."""
+    first = high / div
+    last = 0.0 if to_zero else (high if from_peak else first) / final
+    peak = pct_start * total - (not late)
+    end = total - (not long)
+    rising = step <= peak
+    share = step / peak if rising else (step - peak) / (end - peak)
+    begin, aim = (first, high) if rising else (high, last)
+    if not linear:
+        share = (1 - math.cos(math.pi * share)) / 2
+    return begin + (aim - begin) * share
+
+
+def _variant(**wrong: bool) -> Callable[..., float]:
+    return lambda *setting: cycle_lr(*setting, **wrong)
+
+
+_PEAK = (
+    "Your peak comes one step late. The steps are numbered from 0, so the rise ends at step "
+    "`pct_start * total_steps - 1`.",
+    ("Look at the table: with 10 steps and a share of 0.3 the peak is at step 2.",),
+)
+_END = (
+    "Your cycle ends one step late: the last step is `total_steps - 1`, not `total_steps`.",
+    ("The lowest learning rate belongs to a step that is taken. Where does the way down end?",),
+)
+_BOTH = (
+    "Peak and end both come one step late. The steps are numbered from 0.",
+    ("The peak is at step `pct_start * total_steps - 1`, the end at step `total_steps - 1`.",),
+)
+_LAST = (
+    "You divide the peak by `final_div_factor`. It divides the *first* learning rate.",
+    ("The last learning rate is `max_lr / div_factor / final_div_factor`.",),
+)
+_ZERO = ("Your cycle ends at 0. OneCycleLR stops a little above.", _LAST[1])
+_LINE = (
+    "Your curve is made of straight lines. Asked for is the cosine.",
+    ("`between` bends the way for you: call it with start, end and share.",),
+)
+VARIANTS = {
+    _PEAK: _variant(late=True),
+    _END: _variant(long=True),
+    _BOTH: _variant(late=True, long=True),
+    _LAST: _variant(from_peak=True),
+    _ZERO: _variant(to_zero=True),
+    _LINE: _variant(linear=True),
+}
