@@ -10,6 +10,7 @@ PEERS := $(VENV)/peers
 BENCH ?= $(VENV)/bench.md
 CLOCK ?= wall
 OUT ?= $(VENV)/run
+WORKERS ?= 2
 CIFAR_FOLDER ?= ../shared/cifar10-jpeg
 WEIGHTS ?= ../shared/weights/resnet18-tinyimagenet32.safetensors
 
@@ -29,9 +30,9 @@ $(READY): pyproject.toml constraints.txt
 run: env
 	$(BIN)/difflr compare --data strokes --out $(OUT)
 
-# Everything; then the widgets with the versions that Colab has, the core with the oldest Lightning.
+# WORKERS test files at a time. Everything; then the widgets with the versions that Colab has, the core with the oldest Lightning.
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	sh tests/old_widgets.sh $(BIN)/python
 	sh tests/old_lightning.sh $(BIN)/python
 

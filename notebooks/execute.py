@@ -25,6 +25,7 @@ def execute(script: Path) -> None:
     NotebookClient(
         notebook,
         timeout=120,
+        coalesce_streams=True,  # how prints arrive depends on timing
         kernel_name="python3",
         resources={"metadata": {"path": script.parent}},
     ).execute()

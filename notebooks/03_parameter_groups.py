@@ -1,0 +1,501 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 3. Parameter groups: one learning rate per split
+#
+# [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/03_parameter_groups.ipynb)
+#
+# **Questions.** Where does a learning rate of one's own live? How does one say six of them in one word? Which
+# weights should not decay? What goes wrong when a group comes late?
+#
+# **After this lesson you can**
+#
+# - give each split a learning rate, in a shorthand that says what you mean,
+# - build named parameter groups, with and without weight decay, that hold every parameter once,
+# - read off an optimizer what it will do, and notice when something has overruled your rates.
+#
+# **Time:** 14 minutes to read, 21 minutes of exercises; the cells take under a minute together on two cores.
+# **You need:** lessons 1 and 2. Nothing is downloaded.
+
+# %% tags=["setup"]
+# On Colab this installs what is missing there. On your own machine it does nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if importlib.util.find_spec("difflr") is None:
+    source = os.environ.get("DIFFLR_SOURCE", "git+https://github.com/difflr/difflr")
+    # To name the versions that are there is to keep them.
+    there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
+    keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
+
+# %%
+import tempfile
+
+import torch
+from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.loggers import CSVLogger
+
+import difflr
+from difflr import report
+from difflr.charts import Picture
+from difflr.data import load_data
+from difflr.lessons.groups import (
+    check_configure,
+    check_design,
+    check_groups,
+    check_rates,
+    quiz,
+)
+from difflr.lessons.ratefigure import plot_rates
+from difflr.training import Classifier, fit
+from difflr.widgets import PlanEditor
+
+# %%
+# The pictures and the network that carry all lessons: embedded, small, offline. For photographs, write
+# "cifar10" and "resnet18": they are downloaded, and a step takes longer.
+DATA, BACKBONE = "strokes", "strokenet"
+
+# %% [markdown]
+# ## What an optimizer holds
+#
+# An optimizer holds a list of dictionaries, `param_groups`. Each has some parameters, and everything that is
+# to be done with *these* parameters: a learning rate, a weight decay, a momentum. So a learning rate of one's
+# own is nothing that a layer has: it is an entry in a group.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+shallow, deep = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+optimizer = torch.optim.SGD(
+    [
+        {"params": [shallow], "lr": 0.001, "name": "shallow"},
+        {"params": [deep], "lr": 0.1, "name": "deep"},
+    ]
+)
+(shallow + deep).sum().backward()  # both get a gradient of 1
+optimizer.step()
+for group in optimizer.param_groups:
+    (weight,) = group["params"]
+    print(f"{group['name']:>7}: lr {group['lr']:5}, the weight is now {weight.item():.3f}")
+
+# %% [markdown]
+# The same gradient, and a hundred times the way. With Adam the learning rate says even more: whatever the
+# size of the gradient, the first step is as long as the learning rate.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+for slope in (0.01, 1.0, 100.0):
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([weight], lr=0.001)
+    (slope * weight).sum().backward()
+    optimizer.step()
+    print(f"gradient {slope:6}: the weight is now {weight.item():.4f}")
+
+# %% [markdown]
+# So under Adam the learning rates of the splits say almost directly *how far each may walk*.
+#
+# ## Six rates in one word
+#
+# Who has six splits can write a list of six numbers, shallow to deep. Most lists follow one idea, and have a
+# short way to be written:
+#
+# - `slice(lo, hi)`: from `lo` at the first split to `hi` at the last, each the same *multiple* of the one
+#   before it (fastai). Such a series is called *geometric*.
+# - `slice(hi)`: `hi` for the last split, a tenth of it for each of the others (fastai).
+# - `Ratio(lr, ratio)`: `lr` for the last split, `lr / ratio` for the first, geometric in between.
+# - `Ulmfit(lr)`: `lr` for the last split, divided by 2.6 once per split on the way to the input (ULMFiT).
+#
+# ### Exercise 3.1 (predict, 5 minutes): what does the shorthand say?
+#
+# A network has **four** splits. Write the four learning rates, shallow to deep, that each shorthand gives.
+# You may write them as sums: `1e-2 / 3` will do. Anything within 10% counts.
+
+# %% tags=["exercise"]
+prediction = {
+    "slice(1e-2)": [..., ..., ..., 1e-2],
+    "Ratio(1e-2, 1000)": [..., ..., ..., 1e-2],
+    "Ulmfit(1e-2)": [..., ..., ..., 1e-2],
+}
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_rates(prediction)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# Four splits are three steps apart. A ratio of 1000 in three equal steps is a factor of 10 per step; 2.6 per
+# step is a ratio of 17.6 in all.
+#
+# ```python
+# prediction = {
+#     "slice(1e-2)": [1e-3, 1e-3, 1e-3, 1e-2],
+#     "Ratio(1e-2, 1000)": [1e-5, 1e-4, 1e-3, 1e-2],
+#     "Ulmfit(1e-2)": [1e-2 / 2.6**3, 1e-2 / 2.6**2, 1e-2 / 2.6, 1e-2],
+# }
+# ```
+#
+# </details>
+
+# %% [markdown]
+# Here they are for the six splits of our network. `expand_lrs` writes any of them out.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+backbone = difflr.load_backbone(BACKBONE)
+torch.manual_seed(0)
+network = backbone.build(n_classes=10)
+splits = difflr.split_model(network)
+said = {
+    "1e-2": 1e-2,
+    "slice(1e-2)": slice(1e-2),
+    "Ulmfit(1e-2)": difflr.Ulmfit(1e-2),
+    "Ratio(1e-2, 1000)": difflr.Ratio(1e-2, 1000),
+}
+rates = {name: difflr.expand_lrs(lr, len(splits)) for name, lr in said.items()}
+for name, lrs in rates.items():
+    print(f"{name:>18}:", *(f"{lr:7.1e}" for lr in lrs))
+
+# %% tags=["keep_output"]
+figure = plot_rates(rates, splits.names, "The same base learning rate, said in four ways")
+Picture(
+    figure,
+    "Learning rates of six splits on a log axis. 1e-2 is a level line; slice(1e-2) is level at 1e-3 and "
+    "jumps to 1e-2 at the head; Ulmfit and Ratio are straight lines that rise to 1e-2 at the head, from "
+    "8e-5 and from 1e-5 at the stem.",
+)
+
+# %% [markdown]
+# On a log axis a geometric series is a straight line. `Ulmfit` fixes the *slope* of the line, `Ratio` its two
+# *ends*. That matters when you cut more finely:
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+for n in (3, 6, 12):
+    first = [difflr.expand_lrs(said[name], n)[0] for name in ("Ulmfit(1e-2)", "Ratio(1e-2, 1000)")]
+    print(f"{n:>2} splits, the first learns at {first[0]:.0e} (Ulmfit) or {first[1]:.0e} (Ratio)")
+
+# %% [markdown]
+# ## A list that does not fit
+#
+# Five rates for six splits: which split is left out? Plain Python will not ask.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+five = [1e-5, 1e-4, 1e-3, 3e-3, 1e-2]
+groups = [{"params": list(split.parameters.values()), "name": split.name} for split in splits]
+optimizer = torch.optim.AdamW(groups, lr=1e-3)
+for group, lr in zip(optimizer.param_groups, five):  # noqa: B905
+    group["lr"] = lr
+for group in optimizer.param_groups:
+    print(f"{group['name']:>6} {group['lr']:g}")
+
+try:
+    difflr.expand_lrs(five, len(splits))
+except difflr.DifflrError as error:
+    print(error)
+
+# %% [markdown]
+# `zip` ended with the shorter list, and the head, of all splits, kept the default. difflr refuses the list.
+# In code of your own write `zip(…, strict=True)`.
+#
+# ## Groups with a name, with and without decay
+#
+# `difflr.param_groups` builds the groups of all splits. There are two for each: **weight decay** is meant for
+# weights. Biases and the scales of normalisation layers are usually spared it, and so they need a group to
+# themselves.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+optimizer = torch.optim.AdamW(
+    difflr.param_groups(splits, difflr.Ratio(1e-2, 100), weight_decay=0.05)
+)
+for group in optimizer.param_groups:
+    size = sum(parameter.numel() for parameter in group["params"])
+    print(
+        f"{group['name']:<16} {len(group['params'])} tensors, {size:>7,} parameters, "
+        f"lr {group['lr']:.1e}, weight decay {group['weight_decay']}"
+    )
+
+# %% [markdown]
+# Why spare them? Decay pulls a parameter towards 0. For a weight 0 is neutral; for the scale of a BatchNorm
+# channel 1 is. Here is such a scale in 1,000 steps in which its gradient is 0: nothing says that it should
+# move.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+for weight_decay in (0.0, 0.05):
+    scale = torch.nn.Parameter(torch.ones(1))
+    scale.grad = torch.zeros(1)
+    optimizer = torch.optim.AdamW([scale], lr=1e-2, weight_decay=weight_decay)
+    for _ in range(1000):
+        optimizer.step()
+    print(f"weight decay {weight_decay}: the scale is {scale.item():.2f}")
+
+# %% [markdown]
+# ### Exercise 3.2 (complete, 7 minutes): groups with and without decay
+#
+# Complete `groups`: a list of dictionaries for AdamW. In each split, weights decay by `weight_decay`; biases
+# and the scales of norms, which are vectors, by 0. Every group has `params`, `name`, `lr` and
+# `weight_decay`; names begin with the split's name, and no two are the same. `lrs` has one number per split.
+# The check freezes some splits first: they belong in, too.
+
+
+# %% tags=["exercise"]
+def groups(splits, lrs, weight_decay):
+    found = []
+    for split, lr in zip(splits, lrs, strict=True):
+        found.append({"params": ..., "name": split.name, "lr": lr, "weight_decay": weight_decay})
+        # … and what does not decay
+    return found
+
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_groups(groups)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# The number of dimensions tells scales and biases from weights, whatever they are called. What is frozen now
+# is in the groups as well: an optimizer passes over it until it is thawed.
+#
+# ```python
+# def groups(splits, lrs, weight_decay):
+#     found = []
+#     for split, lr in zip(splits, lrs, strict=True):
+#         weights = [p for p in split.parameters.values() if p.ndim > 1]
+#         vectors = [p for p in split.parameters.values() if p.ndim <= 1]
+#         for name, params, decay in (
+#             (split.name, weights, weight_decay),
+#             (f"{split.name}/vectors", vectors, 0.0),
+#         ):
+#             found.append({"params": params, "name": name, "lr": lr, "weight_decay": decay})
+#     return found
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## What a name is good for
+#
+# Lightning's `LearningRateMonitor` draws a curve for each group, and calls it by the group's name. We train
+# for two steps, with names and without.
+
+
+# %%
+class Nameless(Classifier):
+    def make_optimizer(self, param_groups):
+        for group in param_groups:
+            del group["name"]
+        return torch.optim.AdamW(param_groups)
+
+
+images = load_data(DATA).train.subset(64, seed=0)
+plan = difflr.make_plan("differential", splits, epochs=1, lr=1e-2)
+curves = {}
+for kind in (Nameless, Classifier):
+    monitor = LearningRateMonitor()
+    model = kind(backbone.build(n_classes=10), plan, mean=backbone.mean, std=backbone.std)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(model, images, seed=0, batch_size=32, logger=CSVLogger(folder), callbacks=[monitor])
+    curves[kind.__name__] = list(monitor.lrs)
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+for kind, names in curves.items():
+    print(f"{kind + ':':<11}", *names[:5], "…")
+
+# %% [markdown]
+# Who knows tomorrow what `pg4` was?
+#
+# ## The inspector
+#
+# In the editor you set rates by hand; `report(splits, optimizer)` shows what an optimizer really holds,
+# *now*. Ask it after everything has been set up: this is where a surprise shows. Change a rate in the editor
+# and run the cell below it again.
+
+# %% tags=["keep_output"]
+editor = PlanEditor(
+    splits,
+    difflr.make_plan("differential", splits, epochs=6, lr=1e-2),
+    steps_per_epoch=10,
+    input_shape=(3, 32, 32),
+)
+editor
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+optimizer = torch.optim.AdamW(difflr.param_groups(splits, weight_decay=0.05))
+scheduler = difflr.PlanScheduler(optimizer, editor.plan, steps_per_epoch=10)
+print(report(splits, optimizer))
+
+# %% [markdown]
+# Surprised? The plan's rates are *maxima*. OneCycle begins at a 25th of them (lesson 4). Where does the
+# warm-up end?
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+while scheduler.last_epoch < 17:
+    optimizer.step()  # without gradients it moves nothing
+    scheduler.step()
+print(report(splits, optimizer))
+
+# %% [markdown]
+# ## Overruled
+#
+# torch's own `OneCycleLR` is used everywhere. Watch what it does to the rates of the groups:
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+lrs = difflr.expand_lrs(difflr.Ratio(1e-2, 100), len(splits))
+
+
+def peaks(max_lr):
+    """Return the highest learning rate of each group in ten steps of OneCycleLR."""
+    by_split = difflr.param_groups(splits, lrs, decay_norm_bias=True)  # one group per split
+    optimizer = torch.optim.AdamW(by_split)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=max_lr, total_steps=10)
+    highest = [0.0] * len(by_split)
+    for step in range(10):
+        highest = [max(h, g["lr"]) for h, g in zip(highest, optimizer.param_groups, strict=True)]
+        optimizer.step()
+        if step < 9:
+            scheduler.step()
+    return " ".join(f"{lr:.1e}" for lr in highest)
+
+
+print("in the groups: ", " ".join(f"{lr:.1e}" for lr in lrs))
+print("max_lr=1e-2:   ", peaks(1e-2))
+print("max_lr a list: ", peaks(lrs))
+
+# %% [markdown]
+# One number for `max_lr` means *every* group, and your differential rates are gone without a word. `max_lr`
+# takes a list, too: one number for each **group**. (Here that is one per split. With the pairs of before it
+# is not.)
+#
+# ## A group that comes late
+#
+# Some recipes add a group when they unfreeze a split. The scheduler has met the other groups at the start,
+# and left its notes in them:
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+body, head = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+optimizer = torch.optim.AdamW([{"params": head.parameters(), "name": "head"}])
+scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=10)
+optimizer.step(), scheduler.step()
+
+optimizer.add_param_group({"params": body.parameters(), "lr": 1e-4})
+for entry in ("name", "initial_lr", "max_lr"):
+    print(f"{entry:>10}:", *(entry in group for group in optimizer.param_groups))
+try:
+    optimizer.step(), scheduler.step()
+except KeyError as error:
+    print("scheduler: KeyError", error)
+try:
+    fresh = torch.optim.AdamW([{"params": head.parameters(), "name": "head"}])
+    fresh.load_state_dict(optimizer.state_dict())
+except ValueError as error:
+    print("resuming:", error)
+
+# %% [markdown]
+# The scheduler trips at its next step. And whoever resumes begins with the groups of the first day, which a
+# later checkpoint no longer fits. The remedy is the same as in lesson 2: **all groups from the first step
+# on**. What is frozen rests in its group.
+#
+# ### Exercise 3.3 (debug, 5 minutes): mend the optimizer and its scheduler
+#
+# `configure` returns an optimizer and a scheduler for `steps` steps. Each split should reach its own rate of
+# `Ratio(1e-2, 100)`, and the check thaws everything after half of the steps: by then all should learn. Two
+# mistakes of this lesson are in it.
+
+
+# %% tags=["exercise"]
+def configure(network, steps):
+    splits = difflr.split_model(network)
+    difflr.freeze_to(splits, "layer4")
+    trainable = [split for split in splits if next(iter(split.parameters.values())).requires_grad]
+    names = [split.name for split in trainable]
+    groups = difflr.param_groups(splits, difflr.Ratio(1e-2, 100))
+    groups = [group for group in groups if group["split_name"] in names]
+    optimizer = torch.optim.AdamW(groups)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps)
+    return optimizer, scheduler
+
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_configure(configure)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# The groups of frozen splits stay in, and `max_lr` gets the rate of each group.
+#
+# ```python
+# def configure(network, steps):
+#     splits = difflr.split_model(network)
+#     groups = difflr.param_groups(splits, difflr.Ratio(1e-2, 100))
+#     optimizer = torch.optim.AdamW(groups)
+#     scheduler = torch.optim.lr_scheduler.OneCycleLR(
+#         optimizer, max_lr=[group["lr"] for group in groups], total_steps=steps
+#     )
+#     return optimizer, scheduler
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## Say what you mean
+#
+# ### Exercise 3.4 (design, 4 minutes): learning rates for two aims
+#
+# Choose a shorthand or a list for each of two tasks, for six splits.
+#
+# - **new drawings**, the same camera: the head learns at 1e-2, the stem at most at a fiftieth of that, and
+#   `layer4`, next to the head, at 3e-3 at least.
+# - **bad camera**, the same drawings: now it is the stem that learns at 1e-2, the head at most at a fiftieth
+#   of that, and `layer1`, next to the stem, at 3e-3 at least.
+#
+# In between the rates should run one way.
+
+# %% tags=["exercise"]
+design = {"new drawings": ..., "bad camera": ...}
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_design(design)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# A ratio of 100 in five steps is 2.5 per step, so the neighbour learns at 4e-3. `Ratio` always takes the rate
+# of the *last* split, and a ratio below 1 falls. `slice(1e-2, 1e-4)` says the same.
+#
+# ```python
+# design = {"new drawings": difflr.Ratio(1e-2, 100), "bad camera": difflr.Ratio(1e-4, 0.01)}
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## Test yourself
+
+# %% tags=["keep_output"]
+quiz
+
+# %% [markdown]
+# ## Key points
+#
+# - A learning rate lives in a **parameter group**. Under Adam it says how far a weight may walk in a step.
+# - `Ratio` fixes the two ends, `Ulmfit` the factor per split. A list must have **one number per split**.
+# - Biases and the scales of norms are spared **weight decay**, by their dimensions and not by their names.
+# - **All groups from the first step on**, each with a name. A late group lacks what schedulers noted.
+# - `OneCycleLR(max_lr=one number)` overrules your rates. **Read the report** after all is set up.
+#
+# **Sources:** torch's
+# [per-parameter options](https://docs.pytorch.org/docs/stable/optim.html#per-parameter-options) and
+# [OneCycleLR](https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.OneCycleLR.html),
+# [ULMFiT](https://arxiv.org/abs/1801.06146) (2.6 per layer),
+# [bag of tricks](https://arxiv.org/abs/1812.01187) (no decay for biases and norms),
+# [fastai's slice](https://docs.fast.ai/learner.html),
+# [LearningRateMonitor](https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.LearningRateMonitor.html).
