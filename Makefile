@@ -30,7 +30,8 @@ $(READY): pyproject.toml constraints.txt
 run: env
 	$(BIN)/difflr compare --data strokes --out $(OUT)
 
-# WORKERS test files at a time. Everything; then the widgets with the versions that Colab has, the core with the oldest Lightning.
+# Everything, WORKERS test files at a time; then the widgets with the versions that Colab has, and the
+# core with the oldest Lightning.
 test: env
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	sh tests/old_widgets.sh $(BIN)/python

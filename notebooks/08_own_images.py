@@ -1,0 +1,476 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 8. Your own images: from a folder to a result sheet
+#
+# [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/08_own_images.ipynb)
+#
+# **Questions.** What must I look at before I train on pictures of my own? How do I find learning rates for
+# them? What may I say in the end?
+#
+# **After this lesson you can**
+#
+# - check a folder of pictures for the faults that make results worthless,
+# - find a base learning rate for each plan and choose between plans without touching the test pictures,
+# - report once, with an interval, on a sheet from which others can repeat it, and call a tie a tie.
+#
+# **Time:** 14 minutes to read, 34 minutes of exercises; the cells take under a minute together on two cores.
+# **You need:** the words *split*, *plan* and *seed* (lessons 0, 1 and 6). Nothing is downloaded.
+
+# %% tags=["setup"]
+# On Colab this installs what is missing there. On your own machine it does nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if importlib.util.find_spec("difflr") is None:
+    source = os.environ.get("DIFFLR_SOURCE", "git+https://github.com/difflr/difflr")
+    # To name the versions that are there is to keep them.
+    there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
+    keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
+
+# %%
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from IPython.display import Markdown
+
+import difflr
+from difflr.charts import Picture, plot_runs
+from difflr.compare import compare
+from difflr.data import load_data
+from difflr.lessons.folders import contact_sheet, without_copies, write_example
+from difflr.lessons.own_images import (
+    check_choice,
+    check_leaks,
+    check_plans,
+    check_prediction,
+    check_sheet,
+    quiz,
+)
+from difflr.settings import Settings
+from difflr.sheet import write_sheet
+from difflr.statistics import said, summarise
+from difflr.training import Classifier
+
+# %%
+# Your pictures: the path of a folder with train/<class>/ and test/<class>/. None: the lesson makes one.
+FOLDER = None
+# For photographs write "resnet18", "imagenet" (downloaded, or the path of a file of weights) and 128.
+BACKBONE, WEIGHTS, IMAGE_SIZE = "strokenet", None, None
+
+# %% [markdown]
+# ## A folder arrives
+#
+# One folder per class, in `train` and in `test`: that is all. Without a folder of yours the lesson writes
+# real PNG files into a temporary folder, with the faults that folders have. Run it with these first, then
+# set `FOLDER` and run it again: every cell below works on yours too.
+
+# %%
+if FOLDER is None:
+    workshop = tempfile.TemporaryDirectory(prefix="difflr-", ignore_cleanup_errors=True)
+    OUT = Path(workshop.name)
+    folder = write_example(OUT / "drawings")
+else:
+    OUT = Path("own-images")  # results are kept here
+    folder = Path(FOLDER).expanduser()
+
+# %% [markdown]
+# Count before anything else.
+
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+def show_counts(data):
+    for label, name in enumerate(data.classes):
+        train, test = (int((part.labels == label).sum()) for part in (data.train, data.test))
+        print(f"{name:>12}: {train:>4} to train on, {test:>4} to test on")
+    print(f"{'all':>12}: {len(data.train):>4} to train on, {len(data.test):>4} to test on")
+
+
+data = load_data(str(folder), image_size=IMAGE_SIZE)
+show_counts(data)
+
+# %% [markdown]
+# One class has about half as many pictures as the others. A network learns that it is rare, and names it too
+# seldom. Then look: no count shows a wrong label, a watermark, or a class that is all on blue paper.
+
+# %% tags=["keep_output"]
+Picture(
+    contact_sheet(data),
+    "Contact sheet: the first eight training pictures of each class, a row per class: "
+    + ", ".join(data.classes[:10]),
+)
+
+# %% [markdown]
+# The rows differ in their drawings, and not in colour or ground. Good: then that is what must be learned.
+#
+# ## Pictures that leaked
+#
+# A test picture that lies in `train` as well has been seen before, and its answer is remembered, not found.
+# Copies are common: people merge folders, rename, save again in another format. Even CIFAR has them.
+#
+# ### Exercise 8.1 (debug, 7 minutes): find the pictures that leaked
+#
+# `find_leaks(folder)` should return the files in `test` whose picture is in `train` too, in whatever class,
+# under whatever name. It finds plenty in this folder, and hardly any of them has leaked. Mend it.
+
+
+# %% tags=["exercise"]
+def find_leaks(folder):
+    known = {file.name for file in folder.glob("train/*/*")}
+    return [file for file in sorted(folder.glob("test/*/*")) if file.name in known]
+
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_leaks(find_leaks)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# A name says nothing about a picture, and saving it again changes the bytes of the file. So compare pixels.
+# A set holds those of `train`, whatever their class.
+#
+# ```python
+# def find_leaks(folder):
+#     from PIL import Image
+#
+#     def pixels(file):
+#         with Image.open(file) as picture:
+#             return picture.size, picture.convert("RGB").tobytes()
+#
+#     known = {pixels(file) for file in folder.glob("train/*/*")}
+#     return [file for file in sorted(folder.glob("test/*/*")) if pixels(file) in known]
+# ```
+#
+# </details>
+
+# %% [markdown]
+# We go on without the copies. They leave `train`, and not `test`: your test pictures stay what others compare
+# with. Your own files are not touched; what is left goes into a new folder.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+folder, copies = without_copies(folder, OUT / "clean")
+print(*copies, sep="\n")
+data = load_data(str(folder), image_size=IMAGE_SIZE)
+show_counts(data)
+
+# %% [markdown]
+# A copy that was cropped, scaled or saved as JPEG has other pixels and stays. So have all pictures of one
+# animal, room or patient: put them on one side, all of them, before you do anything else.
+#
+# ## What the network brings
+#
+# The report of the network as it comes, its old head included:
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+backbone = difflr.load_backbone(BACKBONE, WEIGHTS)
+brought = difflr.split_model(backbone.build(0, new_head=False))
+print(difflr.report(brought))
+
+# %% [markdown]
+# ### Exercise 8.2 (predict, 4 minutes): what is new, and what is worth nothing
+#
+# The old head has an output for each of 60 classes. From the report and the table of counts: how many
+# parameters will the *new* head have? And which share of the test pictures is right when one always names
+# the class that is most common in training?
+
+# %% tags=["exercise"]
+prediction = {"new parameters": ..., "guessing": ...}
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_prediction(prediction, data, brought)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# 7,740 parameters for 60 classes are 129 for each: 128 weights and a bias. In training the first three
+# classes are equally common; each of them has 60 of the 200 test pictures.
+#
+# ```python
+# prediction = {"new parameters": 4 * 129, "guessing": 60 / 200}
+# ```
+#
+# </details>
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+splits = difflr.split_model(backbone.build(len(data.classes)))
+print(difflr.report(splits))
+
+# %% [markdown]
+# Almost everything is pre-trained. The new head is small enough to be learned from few pictures.
+#
+# ## A base learning rate for each plan
+#
+# A recipe fixes the *ratios* between the splits. How fast all of them go is your choice, and it depends on
+# your pictures. The range test trains for some steps while every rate grows, keeps the ratios, and
+# afterwards undoes what it did. It gets training pictures only, less a fifth that we put aside to choose by,
+# and the same batch at every step: then the loss changes because of the rate, not because of the pictures.
+
+# %%
+EPOCHS, BATCH = 6, 16
+held_out, pool = data.train.divide(max(len(data.train) // 5, len(data.classes)), seed=0)
+batch = next(iter(pool.batches(64, seed=0)))
+tests = {}
+for recipe in ("uniform", "head_only", "differential"):
+    plan = difflr.make_plan(recipe, splits, epochs=EPOCHS)
+    torch.manual_seed(0)
+    network = backbone.build(len(data.classes))
+    model = Classifier(network, plan, mean=backbone.mean, std=backbone.std)
+    optimizer = torch.optim.AdamW(difflr.param_groups(model.splits, weight_decay=0.01))
+    tests[recipe] = difflr.range_test(
+        model.splits, optimizer, [batch], plan.phases[0], low=0.01, high=300, steps=50
+    )
+    print(f"{recipe:>12}: {max(tests[recipe].suggested_lrs):.1e} for the fastest split")
+
+# %% tags=["keep_output"]
+tests["differential"]
+
+# %% [markdown]
+# Each plan has a rate of its own: one number for all would have favoured one of them. The suggestion lies
+# where the loss falls fastest. That is careful, since OneCycle reaches its peak for a moment only, so we try
+# it and three times it. (In a notebook with a plan editor, `difflr.widgets.RangePanel` does the same.)
+#
+# ## Choose, without looking at the test pictures
+#
+# Suppose that all our settings were equally good, each of them right on 80% of all pictures. We measure each
+# on as many pictures as we have put aside, and take the one that looks best:
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+right = np.random.default_rng(0).binomial(28, 0.8, size=(5000, 6)) / 28
+print(f"one setting: {right[:, 0].mean():.0%}, the best of six: {right.max(axis=1).mean():.0%}")
+
+# %% [markdown]
+# The winner is no better than the others, but its number is. So the pictures that you choose by may not be
+# those that you report on.
+#
+# ### Exercise 8.3 (debug, 6 minutes): choose, then report
+#
+# `runs` is a list of dictionaries with `lr`, `seed`, and the accuracies `validation` and `test`. `choose`
+# should return the learning rate to use, and the accuracy to report for it. Mend it: three things are wrong.
+
+
+# %% tags=["exercise"]
+def choose(runs):
+    best = max(runs, key=lambda run: run["test"])
+    return best["lr"], best["test"]
+
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_choice(choose)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# It chose on the test pictures, it chose one lucky run rather than a learning rate, and it reported the luck.
+#
+# ```python
+# def choose(runs):
+#     from statistics import fmean
+#
+#     def mean(lr, name):
+#         return fmean(run[name] for run in runs if run["lr"] == lr)
+#
+#     best = max({run["lr"] for run in runs}, key=lambda lr: mean(lr, "validation"))
+#     return best, mean(best, "test")
+# ```
+#
+# </details>
+
+# %% [markdown]
+# Now in earnest: three recipes, two learning rates each, two seeds, on the pictures put aside.
+
+
+# %%
+def settings(recipes, **more):
+    return Settings.fitting(
+        str(folder),
+        backbone=BACKBONE,
+        weights=WEIGHTS,
+        image_size=IMAGE_SIZE,
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        recipes=recipes,
+        **more,
+    )
+
+
+candidates = [
+    f"{recipe}:lr={factor * max(test.suggested_lrs):.0e}"
+    for recipe, test in tests.items()
+    for factor in (1, 3)
+]
+validated = compare(
+    settings(candidates, seeds=(0, 1), train_size=len(pool), validate=True),
+    OUT / "validated",
+    progress=False,
+)
+best = {}
+for candidate in summarise(validated.runs):
+    print(f"{candidate.recipe:>22}: {candidate.accuracy.mean:.0%}")
+    name = candidate.recipe.partition(":")[0]
+    if name not in best or candidate.accuracy.mean > best[name].accuracy.mean:
+        best[name] = candidate
+finalists = [candidate.recipe for candidate in best.values()]
+print("to be reported:", *finalists)
+
+# %% [markdown]
+# With so few pictures one of them is worth several points: this tells a bad learning rate from a good one,
+# but not two good ones. All recipes had the same budget. Had one had more tries, it would have had more luck.
+#
+# ## Other folders, other plans
+#
+# These three recipes suit new classes on pictures of a known kind. What would you try first elsewhere?
+#
+# ### Exercise 8.4 (design, 9 minutes): three folders, three plans
+#
+# Make a plan for six splits and six epochs for each of these folders; learning rates are up to you.
+#
+# - `few`: fifteen pictures per class, new classes, the kind of picture that the network knows. On an old
+#   laptop: training may cost at most 75% of what training everything costs.
+# - `fog`: the network is already fine-tuned on these classes, and its head stays. Only the camera is new.
+# - `plenty`: thousands of pictures per class, new classes, and a kind of picture that it has never seen.
+
+# %% tags=["exercise"]
+plans = {"few": ..., "fog": ..., "plenty": ...}
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_plans(plans)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# `few`: a new head always learns; freezing is what saves time; the front should not move more than the back.
+# `fog`: the head still fits, the front does not. `plenty`: nothing needs to be protected for good. There are
+# many right answers.
+#
+# ```python
+# plans = {
+#     "few": difflr.make_plan("gradual", 6, epochs=6, lr=1e-2),
+#     "fog": difflr.make_plan("falling", 6, epochs=6, lr=1e-2),
+#     "plenty": difflr.make_plan("lp_ft", 6, epochs=6, lr=1e-2, tune_lr=3e-3),
+# }
+# ```
+#
+# </details>
+
+# %% [markdown]
+# These are places to begin, not laws. What you begin with still has to win, or tie, on your pictures.
+#
+# ## Report once
+#
+# Now the test pictures, for the first time, for the finalists only, from three seeds. The pictures put aside
+# have done their work and are trained on as well.
+
+# %%
+tested = compare(
+    settings(finalists, seeds=(0, 1, 2), train_size=len(data.train)), OUT / "tested", progress=False
+)
+first, *others = summarise(tested.runs)
+for other in others:
+    seeds = ", ".join(
+        f"{100 * (share - first.accuracies[seed]):+.1f}" for seed, share in other.accuracies.items()
+    )
+    difference = said(other.difference, unit="", sign=True)
+    print(f"{other.recipe} against {first.recipe}: {difference} points (seed by seed: {seeds})")
+
+# %% tags=["keep_output"]
+Picture(
+    plot_runs(tested.runs, f"{Path(data.name).name}: {len(data.test)} test pictures"),
+    "Test accuracies with 95% intervals: "
+    + ", ".join(f"{final.recipe} {said(final.accuracy)}" for final in [first, *others]),
+)
+
+# %% [markdown]
+# Read the *differences*, not the distance between two diamonds: both recipes had the same seeds, so what a
+# seed does to both of them cancels out. If the interval of a difference holds 0, it is a tie.
+#
+# ### Exercise 8.5 (complete, 8 minutes): your result sheet
+#
+# Say for each recipe whether it is `"better"`, `"worse"` or a `"tie"` against the first. Then write the sheet
+# with your question: `write_sheet(OUT / "result-sheet.md", validated, tested, question="…?",
+# conclusion=conclusion)` returns its path and never overwrites a file. The check reads it back.
+
+# %% tags=["exercise"]
+conclusion = {"head_only": ..., "differential": ...}
+sheet = ...
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_sheet(sheet)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# You may as well read the words off what was printed above. `is_tie` asks whether the interval holds 0.
+#
+# ```python
+# conclusion = {}
+# for other in others:
+#     word = "better" if other.difference.mean > 0 else "worse"
+#     conclusion[other.recipe.partition(":")[0]] = "tie" if other.difference.is_tie else word
+# sheet = write_sheet(
+#     OUT / "result-sheet.md",
+#     validated,
+#     tested,
+#     question="Do differential learning rates help on these drawings?",
+#     conclusion=conclusion,
+# )
+# ```
+#
+# </details>
+
+# %% [markdown]
+# Here is your sheet, or, until there is one, a draft with the conclusions that difflr draws.
+
+# %% tags=["keep_output"]
+if not isinstance(sheet, Path):
+    draft = "(Not asked yet.)"
+    sheet = write_sheet(OUT / "draft.md", validated, tested, question=draft)
+Markdown(sheet.read_text("utf-8"))
+
+# %% [markdown]
+# ## Now yours
+#
+# Set `FOLDER` at the top, choose a network, restart and run all. Photographs want `"resnet18"` and minutes
+# instead of seconds. Two things to know:
+#
+# - While training, pictures from a folder are mirrored at random. Where a mirrored picture means something
+#   else, as with letters, use `difflr.training.train(…, flip=False)`.
+# - With `train_size` below the number of pictures each seed draws others, and the interval then holds the
+#   luck of the draw as well.
+#
+# ## Test yourself
+
+# %% tags=["keep_output"]
+quiz
+
+# %% [markdown]
+# ## Key points
+#
+# - **Count, look, and search for copies** before you train. Compare pixels, not names.
+# - **Know what guessing gets.** A result begins above it.
+# - A **range test** says where to look for a learning rate; **held-out training pictures** choose it, with
+#   the same budget for every recipe.
+# - **Test pictures are for one report.** The best of many numbers is too good.
+# - A sheet says what was compared, how it was chosen, and how sure it is. **A tie is a result.**
+#
+# **Sources:** [cyclical learning rates](https://arxiv.org/abs/1506.01186) (the range test),
+# [do we train on test data?](https://arxiv.org/abs/1902.00423) (copies in CIFAR),
+# [leakage and the reproducibility crisis](https://arxiv.org/abs/2207.07048),
+# [over-fitting in model selection](https://jmlr.org/papers/v11/cawley10a.html),
+# [model cards](https://arxiv.org/abs/1810.03993) (what to say with a result).
