@@ -9,7 +9,7 @@ from difflr.phase import Phase
 from difflr.plan import Plan
 from difflr.recipes import make_plan
 
-__all__ = ["BN_MODES", "Cell", "Study", "Task"]
+__all__ = ["BN_MODES", "Cell", "Study", "Task", "reads_as"]
 
 BN_MODES = ("kept", "drifting", "trained")
 
@@ -139,3 +139,13 @@ class Study:
                     f"Received choose_by with {shown(tag)}.",
                     f"The tags are {', '.join(self.cells[0].tags)}.",
                 )
+
+
+def reads_as(tag: Any, text: str) -> bool:
+    """Whether a tag's value is what ``text`` says: ``3e-4`` and ``0.0003`` are the same number."""
+    if isinstance(tag, str) or tag is None:
+        return text == str(tag)
+    try:
+        return float(tag) == float(text)
+    except ValueError:
+        return False

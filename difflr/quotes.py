@@ -18,10 +18,10 @@ import re
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from difflr.errors import DifflrError, shown
 from difflr.evidence import by_rate, difference, estimate, plateau_width, said, verdict
+from difflr.grid import reads_as
 from difflr.recordings import Recording, Run, load_recording
 
 __all__ = ["MEASURES", "quoted", "rewritten"]
@@ -75,7 +75,7 @@ def _known(measure: str) -> str:
 
 
 def _runs(recording: Recording, tags: list[str]) -> list[Run]:
-    """Return the runs whose tags read as asked; ``base_lr=best`` is not needed: reports are of the best."""
+    """Return the runs whose tags read as asked; those reported on test pictures are of the best LR."""
     asked = {"measured_on": "test", **dict(tag.partition("=")[::2] for tag in tags)}
     unknown = set(asked) - set(recording.runs[0].tags)
     if unknown:
@@ -83,22 +83,15 @@ def _runs(recording: Recording, tags: list[str]) -> list[Run]:
             f"Received tags {', '.join(sorted(unknown))}.",
             f"Pass some of {', '.join(recording.runs[0].tags)}.",
         )
-    found = [run for run in recording.runs if all(_is(run.tags[k], v) for k, v in asked.items())]
+    found = [
+        run for run in recording.runs if all(reads_as(run.tags[k], v) for k, v in asked.items())
+    ]
     if not found:
         raise DifflrError(
             f"No run of {recording.study} has {' '.join(tags)}.",
             "Look at recording.values(tag) for what was tried.",
         )
     return found
-
-
-def _is(value: Any, text: str) -> bool:
-    if isinstance(value, str) or value is None:
-        return text == str(value)
-    try:
-        return float(value) == float(text)
-    except ValueError:
-        return False
 
 
 @lru_cache(maxsize=8)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, shown
+from difflr.grid import reads_as
 
 __all__ = ["add_study_command"]
 
@@ -95,16 +96,22 @@ def _study(arguments: argparse.Namespace) -> None:
 def _part(study: Any, text: str) -> Any:
     """Return the study with only those cells whose tag has one of the values in ``tag=value,…``."""
     tag, _, values = text.partition("=")
-    known: dict[str, list[Any]] = {}
-    for cell in study.cells:
-        known.setdefault(str(cell.tags.get(tag)), []).append(cell)
-    if tag not in study.cells[0].tags or not set(values.split(",")) <= set(known):
+    if tag not in study.cells[0].tags:
         raise DifflrError(
             f"Received --only {shown(text)}.",
-            f"Pass TAG=VALUE,…; the tags are {', '.join(study.cells[0].tags)}"
-            + (f", the values of {tag} {', '.join(known)}." if tag in study.cells[0].tags else "."),
+            f"Pass TAG=VALUE,…; the tags are {', '.join(study.cells[0].tags)}.",
         )
-    return replace(study, cells=[cell for value in values.split(",") for cell in known[value]])
+    cells = []
+    for value in values.split(","):
+        found = [cell for cell in study.cells if reads_as(cell.tags[tag], value)]
+        if not found:
+            known = dict.fromkeys(str(cell.tags[tag]) for cell in study.cells)
+            raise DifflrError(
+                f"Received --only {shown(text)}: no {tag} is {shown(value)}.",
+                f"Pass some of {', '.join(known)}.",
+            )
+        cells += found
+    return replace(study, cells=cells)
 
 
 def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) -> Path:

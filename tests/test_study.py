@@ -330,7 +330,7 @@ def test_the_command_runs_and_records_a_study(task, tmp_path, capsys, monkeypatc
     assert "4 runs" in capsys.readouterr().out
     assert len(load_recording(tmp_path / "tiny.json.gz").runs) == 4
     assert (
-        main([*command, "--no-progress", "--out", str(tmp_path / "part"), "--only", "ratio=100.0"])
+        main([*command, "--no-progress", "--out", str(tmp_path / "part"), "--only", "ratio=1e2"])
         == 0
     )
     assert load_recording(tmp_path / "part" / "tiny.json.gz").values("ratio") == [100.0]
