@@ -12,7 +12,17 @@ from difflr.errors import DifflrError, as_int, as_number
 from difflr.recordings import Run
 from difflr.statistics import Estimate, mean_interval, paired, said
 
-__all__ = ["Width", "difference", "estimate", "grouped", "plateau_width", "said", "verdict"]
+__all__ = [
+    "Width",
+    "by_rate",
+    "difference",
+    "estimate",
+    "grouped",
+    "plateau_width",
+    "said",
+    "verdict",
+    "when_off",
+]
 
 
 def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[object, ...], list[Run]]:
@@ -136,6 +146,30 @@ def _stretch(
             at_edge = True
         ends.append(end)
     return ends[1] - ends[0], at_edge
+
+
+def when_off(runs: Sequence[Run], factor: float) -> Estimate:
+    """Return what is lost with a base LR ``factor`` times the best one: a paired difference.
+
+    The best LR is the one with the best mean of these same runs, which flatters it a little.
+
+    Args:
+        runs: of one recipe at several base LRs, measured on the same pictures.
+        factor: 10 is ten times too high, 0.1 ten times too low.
+
+    Raises:
+        DifflrError: where that LR was not tried.
+    """
+    rates = {rate: own for (rate,), own in grouped(runs, "base_lr").items()}
+    best = max(rates, key=lambda rate: estimate(rates[rate]).mean)
+    wished = float(str(best)) * as_number("factor", factor, 0.0, above=True)
+    # Half-decades are written 1, 3, 10: three times 3e-4 means 1e-3.
+    near = [rate for rate in rates if math.isclose(float(str(rate)), wished, rel_tol=0.15)]
+    if not near:
+        raise DifflrError(
+            f"The best base LR is {best:g}; {wished:g} was not tried.", "Choose another factor."
+        )
+    return difference(rates[near[0]], rates[best])
 
 
 def by_rate(runs: Sequence[Run]) -> dict[float, dict[int, float]]:

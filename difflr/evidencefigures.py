@@ -106,31 +106,64 @@ def plot_plateau(
     train_size: int,
     ratios: Sequence[float] = (1, 10, 100),
     within: float = 0.02,
+    against: Sequence[str] = ("last",),
 ) -> Figure:
-    """Draw accuracy over the base LR, one curve with its 95% band per ratio; bars show the widths."""
-    figure = Figure(figsize=(9, 5.4), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    lows = []
-    for index, ratio in enumerate(ratios):
-        runs = chosen(recording, "validation", train_size=train_size, ratio=ratio)
-        by_lr = grouped(runs, "base_lr")
-        rates = np.array(sorted(float(str(lr)) for (lr,) in by_lr))
-        values = [estimate(by_lr[(lr,)]) for lr in rates]
-        means = np.array([100 * value.mean for value in values])
-        halves = np.nan_to_num([100 * value.half for value in values])
-        colour, marker = OKABE_ITO[index % 8], MARKERS[index % len(MARKERS)]
-        label = f"ratio {ratio:g}" + (" (uniform)" if ratio == 1 else "")
-        axes.plot(rates, means, marker=marker, color=colour, lw=2.5, ms=8, label=label)
-        axes.fill_between(rates, means - halves, means + halves, color=colour, alpha=0.2, lw=0)
-        lows.append(float(means.min()))
-        axes.axhline(means.max() - 100 * within, color=colour, lw=1, ls=":")
-    axes.set_xscale("log")
-    axes.set_xlabel("base LR (of the last split)", size=14)
-    axes.set_ylabel("accuracy (%), mean and 95% interval", size=14)
-    axes.set_title(f"Which base LRs are good enough? {train_size:,} training pictures", size=15)
-    axes.legend(fontsize=13, frameon=False, title=f"dotted: best less {100 * within:g} points")
-    style(axes)
+    """Draw accuracy over the learning rate, one curve with its 95% band per ratio.
+
+    A panel for each member of ``against``, which says whose rate the axis shows: that of the
+    ``"last"`` split (the base LR), of the ``"first"``, or the geometric mean of all (``"middle"``).
+    """
+    figure = Figure(figsize=(9 if len(against) == 1 else 13, 5.4), dpi=120, layout="constrained")
+    panels = figure.subplots(1, len(against), sharey=True, squeeze=False)[0]
+    for axes, split in zip(panels, against, strict=True):
+        for index, ratio in enumerate(ratios):
+            _draw_curve(axes, recording, train_size, ratio, within, index, split)
+        axes.set_xscale("log")
+        axes.set_xlabel(_AXES[split][1], size=14)
+        style(axes)
+    panels[0].set_ylabel("accuracy (%), mean and 95% interval", size=14)
+    tops = [np.max(np.asarray(line.get_ydata())) for line in panels[0].get_lines()]
+    panels[0].set_ylim(
+        0, min(100, max(tops) + 10)
+    )  # intervals of few seeds are wider than the page
+    figure.suptitle(f"Which learning rates are good enough? {train_size:,} pictures", size=15)
+    handles, labels = panels[0].get_legend_handles_labels()
+    title = f"dotted: the best of a curve less {100 * within:g} points"
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(ratios), fontsize=13, frameon=False,
+        title=title,
+    )  # fmt: skip
     return figure
+
+
+_AXES = {  # which power of the ratio lies between the axis and the base LR, and its label
+    "last": (0.0, "base LR (of the last split)"),
+    "middle": (0.5, "LR in the middle of the network"),
+    "first": (1.0, "LR of the first split"),
+}
+
+
+def _draw_curve(
+    axes: Axes,
+    recording: Recording,
+    train_size: int,
+    ratio: float,
+    within: float,
+    index: int,
+    split: str,
+) -> None:
+    runs = chosen(recording, "validation", train_size=train_size, ratio=ratio)
+    by_lr = grouped(runs, "base_lr")
+    rates = np.array(sorted(float(str(lr)) for (lr,) in by_lr))
+    values = [estimate(by_lr[(lr,)]) for lr in rates]
+    means = np.array([100 * value.mean for value in values])
+    halves = np.nan_to_num([100 * value.half for value in values])
+    x = rates / ratio ** _AXES[split][0]
+    colour, marker = OKABE_ITO[index % 8], MARKERS[index % len(MARKERS)]
+    label = f"ratio {ratio:g}" + (" (uniform)" if ratio == 1 else "")
+    axes.plot(x, means, marker=marker, color=colour, lw=2.5, ms=8, label=label)
+    axes.fill_between(x, means - halves, means + halves, color=colour, alpha=0.2, lw=0)
+    axes.axhline(means.max() - 100 * within, color=colour, lw=1, ls=":")
 
 
 def describe_plateau(

@@ -12,6 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from difflr import evidencefigures as plateau
+from difflr import forgettingfigure as forgetting
 from difflr import outcomefigures as outcome
 from difflr.errors import DifflrError
 from difflr.evidence import grouped
@@ -50,10 +51,12 @@ def _pictures(r: Recording) -> Iterator[Picture]:
             if ratios:
                 curves = plateau.plot_plateau, plateau.describe_plateau
                 yield _pair(f"plateau-{size}", *curves, r, size, ratios)
+                kept = forgetting.plot_forgetting, forgetting.describe_forgetting
+                yield _pair(f"forgetting-{size}", *kept, r, size, [x for x in ratios if x >= 1])
     elif r.study == "recipes":
-        for cost in ("flops", "seconds"):
+        for cost in ("flops", "seconds" if _on_gpu(r) else "cpu_seconds"):
             recipes = outcome.plot_recipes, outcome.describe_recipes
-            yield _pair(f"recipes-{cost}", *recipes, r, cost)
+            yield _pair(f"recipes-{cost.replace('_', '-')}", *recipes, r, cost)
     elif r.study == "which_splits":
         which = outcome.plot_which_splits, outcome.describe_which_splits
         yield _pair("which-splits", *which, r)
@@ -66,6 +69,11 @@ def _pictures(r: Recording) -> Iterator[Picture]:
     groups = {str(key): runs for (key,), runs in grouped(r.where(measured_on="test"), tag).items()}
     movement = outcome.plot_movement, outcome.describe_movement
     yield _pair(f"{r.study.replace('_', '-')}-movement", *movement, r, groups)
+
+
+def _on_gpu(recording: Recording) -> bool:
+    # Beside other work the clock says little of a processor; a GPU's work the processor does not count.
+    return any(session.get("gpu") for session in recording.sessions)
 
 
 def _pair(

@@ -3,6 +3,7 @@
 Each has a ``describe_…`` that says the same in words.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,31 @@ __all__ = [
     "plot_which_splits",
 ]
 
-_LABELS = {
+_COSTS = {
+    "flops": "training FLOPs",
+    "cpu_seconds": "processor seconds of training",
+    "seconds": "seconds of training",
+}
+_LABELS = {  # in the order in which they stand in a picture
     "none": "new labels",
+    "noise": "noise",
+    "blur": "blur",
+    "contrast": "contrast",
+    "colour": "colour",
     "first_splits": "only first",
     "head_only": "only last",
     "differential": "rising",
+    "uniform": "uniform",
+    "falling": "falling",
 }
 
 
 def plot_recipes(recording: Recording, cost: str = "flops") -> Figure:
-    """Draw each recipe's test accuracy against its cost (``"flops"`` or ``"seconds"``), best LR each."""
+    """Draw each recipe's test accuracy against its cost, best LR each.
+
+    ``cost`` is ``"flops"``, ``"cpu_seconds"`` (of all threads together, whatever else the machine
+    did) or ``"seconds"`` (by the clock, for runs on a GPU).
+    """
     figure = Figure(figsize=(9, 5.4), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     groups = grouped(chosen(recording, "test"), "recipe")
@@ -47,7 +63,7 @@ def plot_recipes(recording: Recording, cost: str = "flops") -> Figure:
             ms=10, lw=2, capsize=5, label=str(recipe).replace("_", " "),
         )  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xlabel("training FLOPs" if cost == "flops" else "seconds of training", size=14)
+    axes.set_xlabel(_COSTS[cost], size=14)
     axes.set_ylabel("test accuracy (%), 95% interval", size=14)
     axes.set_title("Accuracy against compute", size=15)
     figure.legend(loc="outside right center", fontsize=13, frameon=False)
@@ -78,7 +94,7 @@ def describe_which_splits(recording: Recording) -> str:
 def plot_bars(recording: Recording, across: str, by: str, title: str = "", **tags: Any) -> Figure:
     """Draw test accuracy as bars: a group per value of the tag ``across``, a bar per value of ``by``."""
     cells = grouped(chosen(recording, "test", **tags), across, by)
-    groups, members = (list(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
+    groups, members = (_ordered(key[i] for key in cells) for i in (0, 1))
     figure = Figure(figsize=(10, 5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     width = 0.8 / len(members)
@@ -106,14 +122,24 @@ def plot_bars(recording: Recording, across: str, by: str, title: str = "", **tag
 
 def describe_bars(recording: Recording, across: str, by: str, **tags: Any) -> str:
     """Return in words what ``plot_bars`` draws."""
-    parts = []
-    for (group,), runs in grouped(chosen(recording, "test", **tags), across).items():
+    parts, found = [], grouped(chosen(recording, "test", **tags), across)
+    for group in _ordered(value for (value,) in found):
+        cells = grouped(found[(group,)], by)
         own = ", ".join(
-            f"{_label(member)} {said(estimate(part))}"
-            for (member,), part in grouped(runs, by).items()
+            f"{_label(member)} {said(estimate(cells[(member,)]))}"
+            for member in _ordered(value for (value,) in cells)
         )
         parts.append(f"{_label(group)}: {own}")
     return f"Test accuracy by {by.replace('_', ' ')}. " + "; ".join(parts) + "."
+
+
+def _ordered(values: Iterable[object]) -> list[object]:
+    """Return each value once: those with a place of their own first, in that order."""
+    known = [*_LABELS]
+    return sorted(
+        dict.fromkeys(values),
+        key=lambda value: known.index(str(value)) if str(value) in known else len(known),
+    )
 
 
 def _label(value: object) -> str:

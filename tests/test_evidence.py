@@ -12,7 +12,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from difflr.errors import DifflrError
-from difflr.evidence import difference, estimate, grouped, plateau_width, said, verdict
+from difflr.evidence import (
+    difference,
+    estimate,
+    grouped,
+    plateau_width,
+    said,
+    verdict,
+    when_off,
+)
 from difflr.evidencefigures import (
     OKABE_ITO,
     describe_heat,
@@ -21,6 +29,7 @@ from difflr.evidencefigures import (
     plot_heat,
     plot_plateau,
 )
+from difflr.forgettingfigure import describe_forgetting, plot_forgetting
 from difflr.outcomefigures import (
     describe_movement,
     describe_recipes,
@@ -102,6 +111,53 @@ def test_differences_are_paired_by_seed(plateau):
         difference(best, test_runs)
 
 
+def test_a_base_lr_off_the_best_costs_what_it_cost(plateau):
+    """Ten times too high or too low is a paired difference to the best; off the grid is refused."""
+    runs = plateau.where(train_size=40, measured_on="validation", ratio=1.0)
+    for factor in (0.1, 10):
+        cost = when_off(runs, factor)  # best at 1e-2, and 0.1 less a decade away
+        assert cost.mean == pytest.approx(-0.1)
+        assert cost.half < 1e-6
+    assert when_off(runs, 1) == Estimate(0.0, 0.0)
+    assert when_off(runs, 0.011).mean == pytest.approx(-0.4), "half-decades are written roughly"
+    with pytest.raises(DifflrError, match="was not tried"):
+        when_off(runs, 100)
+
+
+def test_curves_can_be_drawn_over_the_rate_of_any_split(plateau):
+    """The same accuracies stand over the base LR, the geometric mean, or the rate of the first split."""
+    last, middle, first = plot_plateau(
+        plateau, 40, (100,), against=("last", "middle", "first")
+    ).axes
+    for axes, factor in ((last, 1), (middle, 0.1), (first, 0.01)):
+        curve = axes.get_lines()[0]
+        assert curve.get_xdata() == pytest.approx([factor * lr for lr in made_up.RATES])
+        assert list(curve.get_ydata()) == list(last.get_lines()[0].get_ydata())
+
+
+def test_forgetting_is_divided_into_what_comes_back_and_what_does_not(plateau):
+    """Kept, back with the old statistics and not back are stacked up to the accuracy of before."""
+    (axes,) = plot_forgetting(plateau, 40, (1,)).axes
+    kept, back, lost = axes.containers
+    for i, lr in enumerate(made_up.RATES):
+        runs = plateau.where(train_size=40, measured_on="validation", ratio=1.0, base_lr=lr)
+        known, old = (estimate(runs, m).mean for m in ("source_accuracy", "source_old_bn"))
+        assert kept[i].get_height() == pytest.approx(100 * known)
+        assert back[i].get_height() == pytest.approx(100 * (old - known), abs=1e-6)
+        assert lost[i].get_y() + lost[i].get_height() == pytest.approx(90)
+    assert "before 90%" in describe_forgetting(plateau, 40, (1,))
+
+
+def test_the_time_is_that_of_the_clock_only_where_a_gpu_worked(shifts, tmp_path):
+    """A processor's cost is the time that it computed; a GPU's work shows on the clock alone."""
+    from dataclasses import replace
+
+    from difflr.gallery import draw_all
+
+    on_gpu = replace(shifts, study="recipes", sessions=[{"gpu": "made up"}])
+    assert "recipes-seconds.png" in draw_all(on_gpu, tmp_path)
+
+
 def test_a_tie_is_called_a_tie():
     """An interval that holds 0 is a tie; one seed gives no verdict; nothing measured is said so."""
     assert verdict(Estimate(0.004, 0.009)) == "tie (+0.4 points ± 0.9)"
@@ -146,7 +202,22 @@ PICTURES = {
         lambda r: plot_plateau(r, 80, (1, 100)),
         lambda r: describe_plateau(r, 80, (1, 100)),
     ),
+    "two axes": (
+        "plateau",
+        lambda r: plot_plateau(r, 80, (0.1, 1, 100), against=("last", "middle")),
+        lambda r: describe_plateau(r, 80, (0.1, 1, 100)),
+    ),
+    "forgetting": (
+        "plateau",
+        lambda r: plot_forgetting(r, 40, (1, 100)),
+        lambda r: describe_forgetting(r, 40, (1, 100)),
+    ),
     "recipes": ("shifts", plot_recipes, describe_recipes),
+    "recipes by time": (
+        "shifts",
+        lambda r: plot_recipes(r, "cpu_seconds"),
+        lambda r: describe_recipes(r, "cpu_seconds"),
+    ),
     "which": ("shifts", plot_which_splits, describe_which_splits),
     "movement": (
         "plateau",
@@ -215,8 +286,12 @@ def test_the_gallery_draws_every_study(plateau, shifts, tmp_path):
     from difflr.gallery import draw_all
 
     for name, recording, expected in (
-        ("plateau", plateau, {"plateau-40.png", "plateau-source-accuracy-80.png"}),
-        ("recipes", shifts, {"recipes-flops.png", "recipes-seconds.png"}),
+        (
+            "plateau",
+            plateau,
+            {"plateau-40.png", "plateau-source-accuracy-80.png", "forgetting-40.png"},
+        ),
+        ("recipes", shifts, {"recipes-flops.png", "recipes-cpu-seconds.png"}),
         ("which_splits", shifts, {"which-splits.png"}),
         ("frozen_bn", shifts, {"frozen-bn-noise.png"}),
     ):
@@ -227,3 +302,13 @@ def test_the_gallery_draws_every_study(plateau, shifts, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DifflrError, match="--out"):
         draw_all(plateau, tmp_path / "file" / "x")
+
+
+def test_groups_of_bars_stand_in_the_order_of_the_argument(shifts):
+    """New labels come first, then the input shifts; first and last splits stand side by side."""
+    axes = plot_which_splits(shifts).axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["new labels", "noise"]
+    bars = [bars.get_label() for bars in axes.containers if hasattr(bars, "patches")]
+    assert bars == ["only first", "only last", "rising", "uniform", "falling"]
+    text = describe_which_splits(shifts)
+    assert text.index("new labels") < text.index("noise")

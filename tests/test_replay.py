@@ -40,6 +40,38 @@ def test_numbers_are_covered_until_a_prediction_is_marked(replay):
     assert replay.score in replay.alt
 
 
+def test_covered_points_show_their_learning_rates(replay):
+    """Before the prediction the picture shows what it is about: another ratio, another picture."""
+    seen = set()
+    for ratio in made_up.RATIOS:
+        replay.point = (1e-3, ratio)
+        axes = replay.figure.figure.axes[-1]
+        heights = [bar.get_height() for bar in axes.containers[0]]
+        assert heights[-1] == pytest.approx(1e-3)
+        assert heights[0] == pytest.approx(1e-3 / ratio)
+        seen.add(replay.png)
+    assert len(seen) == len(made_up.RATIOS)
+
+
+def test_forgetting_is_said_with_and_without_the_old_statistics(recording):
+    """Words name the source accuracy before, after, and with BatchNorm's old statistics put back."""
+    replay = Replay(recording, covered=False)
+    replay.point = (1e-3, 1.0)
+    old = estimate(replay.runs, "source_old_bn").mean
+    assert f"old statistics put back: {100 * old:.1f}%" in replay.alt
+    assert "(before: 90.0%" in replay.alt
+
+
+def test_every_split_that_moved_has_a_bar(recording):
+    """The axis of the weights begins below nearly all that was recorded, for all points the same."""
+    replay = Replay(recording, covered=False)
+    replay.point = (1e-3, 1.0)
+    panels = [a for a in replay.figure.figure.axes if a.get_title().startswith("weights moved")]
+    low, high = panels[0].get_ylim()
+    moved = [value for run in replay.runs for value in run.displacement]
+    assert low < min(moved) < max(moved) < high
+
+
 def test_the_best_point_and_a_tie_score_as_such(recording):
     """The best point is said to be it; one that is no worse is called a tie."""
     replay = Replay(recording)

@@ -181,7 +181,11 @@ class Replay(Panel):
                 source = estimate(runs, "source_accuracy")
                 if not math.isnan(source.mean):
                     before = estimate(runs, "source_before").mean
-                    text += f"; source task {said(source)} (before: {100 * before:.1f}%)"
+                    text += f"; source task {said(source)} (before: {100 * before:.1f}%"
+                    old = estimate(runs, "source_old_bn").mean
+                    if not math.isnan(old):
+                        text += f", with BatchNorm's old statistics put back: {100 * old:.1f}%"
+                    text += ")"
                 moved = ", ".join(
                     f"{name} {estimate(runs, 'displacement', i).mean:.2g}"
                     for i, name in enumerate(self.recording.splits)

@@ -1,5 +1,6 @@
 """The picture of the replay: the grid, and the curves and splits of the point that is looked at."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ class ReplayFigure:
         self.recording = recording
         self.figure = Figure(figsize=(12, 5.6), dpi=dpi)  # laid out by hand: four times as fast
         FigureCanvasAgg(self.figure)
-        moved = [v for run in recording.runs for v in run.displacement if v]
-        self._moved = 1.5 * max(moved, default=1.0)
+        moved = sorted(v for run in recording.runs for v in run.displacement if v) or [1e-3, 1.0]
+        self._moved = moved[len(moved) // 100] / 2, 2 * moved[-1]  # one range for all points
+        peaks = [lr for plan in recording.plans.values() for p in plan.phases for lr in p.lrs if lr]
+        self._peaks = min(peaks) / 2, 2 * max(peaks)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,11 +73,25 @@ class ReplayFigure:
             self._curves(panels[:2], runs, epochs)
             self._splits(panels[2:], runs)
             held = said(estimate(runs, "source_accuracy"))
-            self.figure.text(0.59, 0.025, f"source task after training: {held}", size=12)
+            old = estimate(runs, "source_old_bn")
+            if not math.isnan(old.mean):
+                held += f" (old BatchNorm statistics: {100 * old.mean:.1f}%)"
+            self.figure.text(0.99, 0.025, f"source task: {held}", size=11, ha="right")
+        elif runs:
+            self._rates(self.figure.add_axes((0.64, 0.3, 0.3, 0.5)), runs, epochs)
         else:
-            text = "covered until you predict" if not revealed else "no runs at this point"
-            self.figure.text(0.6, 0.55, text, size=14)
+            self.figure.text(0.6, 0.55, "no runs at this point", size=14)
         return figure_png(self.figure)
+
+    def _rates(self, axes: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
+        """Draw what is predicted about, while the numbers are covered: the LR of each split."""
+        plan, names = self.recording.plans[runs[0].plan], self.recording.splits
+        rates = plan.phases[plan.starts.index(epochs[0])].lrs
+        axes.bar(range(len(names)), rates, color=split_colours(len(names)))
+        axes.set_yscale("log")
+        axes.set_ylim(*self._peaks)
+        axes.set_xticks(range(len(names)), names, size=11)
+        axes.set_title("What this point means: the LR of each split", size=13)
 
     def _curves(self, panels: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
         count = runs[0].cell.epochs
@@ -109,5 +126,5 @@ class ReplayFigure:
             axes.set_xticks(range(len(names)), names, rotation=60, size=10)
             axes.set_title(title, size=12)
         panels[0].set_yscale("log")
-        panels[0].set_ylim(self._moved / 1e4, self._moved)
+        panels[0].set_ylim(*self._moved)
         panels[1].set_ylim(0, 1.05)

@@ -1,0 +1,473 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 6. Uniform or differential? CIFAR-10, asked many times
+#
+# [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/06_uniform_or_differential.ipynb)
+#
+# **Questions.** Do differential learning rates give a better network? Or one that is easier to get? What do
+# they cost, and when do they lose? How would you know?
+#
+# **After this lesson you can**
+#
+# - compare two recipes fairly, and read a paired difference with its interval,
+# - say what a ratio between the learning rates buys on real photographs, and what it does not buy,
+# - tell forgetting by the weights from forgetting by BatchNorm's statistics.
+#
+# **Time:** 10 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
+# **You need:** lesson 1, and lesson 2 for the words *running statistics*. Nothing is downloaded.
+
+# %% tags=["setup"]
+# On Colab this installs what is missing there. On your own machine it does nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if importlib.util.find_spec("difflr") is None:
+    source = os.environ.get("DIFFLR_SOURCE", "git+https://github.com/difflr/difflr")
+    # To name the versions that are there is to keep them.
+    there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
+    keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
+
+# %%
+import math
+import statistics
+from itertools import product
+
+import difflr
+from difflr.charts import Picture
+from difflr.data import load_data
+from difflr.evidence import by_rate, difference, estimate, plateau_width, said, verdict, when_off
+from difflr.evidencefigures import describe_plateau, plot_plateau
+from difflr.forgettingfigure import describe_forgetting, plot_forgetting
+from difflr.lessons import comparing
+from difflr.lessons.comparing import SIZE, check_fair, check_interval, check_prediction, worst
+from difflr.lessons.labs import Lab
+from difflr.recordings import load_recording
+from difflr.statistics import paired
+from difflr.training import train
+from difflr.widgets.replay import Replay
+
+# %%
+# What you train yourself: embedded, small, offline. For photographs, write "cifar10" and "resnet18": they are
+# downloaded, and training takes minutes instead of seconds.
+DATA, BACKBONE = "strokes", "strokenet"
+
+# %% [markdown]
+# ## Runs that were made for you
+#
+# One run is an anecdote. An answer takes hundreds, which is hours on a laptop, so we have *recorded* them:
+# real CIFAR-10 photographs, 32 × 32, and a ResNet-18 that had learned Tiny ImageNet before. Every number
+# that you see until further notice was measured in one of these runs.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+plateau = load_recording("plateau")
+about = plateau.about
+print(
+    f"{about['backbone']} from {about['weights']}, {about['optimizer']}, batch {about['batch_size']}"
+)
+print(f"pictures to train from, to choose by, to report on: {about['pictures']}")
+for measured_on in ("validation", "test"):
+    runs = plateau.where(measured_on=measured_on, train_size=SIZE)
+    seeds = sorted({run.seed for run in runs})
+    print(f"{len(runs):>3} runs on {SIZE} pictures, seeds {seeds}, measured on {measured_on}")
+
+# %% [markdown]
+# A point of the grid is a pair. The **base LR** is that of the last split, the head. The **ratio** says how
+# many times slower the first split learns; the others lie between, geometrically. A ratio of 1 is uniform,
+# below 1 the first split is the fastest. Everything else is the same for all: pictures, epochs (six),
+# batches, augmentation, and for one seed even the new head.
+#
+# ### Exercise 6.1 (predict, 3 minutes): where is the best point?
+#
+# Move the sliders to the point that you expect to be best, and press *I predict*. Then look around: which
+# points are nearly as good?
+
+# %% tags=["keep_output"]
+replay = Replay(plateau)
+replay
+
+# %% [markdown]
+# For the record, write `prediction = replay.prediction`, or a pair such as `(1e-4, 1)`. Within two points
+# of the best is right.
+
+# %% tags=["exercise"]
+prediction = ...
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_prediction(prediction)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# AdamW at `1e-3` is a common default, and a good guess for a head. Several points are about as good: that
+# is the first finding.
+#
+# ```python
+# prediction = (3e-3, 100)
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## At its best: is one better?
+#
+# For each ratio the best base LR was chosen on validation pictures. Then five *new* seeds were run with it,
+# and measured once on the test pictures. For one seed all ratios trained on the same pictures, so we
+# subtract seed by seed: a **paired difference**.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+reported = {
+    ratio: plateau.where(measured_on="test", train_size=SIZE, ratio=ratio)
+    for ratio in plateau.values("ratio")
+}
+for ratio, runs in reported.items():
+    against = "" if ratio == 1 else verdict(difference(runs, reported[1.0]))
+    print(
+        f"ratio {ratio:>6g}, base LR {runs[0].tags['base_lr']:g}: {said(estimate(runs))}  {against}"
+    )
+
+# %% [markdown]
+# Uniform reached <!--= plateau accuracy train_size=500 ratio=1 -->59.5% ± 1.6<!--/-->. A ratio of 100, against it:
+# <!--= plateau accuracy train_size=500 ratio=100 vs train_size=500 ratio=1 -->tie (+1.0 points ± 1.3)<!--/-->. The number after
+# the ± is half of a 95% interval. If the interval holds 0, these runs do not tell the two apart, and we
+# call it a **tie**: not "equal", but "not shown to differ". Either way, the gap is small. Hold on to its
+# size: soon there will be larger ones.
+#
+# ### Exercise 6.2 (complete, 6 minutes): an interval by hand
+#
+# Write what `difference` did. `ours` and `rival` are dictionaries, seed to accuracy. Return the mean of the
+# differences over the seeds that both have, and the half-width of its interval: Student's factor × standard
+# deviation ÷ √n. `T95[k]` is Student's factor for k degrees of freedom.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+T95 = {1: 12.706, 2: 4.3027, 3: 3.1824, 4: 2.7764, 5: 2.5706, 9: 2.2622}
+example = [0.01, 0.03, -0.01]
+print(f"mean {statistics.mean(example):.3f}, standard deviation {statistics.stdev(example):.3f}")
+print(f"√n for three seeds: {math.sqrt(3):.3f}")
+
+
+# %% tags=["exercise"]
+def interval(ours, rival):
+    mean, half = ..., ...
+    return mean, half
+
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_interval(interval)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# n differences leave n - 1 degrees of freedom. With five seeds the factor is 2.78, not 1.96: five numbers
+# know their own spread badly.
+#
+# ```python
+# def interval(ours, rival):
+#     differences = [ours[seed] - rival[seed] for seed in set(ours) & set(rival)]
+#     n = len(differences)
+#     half = T95[n - 1] * statistics.stdev(differences) / math.sqrt(n)
+#     return statistics.mean(differences), half
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## Off its best: what does a wrong base LR cost?
+#
+# On new data you do not know the best learning rate. So the better question is: what happens if you miss
+# it?
+
+# %% tags=["keep_output"]
+RATIOS = (0.1, 1, 10, 100, 1000)
+both = ("last", "middle")
+Picture(plot_plateau(plateau, SIZE, RATIOS, against=both), describe_plateau(plateau, SIZE, RATIOS))
+
+# %% [markdown]
+# Look at the left picture first. From a ratio of 1 upwards the curves are about as high, but they come down
+# differently. In numbers: what does a base LR cost that is ten times too low, or ten times too high?
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+by_ratio = {
+    ratio: plateau.where(measured_on="validation", train_size=SIZE, ratio=ratio)
+    for ratio in (1, 10, 100, 1000)
+}
+missed = {ratio: [when_off(runs, f) for f in (0.1, 10)] for ratio, runs in by_ratio.items()}
+for ratio, (low, high) in missed.items():
+    print(f"ratio {ratio:>4}: too low {verdict(low):<26} too high {verdict(high)}")
+low, high = missed[1], missed[100]
+assert low[1].mean + low[1].half < high[1].mean - 0.05  # too high: differential loses far less
+assert high[0].mean + high[0].half < -0.05  # too low: it loses dearly, as uniform does
+assert abs(estimate(reported[100.0]).mean - estimate(reported[1.0]).mean) < -low[1].mean / 3
+
+# %% [markdown]
+# Here are the large numbers. **Too high**, uniform falls far below its best, and a ratio of 100 hardly
+# does. **Too low**, both pay dearly: a ratio is no help there. (The best LR was found in these same runs,
+# which flatters it a little, on all sides alike.)
+#
+# How wide is the plateau? We measure in *decades*, factors of ten, how far the base LR may be off and still
+# be within two, or five, points of a curve's own best.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+widths = {}
+for ratio, runs in by_ratio.items():
+    widths[ratio] = [plateau_width(by_rate(runs), within) for within in (0.02, 0.05)]
+    texts = [f"{w.decades:.1f} ({w.low:.1f} to {w.high:.1f})" for w in widths[ratio]]
+    print(f"ratio {ratio:>4}: within 2 points {texts[0]}, within 5 points {texts[1]}")
+assert widths[100][0].decades > widths[1][0].decades + 0.2
+assert widths[100][1].low > widths[1][1].high + 0.2  # the intervals are far from touching
+
+# %% [markdown]
+# In brackets stands a 95% interval from resampling the seeds. The plateau of ratio 100 is wider, clearly so
+# within five points: there it forgives a base LR that is off by several times as much, on the high side.
+#
+# ## Two walls
+#
+# Is a wide plateau only a shifted one? The base LR is the largest rate, so with a ratio of 100 the rest of
+# the network learns more slowly than the axis says. The right picture above shows the same runs over the
+# rate in the *middle* of the network (the geometric mean of the splits). On a log axis this moves a curve
+# as a whole: it changes where a plateau lies, and not how wide it is. So the answer is: shifted *and*
+# wider.
+#
+# The right picture also shows why. There the curves fall off *together*. Let us hold one of the two rates
+# fixed, and change the other.
+
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+def at(lr, ratio):
+    own = plateau.where(measured_on="validation", train_size=SIZE, base_lr=lr, ratio=ratio)
+    return estimate(own)
+
+
+fast_middle = [at(lr, ratio) for lr, ratio in ((3e-3, 0.1), (1e-2, 1), (3e-2, 10), (1e-1, 100))]
+print("middle at about 1e-2, head from 3e-3 to 1e-1:", *map(said, fast_middle), sep="  ")
+good_head = [at(1e-3, ratio) for ratio in (1, 10, 100, 1000)]
+print("head at 1e-3, middle from 3e-5 to 1e-3:", *map(said, good_head[::-1]), sep="  ")
+print("middle at 1e-4, head at 1e-4 and at 1e-3:", said(at(1e-4, 1)), said(at(1e-3, 100)), sep="  ")
+best = max(value.mean for value in good_head)
+assert max(value.mean for value in fast_middle) < best - 0.08  # broken, whatever the head does
+assert min(value.mean for value in good_head) > best - 0.04  # good, whatever the middle does
+assert at(1e-3, 100).mean > at(1e-4, 1).mean + 0.1
+
+# %% [markdown]
+# - First row: a **middle that moves too fast** breaks the network, whatever the head does.
+# - Second row: with the head at a good rate, the middle may be thirty times slower, for a few points.
+# - Third row: with the same slow middle, a **head that learns too slowly** starves.
+#
+# These are two walls, one for the body and one for the head. A uniform rate is one number that must pass
+# between both, and the gap is narrow. A ratio moves the walls apart. It does not make a clearly better
+# network; it makes a good one harder to miss.
+#
+# ## Where differential loses
+#
+# If you carry over a base LR from a uniform recipe and only add a large ratio, you slow everything but the
+# head. The next cell shows what that does. And a ratio below 1, each at its own best base LR, on the test
+# pictures: <!--= plateau accuracy train_size=500 ratio=0.1 vs train_size=500 ratio=1 -->-2.4 points ± 1.8<!--/-->.
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+for lr in (3e-4, 1e-3, 1e-2, 1e-1):
+    sides = [
+        plateau.where(measured_on="validation", train_size=SIZE, base_lr=lr, ratio=ratio)
+        for ratio in (1000, 1)
+    ]
+    print(f"base LR {lr:g}, ratio 1000 against uniform: {verdict(difference(*sides))}")
+
+# %% [markdown]
+# The same pair of recipes, and the winner depends on the base LR at which you compare them. That is how to
+# "prove" either side. Which brings us to an exercise.
+#
+# ### Exercise 6.3 (debug, 8 minutes): mend an unfair comparison
+#
+# A `Lab` trains nothing: it returns accuracies as real runs would, and *we know the truth*. In this one,
+# uniform and differential are equally good. The comparison below finds a clear gain all the same. Mend
+# `compare(run)`; `run(recipe, lr, seed, "validation")` and `run(recipe, lr, seed, "test")` give an
+# accuracy. Return what `paired(differential, uniform)` returns. The check looks at which runs you ask for.
+
+# %% tags=["exercise"]
+RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
+
+
+def compare(run):
+    best = max(RATES, key=lambda lr: run("differential", lr, 0, "test"))
+    differential = {seed: run("differential", best, seed, "test") for seed in range(5)}
+    uniform = {seed: run("uniform", 1e-2, seed, "test") for seed in range(5)}
+    return paired(differential, uniform)
+
+
+verdict(compare(Lab(gain=0.0).run))
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+check_fair(compare)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# Two faults. Differential chose its LR, uniform had to take one; and the choice was made on the test
+# pictures. A loop over both recipes cannot treat them differently.
+#
+# ```python
+# RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
+#
+# def compare(run):
+#     found = {}
+#     for recipe in ("uniform", "differential"):
+#         def score(lr):
+#             return sum(run(recipe, lr, seed, "validation") for seed in range(3))
+#
+#         best = max(RATES, key=score)
+#         found[recipe] = {seed: run(recipe, best, seed, "test") for seed in range(100, 105)}
+#     return paired(found["differential"], found["uniform"])
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## What is forgotten?
+#
+# Fine-tuning has a price that accuracy does not show. Before, the network knew Tiny ImageNet. We put its
+# *old head* back on, and ask how much of that is left. Then we also put BatchNorm's *old running
+# statistics* back, and ask again.
+
+# %% tags=["keep_output"]
+Picture(plot_forgetting(plateau, SIZE), describe_forgetting(plateau, SIZE))
+
+# %% [markdown]
+# Look at the left end, where the weights hardly moved. Most of the old task is gone all the same, and the
+# old statistics bring most of it back: what was lost there was never in the weights. A learning rate does
+# not slow BatchNorm's statistics down. Freezing does, as lesson 2 shows. Further right nothing brings it
+# back.
+
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+def source(lr, ratio, measure="source_accuracy"):
+    own = plateau.where(measured_on="validation", train_size=SIZE, base_lr=lr, ratio=ratio)
+    return estimate(own, measure)
+
+
+for lr, ratio in ((1e-4, 100), (1e-3, 1), (3e-3, 100)):
+    old = source(lr, ratio, "source_old_bn")
+    print(
+        f"base LR {lr:g}, ratio {ratio:>3}: {said(source(lr, ratio))}, old statistics {said(old)}"
+    )
+before, tiny = source(1e-4, 100, "source_before").mean, source(1e-4, 100).mean
+assert tiny < before / 2  # at tiny rates more than half is lost ...
+assert source(1e-4, 100, "source_old_bn").mean > 0.9 * before  # ... and nearly all of it comes back
+assert source(3e-3, 1, "source_old_bn").mean < 0.2 * before  # at high rates it does not
+assert source(3e-3, 100, "source_old_bn").mean > source(1e-3, 1, "source_old_bn").mean + 0.05
+
+# %% [markdown]
+# The last two rows are about the best points of uniform and of ratio 100. With the old statistics in place,
+# the *weights* of the differential network know more of the old task: first splits that move less forget
+# less. Without them, the difference is small. (Statistics and weights are not independent, so read the
+# picture as what comes back, not as a sum.)
+#
+# ## Now your own
+#
+# Recorded runs are somebody else's. Here is a small, fair comparison of your own: both recipes get the same
+# learning rates, the same pictures and the same seeds; the choice is made on validation pictures.
+
+# %%
+data, backbone = load_data(DATA), difflr.load_backbone(BACKBONE)
+held, pool = data.train.divide(400, seed=0)
+test = data.test.subset(1000, seed=0)
+
+
+def accuracy(recipe, lr, seed, images):
+    plan = difflr.make_plan(recipe, 6, epochs=6, lr=lr)
+    own = pool.subset(100, seed)
+    outcome, _ = train(backbone, plan, own, images, n_classes=10, seed=seed, batch_size=20)
+    return outcome.accuracy
+
+
+tried = {
+    (recipe, lr): accuracy(recipe, lr, 0, held)
+    for recipe, lr in product(("uniform", "differential"), (1e-3, 3e-3, 1e-2, 3e-2))
+}
+for (recipe, lr), share in tried.items():
+    print(f"{recipe:>12} {lr:g}: {share:.1%} of the validation pictures")
+
+# %%
+tested = {}
+for recipe in ("uniform", "differential"):
+    best = max((lr for name, lr in tried if name == recipe), key=lambda lr: tried[recipe, lr])
+    tested[recipe] = {seed: accuracy(recipe, best, seed, test) for seed in (100, 101, 102)}
+    shares = ", ".join(f"{share:.1%}" for share in tested[recipe].values())
+    print(f"{recipe:>12}, chosen {best:g}: {shares} of the test pictures")
+print("differential against uniform:", verdict(paired(tested["differential"], tested["uniform"])))
+
+# %% [markdown]
+# Three seeds have a factor of 4.3 in their interval: it is wide, and says so. One seed chose, and only four
+# rates were tried. If a choice lies at the end of its grid, its true best may lie beyond, and a careful
+# report would say so. What comes out on these drawings need not be what came out on the photographs. That
+# is why you measure.
+#
+# ### Exercise 6.4 (design, 5 minutes): choose for the worst case
+#
+# You fine-tune once, on photographs of your own, with no time to tune. Your base LR may be off by **up to a
+# factor of ten either way**. Choose base LR and ratio from the recorded grid, so that the worst that can
+# happen is as good as possible. `worst(lr, ratio)` is the lowest recorded mean within that range:
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+print(f"uniform at 1e-3, at worst: {worst(1e-3, 1):.1%}")
+
+# %% tags=["exercise"]
+choice = ...
+
+# %% tags=["check", "NBVAL_CHECK_OUTPUT"]
+comparing.check_robust(choice)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# The safest point is not the highest one. `worst` gives None where the grid ends within a factor of ten.
+#
+# ```python
+# choice = max(
+#     product(plateau.values("base_lr"), plateau.values("ratio")),
+#     key=lambda point: worst(*point) or 0,
+# )
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## What these runs do not show
+#
+# One network, one pair of tasks, small pictures, 500 of them, six epochs, AdamW and one schedule. The grid
+# has half-decades, so a peak between two of its rates is missed by all alike. The best ratio of another
+# network may be another one: what is likely to carry over are the two walls, not the numbers.
+#
+# ## Test yourself
+
+# %% tags=["keep_output"]
+comparing.quiz
+
+# %% [markdown]
+# ## Key points
+#
+# - A fair comparison tunes **both** sides by the same grid on validation pictures, then reports once, from
+#   new seeds, as a **paired difference with its interval**. A tie is called a tie.
+# - At their best, uniform and differential lie close together. What differs is the price of a base LR that
+#   is **too high**. Too low is dear for both.
+# - There are two walls: a head that learns too slowly, a body that moves too fast. A ratio moves them
+#   apart.
+# - At small learning rates it is BatchNorm's **statistics** that forget; at high ones it is the weights.
+#
+# **Sources:** [ULMFiT](https://arxiv.org/abs/1801.06146) (discriminative learning rates),
+# [fastai](https://docs.fast.ai/callback.schedule.html#learner.fine_tune) (its ratio of 100), [deep learning
+# tuning playbook](https://github.com/google-research/tuning_playbook) (fair comparisons), [Student's t
+# interval](https://en.wikipedia.org/wiki/Student%27s_t-distribution#Confidence_intervals).
