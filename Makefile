@@ -18,7 +18,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test fuzz lint format notebooks solved bench peers rivals lab images weights clean
+.PHONY: env run test fuzz lint format notebooks solved bench peers rivals lab pictures images weights clean
 
 env: $(READY)
 
@@ -83,6 +83,13 @@ solved: env
 
 lab: env
 	$(BIN)/jupyter lab --notebook-dir notebooks
+
+# The pictures of the recorded studies that the README shows: seconds, nothing is trained.
+pictures: env
+	for study in plateau which_splits; do \
+	  $(BIN)/python -m difflr.gallery $$study --out $(OUT)/gallery >/dev/null || exit 1; done
+	for picture in plateau-500 forgetting-500 which-splits; do \
+	  cp $(OUT)/gallery/$$picture.png images/; done
 
 # The pictures and the table of the README, from real photographs (see README, "How it was made").
 images: env

@@ -50,7 +50,10 @@ def plot_forgetting(
         style(axes)
     panels[0].set_ylabel("accuracy on the source task (%)", size=13)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=12, frameon=False)
+    columns = 4 if len(ratios) > 2 else 2  # one row does not fit below two panels
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, fontsize=12, frameon=False
+    )
     return figure
 
 
