@@ -30,10 +30,11 @@ $(READY): pyproject.toml constraints.txt
 run: env
 	$(BIN)/difflr compare --data strokes --out $(OUT)
 
-# Everything, WORKERS test files at a time; then the widgets with the versions that Colab has, and the
+# Everything, WORKERS test files at a time, one thread each (two that wait for each other take
+# far longer than one); then the widgets with the versions that Colab has, and the
 # core with the oldest Lightning.
 test: env
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	sh tests/old_widgets.sh $(BIN)/python
 	sh tests/old_lightning.sh $(BIN)/python
 

@@ -130,6 +130,15 @@ class Interrupt(pl.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.fixture
+def _stop_button():
+    """What a kernel does with SIGINT; the workers of pytest-xdist ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_stop_button")
 @pytest.mark.parametrize("at", [2, 7, 17])
 def test_a_training_that_was_interrupted_leaves_everything_usable(at):
     """Model, plan and editor; the next fit runs the whole plan, frozen and scheduled as ever."""
