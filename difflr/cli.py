@@ -18,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except DifflrError as error:
-        print(f"difflr: error: {error}", file=sys.stderr)
+        # One line, whatever stands in a name that the message repeats.
+        print(f"difflr: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("difflr: stopped; finished runs are kept, the same command goes on.", file=sys.stderr)

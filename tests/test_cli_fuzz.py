@@ -165,6 +165,7 @@ def check(line: list[str]) -> None:
 
 @given(lines())
 @example(["compare", "--seeds", "9" * 5000])
+@example(["curves", "\n"])
 @example(["compare", "--recipes", "uniform:lr=1e400"])
 @example(["plan", "--backbone", "strokenet", "--milestones", "\0"])
 @example(["curves", "\0"])
