@@ -1,6 +1,7 @@
 """Numbers in prose that come from a recording, written and checked by one command.
 
-In Markdown (README, lessons) a quoted number stands between two comments that no reader sees:
+In Markdown (README, lessons) a quoted number stands between two comments that no reader sees, and
+never at the beginning of a line:
 
     uniform reached <!--= recipes accuracy recipe=uniform epochs=6 -->66.1% ± 1.2<!--/-->
 

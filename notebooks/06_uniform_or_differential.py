@@ -142,8 +142,7 @@ for ratio, runs in reported.items():
     )
 
 # %% [markdown]
-# Uniform reached <!--= plateau accuracy train_size=500 ratio=1 -->59.5% ± 1.6<!--/-->. A ratio of 100, against it:
-# <!--= plateau accuracy train_size=500 ratio=100 vs train_size=500 ratio=1 -->tie (+1.0 points ± 1.3)<!--/-->. The number after
+# Uniform reached <!--= plateau accuracy train_size=500 ratio=1 -->59.5% ± 1.6<!--/-->. A ratio of 100, against it: <!--= plateau accuracy train_size=500 ratio=100 vs train_size=500 ratio=1 -->tie (+1.0 points ± 1.3)<!--/-->. The number after
 # the ± is half of a 95% interval. If the interval holds 0, these runs do not tell the two apart, and we
 # call it a **tie**: not "equal", but "not shown to differ". Either way, the gap is small. Hold on to its
 # size: soon there will be larger ones.

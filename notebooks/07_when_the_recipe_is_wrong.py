@@ -227,12 +227,9 @@ for ours, rival in (
         print(f"  {shift.replace('none', 'new labels'):>10}: {verdict(gap)}")
 
 # %% [markdown]
-# **If one split alone may learn**, the answer turns round. Only first against only last, with new labels:
-# <!--= which_splits accuracy recipe=first_splits shift=none vs recipe=head_only shift=none -->-38.2 points ± 2.9<!--/-->, and
-# with noise:
-# <!--= which_splits accuracy recipe=first_splits shift=noise vs recipe=head_only shift=noise -->+5.9 points ± 1.7<!--/-->.
-# It is so for blur and colour too, but *not* for low contrast:
-# <!--= which_splits accuracy recipe=first_splits shift=contrast vs recipe=head_only shift=contrast -->-4.3 points ± 0.9<!--/-->.
+# **If one split alone may learn**, the answer turns round. Only first against only last, with new labels: <!--= which_splits accuracy recipe=first_splits shift=none vs recipe=head_only shift=none -->-38.2 points ± 2.9<!--/-->, and
+# with noise: <!--= which_splits accuracy recipe=first_splits shift=noise vs recipe=head_only shift=noise -->+5.9 points ± 1.7<!--/-->.
+# It is so for blur and colour too, but *not* for low contrast: <!--= which_splits accuracy recipe=first_splits shift=contrast vs recipe=head_only shift=contrast -->-4.3 points ± 0.9<!--/-->.
 # On the drawings too, the stem alone could not mend the contrast, and the split after it could. The rule
 # has an exception, and only runs could tell.
 
@@ -247,10 +244,8 @@ assert gap.mean + gap.half < -0.1  # with new labels it loses by far
 
 # %% [markdown]
 # **If all splits may learn**, look at the second and third blocks. Falling rates against rising ones, with
-# new labels:
-# <!--= which_splits accuracy recipe=falling shift=none vs recipe=differential shift=none -->-10.0 points ± 1.1<!--/-->. Under
-# the input shifts this handicap is gone, and under low contrast it has become a gain:
-# <!--= which_splits accuracy recipe=falling shift=contrast vs recipe=differential shift=contrast -->+3.2 points ± 1.7<!--/-->.
+# new labels: <!--= which_splits accuracy recipe=falling shift=none vs recipe=differential shift=none -->-10.0 points ± 1.1<!--/-->. Under
+# the input shifts this handicap is gone, and under low contrast it has become a gain: <!--= which_splits accuracy recipe=falling shift=contrast vs recipe=differential shift=contrast -->+3.2 points ± 1.7<!--/-->.
 # But it is no mirror image: *falling* does not win everywhere, and plain *uniform* is never far from the
 # best. Where every split may move, the network finds its way in several directions.
 

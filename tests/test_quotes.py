@@ -34,6 +34,12 @@ def test_prose_quotes_what_was_recorded(path):
     assert quotes.rewritten(path.read_text("utf-8"))[1] == []
 
 
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_no_line_begins_with_a_quote(path):
+    """There a comment would be a block of HTML, which ends the paragraph around it."""
+    assert not re.findall(r"^(?:# )?[ >*-]*<!--=.*", path.read_text("utf-8"), re.MULTILINE)
+
+
 def test_a_wrong_number_is_found_and_mended(folder, capsys, monkeypatch):
     """A stale number is said and, with --write, replaced; the rest of the text stays."""
     runs = load_recording("plateau.json.gz").where(
