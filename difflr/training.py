@@ -1,8 +1,6 @@
 """One run: a classifier trained by one plan from one seed, and what was measured."""
 
-import logging
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from difflr.errors import DifflrError
 from difflr.lightning import ParametersSplitsModule
 from difflr.plan import Plan
 from difflr.prefix import CachedPrefix
+from difflr.quiet import quiet
 
 __all__ = ["Classifier", "Outcome", "augment", "evaluate", "fit", "train"]
 
@@ -133,7 +132,7 @@ def fit(
             Classifier with ``flip=False, shift=0``. The result is the same but for rounding.
     """
     pictures = _numbered(model, images) if cache else images
-    with _quiet():
+    with quiet():
         trainer = pl.Trainer(
             max_epochs=model.plan.epochs,
             devices=1,
@@ -251,19 +250,3 @@ class _Tick(pl.Callback):
 
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         self._on_step()
-
-
-class _quiet:
-    """Keep Lightning from printing its greeting and its advice at every one of many short runs."""
-
-    def __enter__(self) -> None:
-        self._log = logging.getLogger("pytorch_lightning")
-        self._level = self._log.level
-        self._log.setLevel(logging.ERROR)
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-
-    def __exit__(self, *error: Any) -> None:
-        self._warnings.__exit__(*error)
-        self._log.setLevel(self._level)

@@ -61,7 +61,7 @@ from difflr import Phase, Plan
 from difflr.charts import Picture, plot_logged, read_logged
 from difflr.cost import count_costs
 from difflr.data import load_data
-from difflr.lessons.curves import plot_curves, quiet
+from difflr.lessons.curves import plot_curves
 from difflr.lessons.phases import (
     SCHEDULE,
     check_budget,
@@ -71,6 +71,7 @@ from difflr.lessons.phases import (
     quiz,
 )
 from difflr.lessons.watch import Watch
+from difflr.quiet import quiet
 from difflr.widgets import PlanEditor
 
 # %%
@@ -95,7 +96,7 @@ def fit(module, *callbacks, **options):
         "enable_model_summary": False,
     }
     checkpoint = options.pop("ckpt_path", None)
-    with quiet():
+    with quiet(all_warnings=True):
         trainer = pl.Trainer(callbacks=[*callbacks], **(plain | options))
         trainer.fit(module, DataLoader(dataset, batch_size=16), ckpt_path=checkpoint)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from answers import JUNK
 from PIL import Image
 from test_sheet import ACCURACIES, results
 
@@ -18,21 +19,6 @@ from difflr.lessons.folders import contact_sheet, without_copies, write_example
 from difflr.recipes import make_plan
 from difflr.sheet import write_sheet
 from difflr.strokenet import StrokeNet
-
-JUNK = [
-    None,
-    3,
-    "fc",
-    [],
-    {},
-    [[]],
-    object(),
-    lambda: 1,
-    lambda n: 3,
-    lambda n: [],
-    lambda n: n,
-    int,
-]
 
 
 @pytest.fixture(autouse=True)

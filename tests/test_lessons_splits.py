@@ -2,25 +2,11 @@
 
 import pytest
 import torch
+from answers import JUNK
 from torch import nn
 
 import difflr
 from difflr.lessons import splits as lesson_1
-
-JUNK = [
-    None,
-    3,
-    "fc",
-    [],
-    {},
-    [[]],
-    object(),
-    lambda: 1,
-    lambda n: 3,
-    lambda n: [],
-    lambda n: n,
-    int,
-]
 
 
 @pytest.fixture(autouse=True)

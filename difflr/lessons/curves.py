@@ -1,9 +1,6 @@
 """Learning rates as they really come out of a scheduler, and their picture: for lessons 4 and 5."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -15,26 +12,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from difflr.drawing import split_colours
+from difflr.quiet import quiet
 
-__all__ = ["BATCHES", "EPOCHS", "drive", "plot_curves", "quiet", "rehearse"]
+__all__ = ["BATCHES", "EPOCHS", "drive", "plot_curves", "rehearse"]
 
 EPOCHS, BATCHES = 4, 12  # of a rehearsal
 
 _STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Lightning's greeting and its advice out of the output of a cell."""
-    log = logging.getLogger("pytorch_lightning")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
 
 
 def drive(optimizer: Optimizer, scheduler: LRScheduler, steps: int) -> list[list[float]]:
@@ -90,7 +74,7 @@ def rehearse(configure: Callable[[pl.LightningModule], Any], **options: Any) -> 
         "enable_progress_bar": False,
         "enable_model_summary": False,
     }
-    with quiet():
+    with quiet(all_warnings=True):
         pl.Trainer(**{**plain, **options}).fit(module)
     return module.seen
 
