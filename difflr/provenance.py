@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from difflr.grid import Task
 from difflr.splits import split_model
-from difflr.trial import load_parts, load_source, load_start
+from difflr.taskdata import load_parts, load_source, load_start
 
 __all__ = ["describe_session", "describe_task", "versions"]
 
@@ -49,8 +50,10 @@ def describe_task(task: Task) -> dict[str, Any]:
     }
 
 
-def describe_session(jobs: int, threads: int, backend: str) -> dict[str, Any]:
-    """Return when, where and with which versions runs are made."""
+def describe_session(
+    jobs: int, threads: int, backend: str, packages: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return when, where and with which versions runs are made, those of other packages too."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -59,11 +62,11 @@ def describe_session(jobs: int, threads: int, backend: str) -> dict[str, Any]:
         "jobs": jobs,
         "threads": threads,
         "backend": backend,
-        "versions": versions(),
+        "versions": versions(packages),
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a run's numbers."""
-    packages = {name: metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **packages}
+def versions(packages: Sequence[str] = ()) -> dict[str, str]:
+    """Return the versions of Python, of what decides a run's numbers, and of other packages."""
+    found = {name: metadata.version(name) for name in (*_PACKAGES, *packages)}
+    return {"python": platform.python_version(), **found}

@@ -1,9 +1,12 @@
 """Run a declared grid through joblib, one durable line per finished run, and go on after a kill."""
 
+import ctypes
+import gc
 import os
+import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import fsum
 from pathlib import Path
@@ -20,12 +23,14 @@ from difflr.journal import Journal
 from difflr.provenance import describe_session, describe_task
 from difflr.recipes import make_plan
 from difflr.splits import split_model
+from difflr.taskdata import load_parts, load_start
 from difflr.training import train
-from difflr.trial import load_parts, load_start, run_trial
+from difflr.trial import run_trial
 
 __all__ = ["Choice", "choose", "run_study", "share_cores"]
 
 _CLEAN_EPOCHS = 8
+Trial = Callable[[Task, Cell, int, str, int | None], dict[str, Any]]
 
 
 class Choice(NamedTuple):
@@ -43,6 +48,8 @@ def run_study(
     threads: int | None = None,
     backend: str = "loky",
     progress: bool = True,
+    trial: Trial | None = None,
+    packages: Sequence[str] = (),
 ) -> Path:
     """Run what is still missing of a study and return its journal, ``out/<name>.jsonl``.
 
@@ -54,6 +61,8 @@ def run_study(
         backend: of joblib: ``"loky"`` (processes), ``"threading"`` or, inside a
             ``dask.distributed.Client``, ``"dask"``: its workers read data and weights by the same paths.
         progress: draw a bar with the time left, in training pictures.
+        trial: what runs one cell, where another package trains it; called as ``run_trial`` is.
+        packages: names of those packages, whose versions are noted.
 
     Raises:
         DifflrError: for input that cannot be used; finished runs stay in the journal.
@@ -61,12 +70,14 @@ def run_study(
     task = study.task
     if any(cell.shift != "none" for cell in study.cells) and task.clean is None:
         task = replace(task, clean=str(_clean_network(study, out)))
-    for cell in study.cells:  # complains now rather than after an hour
+    for cell in study.cells if trial is None else ():  # complains now rather than after an hour
         cell.plan(split_model(load_backbone(task.backbone, "none").build(2)))
     for shift, size in {(cell.shift, cell.train_size) for cell in study.cells}:
         load_parts(task, shift).pool.subset(size, 0)
     with Journal(out / f"{study.name}.jsonl", study.name, describe_task(task)) as journal:
-        workers = _Workers(journal, task, n_jobs, threads, backend, progress)
+        workers = _Workers(
+            journal, task, n_jobs, threads, backend, progress, trial or run_trial, packages
+        )
         workers.run(f"{study.name}: choosing", study.cells, study.seeds, "validation")
         if study.report_seeds:
             choices = choose(journal.runs, study)
@@ -122,9 +133,12 @@ class _Workers:
         threads: int | None,
         backend: str,
         progress: bool,
+        trial: Trial,
+        packages: Sequence[str],
     ) -> None:
         self.journal, self.task, self.backend, self.progress = journal, task, backend, progress
         self.n_jobs, self.threads = n_jobs, threads
+        self.trial, self.packages = trial, packages
         self._open = False
 
     def run(self, title: str, cells: Sequence[Cell], seeds: Sequence[int], on: str) -> None:
@@ -140,12 +154,14 @@ class _Workers:
         else:
             jobs, threads = share_cores(len(todo), self.n_jobs, self.threads)
         if not self._open:
-            self.journal.open_session(describe_session(jobs, threads, self.backend))
+            session = describe_session(jobs, threads, self.backend, self.packages)
+            self.journal.open_session(session)
             self._open = True
         before = torch.get_num_threads()
         total = sum(cell.train_size * cell.epochs for cell, _ in todo)
         calls = (
-            joblib.delayed(run_trial)(self.task, cell, seed, on, threads) for cell, seed in todo
+            joblib.delayed(_run_and_tidy)(self.trial, self.task, cell, seed, on, threads)
+            for cell, seed in todo
         )
         try:
             with (
@@ -164,6 +180,19 @@ class _Workers:
             ) from error
         finally:
             torch.set_num_threads(before)  # one job runs in this process
+
+
+def _run_and_tidy(trial: Trial, *what: Any) -> dict[str, Any]:
+    """Run a trial, then give the memory that it freed back to the system.
+
+    glibc keeps it in pieces; joblib sees the process grow, takes that for a leak and starts a new
+    one every few runs, which costs as much as a run.
+    """
+    run = trial(*what)
+    gc.collect()
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+    return run
 
 
 def _clean_network(study: Study, out: Path) -> Path:

@@ -109,6 +109,24 @@ def test_what_is_wrong_is_named(data, tmp_path, change, said):
         load_recording(write(tmp_path / "r.json.gz", data))
 
 
+def test_runs_of_other_packages_have_no_plan(data, tmp_path):
+    """A run without a plan is kept, goes into a journal and back, and says so when asked for its plan."""
+    data = json.loads(json.dumps(data))
+    data["runs"][0].update(recipe="fastai.fine_tune", plan=None, flops=None, curve_loss=[])
+    recording = load_recording(write(tmp_path / "r.json.gz", data))
+    rival = recording.where(recipe="fastai.fine_tune")[0]
+    with pytest.raises(DifflrError, match="another package"):
+        recording.plan_of(rival)
+    restore_journal(recording, tmp_path / "r.jsonl")
+    again = save_recording(tmp_path / "r.jsonl", tmp_path / "again.json.gz")
+    assert rival in again.runs
+    assert len(again.runs) == len(recording.runs)
+    assert again.plan_of(again.where(recipe="differential")[0]).epochs == rival.cell.epochs
+    data["runs"][1].update(curve_loss=[])
+    with pytest.raises(DifflrError, match="curve_loss has 0"):
+        load_recording(write(tmp_path / "r.json.gz", data))
+
+
 def test_missing_cut_and_foreign_files_are_refused(folder, tmp_path):
     """A name that is not there, half a file and a file that is not gzip give one kind of error."""
     with pytest.raises(DifflrError, match="cannot be read"):

@@ -22,7 +22,8 @@ from difflr.recordings import load_recording, save_recording
 from difflr.shifts import shift_images
 from difflr.studies import STUDIES, declare
 from difflr.study import choose, run_study, share_cores
-from difflr.trial import load_parts, run_trial
+from difflr.taskdata import load_parts
+from difflr.trial import run_trial
 
 CELLS = [
     Cell("differential", {"lr": lr, "ratio": ratio}, 12, 1)

@@ -11,14 +11,17 @@ A recording is one gzip-ed JSON object:
 - ``runs``: one object per run:
   ``recipe``, ``options`` (of ``make_plan``), ``train_size``, ``epochs``, ``shift``, ``bn`` (see
   ``difflr.grid.Cell``), ``seed``, ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a
-  fingerprint), ``session`` (an index), and the measures, null where not finite or not measured:
+  fingerprint; null where another package trained by a schedule of its own, whose ``recipe`` then
+  begins with the package's name), ``session`` (an index), and the measures, null where not finite
+  or not measured:
   ``accuracy`` (0 to 1), ``loss`` (mean cross-entropy), ``seconds`` (training, by the clock),
   ``cpu_seconds`` (training, of all threads together), ``flops`` (training),
   ``source_before`` and ``source_accuracy`` (old head, before and after training, 0 to 1) and
   ``source_old_bn`` (after training, BatchNorm's statistics those of before);
   one number per split: ``displacement`` and ``drift`` (relative L2, weights and BatchNorm
   statistics), ``cka`` (0 to 1); one number per epoch: ``curve_loss`` (training),
-  ``curve_accuracy`` (0 to 1, on a fixed part of the pictures that the run is measured on).
+  ``curve_accuracy`` (0 to 1, on a fixed part of the pictures that the run is measured on), both
+  empty where not measured.
 """
 
 import gzip
@@ -94,9 +97,10 @@ def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
         raise DifflrError(f"{journal} holds no finished run.", "Run the study first.")
     plans, lines = {}, []
     for run in runs:
-        plan = Plan.from_dict(run["plan"])
-        plans[plan.fingerprint] = plan.to_dict()
-        lines.append({**run, "plan": plan.fingerprint})
+        plan = None if run["plan"] is None else Plan.from_dict(run["plan"])
+        if plan is not None:
+            plans[plan.fingerprint] = plan.to_dict()
+        lines.append({**run, "plan": plan and plan.fingerprint})
     # Workers finish in any order; a recording has one.
     lines.sort(key=lambda run: (run["measured_on"], Cell.of(run).key, run["seed"]))
     lines = [{k: _rounded(v, digits) if k != "options" else v for k, v in r.items()} for r in lines]
@@ -122,7 +126,7 @@ def restore_journal(recording: Recording, path: Path) -> None:
             journal.open_session(session)
             for run in recording.runs:
                 if run.session == index:
-                    plan = recording.plans[run.plan].to_dict()
+                    plan = run.plan and recording.plan_of(run).to_dict()
                     journal.add({**asdict(run.cell), **_measured(run), "plan": plan})
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from difflr.errors import as_int, as_number, shown
+from difflr.errors import DifflrError, as_int, as_number, shown
 from difflr.grid import Cell
 from difflr.plan import Plan
 
@@ -24,7 +24,7 @@ class Run:
     cell: Cell
     seed: int
     measured_on: str
-    plan: str
+    plan: str | None
     session: int
     accuracy: float
     loss: float | None
@@ -65,6 +65,19 @@ class Recording:
         found = list(dict.fromkeys(run.tags[tag] for run in self.runs))
         return found if any(isinstance(v, str) or v is None for v in found) else sorted(found)
 
+    def plan_of(self, run: Run) -> Plan:
+        """Return the plan of a run.
+
+        Raises:
+            DifflrError: for a run of another package, which has a schedule of its own.
+        """
+        if run.plan is None:
+            raise DifflrError(
+                f"{run.cell.recipe} was trained by another package: it has no plan.",
+                "Ask for a run of one of difflr's recipes.",
+            )
+        return self.plans[run.plan]
+
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, shallow to deep."""
@@ -99,21 +112,22 @@ def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping
     expected = {f.name for f in fields(Run)} - {"cell"} | {f.name for f in fields(Cell)}
     if set(data) != expected:
         raise ValueError(f"a run has the fields {sorted(set(data) ^ expected)} too many or too few")
-    for name in ("recipe", "shift", "bn", "measured_on", "plan"):
+    for name in ("recipe", "shift", "bn", "measured_on"):
         if not isinstance(data[name], str):
             raise TypeError(f"{name} is {shown(data[name])}")
     options = {str(k): as_number(k, v) for k, v in data["options"].items()}
     cell = Cell(**{**{f.name: data[f.name] for f in fields(Cell)}, "options": options})
     as_int("epochs", cell.epochs, 1)
-    if data["plan"] not in plans or plans[data["plan"]].epochs != cell.epochs:
-        raise ValueError(f"no plan {data['plan']} of {cell.epochs} epochs")
+    plan = data["plan"]  # null where another package trained, by its own schedule
+    if plan is not None and (plan not in plans or plans[plan].epochs != cell.epochs):
+        raise ValueError(f"no plan {shown(plan)} of {cell.epochs} epochs")
     if data["measured_on"] not in ("validation", "test"):
         raise ValueError(f"measured_on is {data['measured_on']}")
     values: dict[str, Any] = {
         "cell": cell,
         "seed": as_int("seed", data["seed"], 0),
         "measured_on": data["measured_on"],
-        "plan": data["plan"],
+        "plan": plan,
         "session": as_int("session", data["session"], 0, n_sessions - 1),
     }
     for name in _SHARES:
@@ -122,7 +136,7 @@ def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping
         values[name] = _number(name, data[name])
     for names, count in ((_PER_SPLIT, n_splits), (_PER_EPOCH, cell.epochs)):
         for name in names:
-            if len(data[name]) != count:
+            if len(data[name]) not in (count, 0 if plan is None else count):
                 raise ValueError(f"{name} has {len(data[name])} numbers instead of {count}")
             most = 1.0001 if name in ("cka", "curve_accuracy") else math.inf
             values[name] = tuple(_number(name, v, most, -1e-4) for v in data[name])

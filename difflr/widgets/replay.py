@@ -33,9 +33,10 @@ class Replay(Panel):
         if not isinstance(recording, Recording):
             recording = load_recording(recording)
         runs = recording.where(measured_on="validation")
-        if not runs or any(run.tags["base_lr"] is None for run in runs):
+        recipes = {run.cell.recipe for run in runs}
+        if len(recipes) != 1 or any(run.tags["base_lr"] is None for run in runs):
             raise DifflrError(
-                f"The recording {recording.study} is no grid of base learning rates.",
+                f"The recording {recording.study} is no grid of base learning rates of one recipe.",
                 "Pass a recording of the study plateau.",
             )
         self.recording = recording
@@ -202,7 +203,7 @@ class Replay(Panel):
         """Offer the phases of the point's plan; return first and last epoch of the chosen one."""
         if not runs:
             return 0, 0
-        plan = self.recording.plans[runs[0].plan]
+        plan = self.recording.plan_of(runs[0])
         spans = [(s, s + p.epochs) for s, p in zip(plan.starts, plan.phases, strict=True)]
         options = [(f"{i + 1}: epochs {a + 1} to {b}", i) for i, (a, b) in enumerate(spans)]
         if tuple(self.phase_control.options) != tuple(options):

@@ -85,7 +85,7 @@ class ReplayFigure:
 
     def _rates(self, axes: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
         """Draw what is predicted about, while the numbers are covered: the LR of each split."""
-        plan, names = self.recording.plans[runs[0].plan], self.recording.splits
+        plan, names = self.recording.plan_of(runs[0]), self.recording.splits
         rates = plan.phases[plan.starts.index(epochs[0])].lrs
         axes.bar(range(len(names)), rates, color=split_colours(len(names)))
         axes.set_yscale("log")
