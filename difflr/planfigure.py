@@ -3,27 +3,23 @@
 It is made without pyplot: nothing is drawn twice, no window opens and no figure leaks.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from difflr.drawing import GREY, MARKERS, RED, Colour, canvas_png, ink_on, short, split_colours
 from difflr.errors import as_int
 from difflr.plan import Plan
+from difflr.planaxes import PlanAxes
+from difflr.plancurves import plan_curves
 
 __all__ = ["PlanFigure"]
-
-_POINTS = 240  # in a plan; more cannot be told apart on a screen, and each costs time
 
 
 class PlanFigure:
@@ -44,38 +40,21 @@ class PlanFigure:
     ) -> None:
         self.names = tuple(names)
         self.steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1)
-        n = len(self.names)
-        self._colours = split_colours(n)
-        strip = min(max(1.0, 0.26 * n), 4.0)
-        self._text_size = min(11.0, 72 * strip / n * 0.7)  # a split's row is this high, in points
-        tall = 4.45 + strip
-        self.figure = Figure(figsize=(9, tall), dpi=dpi)
-        FigureCanvasAgg(self.figure)
-        left, width = 0.135, 0.85
-        self._momentum_axes, self._strip_axes, self._lr_axes = self._axes = tuple(
-            self.figure.add_axes((left, bottom / tall, width, height / tall))
-            for bottom, height in ((0.55, 0.7), (1.35, strip), (1.45 + strip, 2.4))
-        )
-        self._title = self.figure.text(left, 1 - 0.17 / tall, "", fontsize=13, va="center")
-        self.figure.text(
-            left + width, 1 - 0.17 / tall, "hatched: frozen", fontsize=11, va="center", ha="right"
-        )
-        self._no_momentum = self._momentum_axes.text(
-            0.5, 0.5, "", transform=self._momentum_axes.transAxes, ha="center", va="center"
-        )
-        (self.momentum,) = self._momentum_axes.plot([], [], color="black", lw=2)
+        self._colours = split_colours(len(self.names))
+        self._axes = PlanAxes(self.names, dpi)
+        self.figure = self._axes.figure
+        (self.momentum,) = self._axes.momentum.plot([], [], color="black", lw=2)
         self.lines = [self._split_line(i, colour) for i, colour in enumerate(self._colours)]
-        self._set_up_axes()
         self._trained = PolyCollection([], edgecolors="white", linewidths=1.5)
         self._frozen = PolyCollection(
             [], facecolors="#eeeeee", edgecolors="#9a9a9a", linewidths=0.5, hatch="////"
         )
         for cells in (self._trained, self._frozen):
-            self._strip_axes.add_collection(cells, autolim=False)
+            self._axes.strip.add_collection(cells, autolim=False)
         self._patch = Rectangle((0, 0), 0, 0, visible=False, ec="white", lw=1.5)
-        self._strip_axes.add_patch(self._patch)
-        self._borders = [_upright(axes, color=GREY, lw=1) for axes in self._axes]
-        self._cursors = [_upright(axes, color=RED, lw=2.5, zorder=5) for axes in self._axes]
+        self._axes.strip.add_patch(self._patch)
+        self._borders = [_upright(axes, color=GREY, lw=1) for axes in self._axes.all]
+        self._cursors = [_upright(axes, color=RED, lw=2.5, zorder=5) for axes in self._axes.all]
         self._peaks: list[Text] = []
         self._phase_names: list[Text] = []
         self._background: tuple[Any, ...] = (None, None, [])
@@ -85,24 +64,13 @@ class PlanFigure:
         """Show another plan for the same number of splits."""
         plan.check(len(self.names))
         self.plan = plan
-        steps, breaks = _drawn_steps(plan, self.steps_per_epoch)
-        points = [plan.at(step, self.steps_per_epoch) for step in steps]
-        x = np.insert(np.array(steps) / self.steps_per_epoch, breaks, np.nan)
-        lrs = np.array([point.lrs for point in points])
-        lrs = np.insert(np.where(lrs > 0, lrs, np.nan), breaks, np.nan, axis=0)
-        ends = [*(b + i for i, b in enumerate(breaks)), len(x)]
-        begins = [0, *(end + 1 for end in ends[:-1])]
+        curves = plan_curves(plan, self.steps_per_epoch)
         for i, line in enumerate(self.lines):
-            line.set_data(x, lrs[:, i])
+            line.set_data(curves.x, curves.lrs[:, i])
             # The markers of splits with equal LRs stand side by side, not on one another.
-            share = 0.15 + 0.45 * (i + 0.5) / len(self.lines)
-            line.set_markevery(
-                [b + int(share * (e - b)) for b, e in zip(begins, ends, strict=True)]
-            )
-        momentum = np.insert([point.momentum for point in points], breaks, np.nan)
-        self.momentum.set_data(x, momentum if plan.cycle_momentum else momentum * np.nan)
-        self._no_momentum.set_text("" if plan.cycle_momentum else "left to the optimizer")
-        self._set_limits(plan, [[lr for lr in column if lr > 0] for column in lrs.T])
+            line.set_markevery(curves.points(0.15 + 0.45 * (i + 0.5) / len(self.lines)))
+        self.momentum.set_data(curves.x, curves.momentum)
+        self._axes.fit(plan, curves.lr_limits)
         self._set_cells(plan)
         self._set_phases(plan)
 
@@ -156,62 +124,22 @@ class PlanFigure:
         plan = self.plan
         phases = tuple((phase.epochs, phase.trainable) for phase in plan.phases)
         momentum = (plan.base_momentum, plan.max_momentum, plan.cycle_momentum)
-        return phases, momentum, self._lr_axes.get_ylim()
+        return phases, momentum, self._axes.lr.get_ylim()
 
     def _split_line(self, split: int, colour: Any) -> Line2D:
         # Where lines lie on one another, the deeper one is narrower and leaves a rim.
         width = 5.0 - 3.0 * split / max(1, len(self.names) - 1)
         marker = MARKERS[split % len(MARKERS)]
-        (line,) = self._lr_axes.plot(
-            [], [], color=colour, lw=width, marker=marker, ms=self._text_size - 2
+        (line,) = self._axes.lr.plot(
+            [], [], color=colour, lw=width, marker=marker, ms=self._axes.text_size - 2
         )
         line.set(mec="white", mew=0.8)
         # The key: the same marker beside the split's name.
-        (key,) = self._strip_axes.plot(
-            [-0.013], [split + 0.5], color=colour, marker=marker, ms=self._text_size - 2
+        (key,) = self._axes.strip.plot(
+            [-0.013], [split + 0.5], color=colour, marker=marker, ms=self._axes.text_size - 2
         )
-        key.set(transform=self._strip_axes.get_yaxis_transform(), clip_on=False)
+        key.set(transform=self._axes.strip.get_yaxis_transform(), clip_on=False)
         return line
-
-    def _set_up_axes(self) -> None:
-        momentum, strip, lr = self._axes
-        lr.set_yscale("log")
-        lr.set_ylabel("learning rate", fontsize=12)
-        lr.yaxis.set_minor_locator(NullLocator())
-        # Plain text: the default power of ten is typeset anew at every drawing.
-        lr.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-        lr.grid(axis="y", color="#dddddd", lw=0.8)
-        strip.set_ylim(len(self.names), 0)
-        strip.set_yticks([i + 0.5 for i in range(len(self.names))], self.names)
-        momentum.set_ylabel("momentum", fontsize=10)
-        momentum.set_xlabel("epoch", fontsize=12)
-        momentum.xaxis.set_major_locator(MaxNLocator(12, integer=True))
-        for axes in self._axes:
-            axes.tick_params(labelsize=11)
-            axes.set_autoscale_on(False)
-            for side in ("top", "right"):
-                axes.spines[side].set_visible(False)
-        for axes in (lr, strip):
-            axes.tick_params(axis="x", labelbottom=False, length=0)
-        strip.tick_params(axis="y", length=0, pad=19, labelsize=self._text_size)
-
-    def _set_limits(self, plan: Plan, drawn: list[list[float]]) -> None:
-        used = [(lr, lr / phase.div_factor) for phase in plan.phases for lr in phase.lrs if lr]
-        # The last steps of a phase fall by further decades, which would press all else together.
-        low = min(max(start, peak / 30) for peak, start in used)
-        # A phase of one step trains at its minimum, however low that is: show it all the same.
-        low = min([low, *(max(rates) for rates in drawn if rates)])
-        bottom = math.floor(2 * math.log10(low)) / 2  # half decades, not to jump at every move
-        top = math.ceil(2 * math.log10(max(peak for peak, _ in used)) + 0.3) / 2
-        self._lr_axes.set_ylim(10.0**bottom, 10.0**top)
-        decades = range(math.ceil(bottom), math.floor(top) + 1, max(1, round((top - bottom) / 6)))
-        self._lr_axes.yaxis.set_major_locator(FixedLocator([10.0**e for e in decades]))
-        low, high = sorted((plan.base_momentum, plan.max_momentum))
-        room = max(0.01, (high - low) * 0.25)
-        self._momentum_axes.set_ylim(low - room, high + room)
-        self._momentum_axes.set_yticks(sorted({low, high}))
-        for axes in self._axes:
-            axes.set_xlim(0, plan.epochs)
 
     def _set_cells(self, plan: Plan) -> None:
         """Fill the strip: a coloured cell with the peak LR where a split trains, else a hatched one."""
@@ -235,7 +163,11 @@ class PlanFigure:
         self._trained.set_facecolor(colours)
         self._frozen.set_verts(frozen)
         _write(
-            self._strip_axes, self._peaks, texts, fontsize=self._text_size - 1, va="center_baseline"
+            self._axes.strip,
+            self._peaks,
+            texts,
+            fontsize=self._axes.text_size - 1,
+            va="center_baseline",
         )
 
     def _set_phases(self, plan: Plan) -> None:
@@ -243,16 +175,13 @@ class PlanFigure:
         x[2::3] = np.nan
         for border in self._borders:
             border.set_data(x, np.resize([0.0, 1.0, np.nan], len(x)))
-        top = self._lr_axes.get_ylim()[1]
+        top = self._axes.lr.get_ylim()[1]
         texts = []
         for number, (start, phase) in enumerate(zip(plan.starts, plan.phases, strict=True), 1):
             share = phase.epochs / plan.epochs
             name = f"phase {number}" if share > 0.09 else f"{number}" if share > 0.025 else ""
             texts.append((start + phase.epochs / 2, top, name, "black"))
-        _write(self._lr_axes, self._phase_names, texts, fontsize=11, va="bottom")
-        self._title.set_text(
-            f"Learning rate of each split over {plan.epochs} epoch{'s'[: plan.epochs > 1]}"
-        )
+        _write(self._axes.lr, self._phase_names, texts, fontsize=11, va="bottom")
 
 
 def _write(
@@ -265,23 +194,6 @@ def _write(
         text.set(position=(x, y), text=content, color=colour, visible=True)
     for text in pool[len(items) :]:
         text.set_visible(False)
-
-
-def _drawn_steps(plan: Plan, steps_per_epoch: int) -> tuple[list[int], list[int]]:
-    """Return the steps to draw, and the positions in that list at which a new phase begins."""
-    steps: list[int] = []
-    breaks = []
-    share = max(8, _POINTS // len(plan.phases))
-    for start, phase in zip(plan.starts, plan.phases, strict=True):
-        count = phase.epochs * steps_per_epoch
-        inside = set(np.linspace(0, count - 1, min(share, count)).round().astype(int).tolist())
-        peak = math.floor(phase.pct_start * count - 1)
-        # The peak, and the end of a fall over decades, must not lie between two drawn steps.
-        inside |= {s for s in (peak, peak + 1, count - 2, count - 3) if 0 <= s < count}
-        if steps:
-            breaks.append(len(steps))
-        steps += [start * steps_per_epoch + s for s in sorted(inside)]
-    return steps, breaks
 
 
 def _upright(axes: Axes, **style: Any) -> Line2D:

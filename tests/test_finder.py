@@ -51,6 +51,26 @@ def test_finds_where_the_loss_falls(case):
     assert result.suggested_lrs == tuple(lr * result.suggestion for lr in result.lrs)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_luck_of_the_first_batches_is_no_suggestion(case, seed):
+    """With eight pictures a batch it lies within a factor of ten of what all pictures suggest."""
+    splits, optimizer, data = case
+    shuffled = torch.Generator().manual_seed(seed)
+    noisy = range_test(splits, optimizer, DataLoader(data, 8, shuffle=True, generator=shuffled))
+    whole = range_test(splits, optimizer, DataLoader(data, len(data)))
+    assert 0.1 < noisy.suggestion / whole.suggestion < 10
+
+
+def test_no_suggestion_where_nothing_is_learned(case):
+    """At rates too low to move the loss there is none, and the text says so."""
+    splits, optimizer, data = case
+    splits.model.eval()
+    result = range_test(splits, optimizer, [data[:]], low=1e-9, high=1e-6)
+    assert result.suggestion is None
+    assert result.suggested_lrs == result.lrs
+    assert "did not fall" in result.describe()
+
+
 def test_ratios_are_kept(case):
     """At every step each split's LR is its own base times one and the same multiplier."""
     splits, optimizer, data = case

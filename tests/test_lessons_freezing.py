@@ -1,47 +1,27 @@
 """Lesson 2: right answers of every kind are taken, and wrong ones get the hint that they need."""
 
 import itertools
+from typing import ClassVar
 
 import pytest
 import torch
+from answers import Answers
 from torch import nn
 from torch.nn import functional as F
 
 import difflr
 from difflr.lessons import freezing as lesson_2
 
-JUNK = [None, 3, "fc", [], {}, [[]], object(), lambda: 1, lambda s, n: 3, lambda s, n: s.names, int]
-CHECKS = ["prediction", "freeze", "training", "schedule"]
+TRUTH = {"conv1.weight": False, "bn1.weight": False, "bn1.running_mean": True, "fc.weight": True}
 
-
-@pytest.fixture(autouse=True)
-def _new():
-    lesson_2.lesson.reset()
-
-
-@pytest.mark.parametrize("name", CHECKS)
-@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
-def test_junk_gets_a_verdict(name, junk):
-    """No answer makes a check raise, and none of these is done."""
-    verdict = getattr(lesson_2, f"check_{name}")(junk)
-    assert verdict.state == "wrong"
-    assert repr(verdict).endswith("Lesson 2: 0 of 4 done (2.1 ○ 2.2 ○ 2.3 ○ 2.4 ○)")
-
-
-NAMES = ("conv1.weight", "bn1.weight", "bn1.running_mean", "fc.weight")
-TRUTH = dict(zip(NAMES, (False, False, True, True), strict=True))
-
-
-def test_prediction():
-    """One answer is right; each wrong entry meets its own misconception."""
-    check = lesson_2.check_prediction
-    assert check(TRUTH).done
-    for name, words in zip(
-        NAMES, ("weight decay", "otherwise", "buffer", "not frozen"), strict=True
-    ):
-        assert words in check({**TRUTH, name: not TRUTH[name]}).message
-    assert "one entry for each" in check({"fc.weight": True}).message
-    assert "True" in check({**TRUTH, "fc.weight": "moves"}).message
+WRONG_PREDICTIONS = {
+    "conv1.weight": ({**TRUTH, "conv1.weight": True}, "weight decay"),
+    "bn1.weight": ({**TRUTH, "bn1.weight": True}, "otherwise"),
+    "bn1.running_mean": ({**TRUTH, "bn1.running_mean": False}, "buffer"),
+    "fc.weight": ({**TRUTH, "fc.weight": False}, "not frozen"),
+    "one entry": ({"fc.weight": True}, "one entry for each"),
+    "a word": ({**TRUTH, "fc.weight": "moves"}, "True"),
+}
 
 
 def by_condition(splits, first):
@@ -89,13 +69,6 @@ FREEZES = {
 }
 
 
-@pytest.mark.parametrize("freeze", FREEZES.values(), ids=FREEZES)
-def test_every_right_way_to_freeze_is_taken(freeze):
-    """By hand in any order, or with difflr; a return value does not matter."""
-    verdict = lesson_2.check_freeze(freeze)
-    assert verdict.done, verdict
-
-
 def frozen_by(
     *, switch=True, clear=True, norms=True, thaw=True, shift=0, whole=False, module=False
 ):
@@ -132,14 +105,6 @@ WRONG_FREEZES = {
     "only the switch": (lambda s, n: [p.requires_grad_(i >= n) for i, split in enumerate(s)
                                       for p in split.parameters.values()], "BatchNorm trap"),
 }  # fmt: skip
-
-
-@pytest.mark.parametrize(("freeze", "misconception"), WRONG_FREEZES.values(), ids=WRONG_FREEZES)
-def test_wrong_ways_to_freeze_are_named(freeze, misconception):
-    """The verdict says which of the three things is missing."""
-    verdict = lesson_2.check_freeze(freeze)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
 
 
 def trained(prepare, begin, epochs=2):
@@ -206,13 +171,6 @@ LOOPS = {
 }
 
 
-@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
-def test_every_right_loop_is_taken(loop):
-    """Any optimizer that holds what trains, and any order that leaves frozen BatchNorm asleep."""
-    verdict = lesson_2.check_training(loop)
-    assert verdict.done, verdict
-
-
 def planted(network, splits, epoch, optimizer):
     """Freeze, then wake everything: the mistake of the exercise."""
     difflr.freeze_to(splits, -1 - epoch)
@@ -241,52 +199,47 @@ WRONG_LOOPS = {
 }
 
 
-@pytest.mark.parametrize(("loop", "misconception"), WRONG_LOOPS.values(), ids=WRONG_LOOPS)
-def test_wrong_loops_are_named(loop, misconception):
-    """The verdict says what moved, or did not, and in which epoch."""
-    verdict = lesson_2.check_training(loop)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
+SCHEDULES = {
+    "three phases": [(-1, 4), (-2, 2), (0, 2)],
+    "the second longer": [(-1, 3), (-2, 3), (0, 2)],
+    "indices from the front": ((5, 4), (4, 2), (0, 2)),
+    "names": [["head", 4], ["layer4", 2], ["stem", 2]],
+    "the head twice": [(-1, 2), (-1, 2), (-2, 2), (-6, 2)],
+    "four phases": [(-1, 4), (-2, 1), (-3, 1), (0, 2)],
+}
+WRONG_SCHEDULES = {
+    "split by split": ([(-1, 1), (-2, 1), (-3, 1), (-4, 1), (-5, 1), (0, 3)], "At most 60%"),
+    "two epochs each": ([(-1, 2), (-2, 2), (-3, 2), (0, 2)], "At most 60%"),
+    "everything": ([(0, 8)], "At most 60%"),
+    "the head alone": ([(-1, 8)], "the stem trains for 0"),
+    "the stem once": ([(-1, 5), (-2, 2), (0, 1)], "the stem trains for 1"),
+    "layer4 too short": ([(-1, 5), (0, 3)], "`layer4` trains for 3"),
+    "backwards": ([(0, 2), (-2, 2), (-1, 4)], "freezes again"),
+    "six epochs": ([(-1, 4), (0, 2)], "lasts 6 epochs"),
+    "nine epochs": ([(-1, 4), (-2, 2), (0, 3)], "lasts 9 epochs"),
+    "no pairs": ([(-1, 4), 2, (0, 2)], "list of pairs"),
+    "no such split": ([(-7, 4), (0, 4)], "cannot be tried out"),
+}
 
 
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        [(-1, 4), (-2, 2), (0, 2)],
-        [(-1, 3), (-2, 3), (0, 2)],
-        ((5, 4), (4, 2), (0, 2)),
-        [["head", 4], ["layer4", 2], ["stem", 2]],
-        [(-1, 2), (-1, 2), (-2, 2), (-6, 2)],
-        [(-1, 4), (-2, 1), (-3, 1), (0, 2)],
-    ],
-)
-def test_every_plan_within_the_budget_is_taken(schedule):
-    """Indices from either end, names, more or fewer steps of thawing."""
-    verdict = lesson_2.check_schedule(schedule)
-    assert verdict.done, verdict
+class TestAnswers(Answers):
+    """Freezing by hand in any order or with difflr; any optimizer that holds what trains."""
 
-
-@pytest.mark.parametrize(
-    ("schedule", "misconception"),
-    [
-        ([(-1, 1), (-2, 1), (-3, 1), (-4, 1), (-5, 1), (0, 3)], "At most 60%"),
-        ([(-1, 2), (-2, 2), (-3, 2), (0, 2)], "At most 60%"),
-        ([(0, 8)], "At most 60%"),
-        ([(-1, 8)], "the stem trains for 0"),
-        ([(-1, 5), (-2, 2), (0, 1)], "the stem trains for 1"),
-        ([(-1, 5), (0, 3)], "`layer4` trains for 3"),
-        ([(0, 2), (-2, 2), (-1, 4)], "freezes again"),
-        ([(-1, 4), (0, 2)], "lasts 6 epochs"),
-        ([(-1, 4), (-2, 2), (0, 3)], "lasts 9 epochs"),
-        ([(-1, 4), 2, (0, 2)], "list of pairs"),
-        ([(-7, 4), (0, 4)], "cannot be tried out"),
-    ],
-)
-def test_plans_that_miss_the_budget_are_named(schedule, misconception):
-    """The verdict says which of the conditions is missed, with the numbers."""
-    verdict = lesson_2.check_schedule(schedule)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
+    lesson = lesson_2
+    number = 2
+    right: ClassVar = {
+        "prediction": {"all four": TRUTH},
+        "freeze": FREEZES,
+        "training": LOOPS,
+        "schedule": SCHEDULES,
+    }
+    wrong: ClassVar = {
+        "prediction": WRONG_PREDICTIONS,
+        "freeze": WRONG_FREEZES,
+        "training": WRONG_LOOPS,
+        "schedule": WRONG_SCHEDULES,
+    }
+    junk = (lambda splits, first: splits.names,)
 
 
 def test_the_budget_leaves_a_choice_and_no_loophole():

@@ -1,6 +1,9 @@
 """Lesson 5: right answers of every kind are taken, and wrong ones get the hint that they need."""
 
+from typing import ClassVar
+
 import pytest
+from answers import Answers
 from lightning_nets import trainer_for
 from nets import TinyNet, loader
 from torch.nn import functional as F
@@ -18,22 +21,6 @@ from difflr import (
 from difflr.lessons import phases as lesson_5
 from difflr.lessons.phases import SCHEDULE
 from difflr.lessons.watch import Watch
-
-JUNK = [None, 3, "fc", [], {}, object(), lambda *a: 1, lambda *a: "x", lambda *a: [], int]
-
-
-@pytest.fixture(autouse=True)
-def _new():
-    lesson_5.lesson.reset()
-
-
-@pytest.mark.parametrize("name", ["prediction", "in_force", "phases", "budget"])
-@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
-def test_junk_gets_a_verdict(name, junk):
-    """No answer makes a check raise, and none of these is done."""
-    verdict = getattr(lesson_5, f"check_{name}")(junk)
-    assert verdict.state == "wrong"
-    assert repr(verdict).endswith("Lesson 5: 0 of 4 done (5.1 ○ 5.2 ○ 5.3 ○ 5.4 ○)")
 
 
 class Scheduled(ParametersSplitsModule):
@@ -68,19 +55,13 @@ def test_the_right_prediction_is_what_a_fit_does(watched):
     assert frozen == {1: 5, 2: 3, 5: 0}
 
 
-@pytest.mark.parametrize(
-    ("prediction", "words"),
-    [
-        ({1: 1, 2: 3, 5: 6}, "splits that train"),
-        ({1: 5, 2: 5, 5: 3}, "among the keys"),
-        ({1: 5, 2: 4, 5: 0}, "In `current_epoch` 2"),
-        ({1: 5, 2: 3, 5: ["stem"]}, "In `current_epoch` 5"),
-        ({1: 5, 2: 3}, "the keys 1, 2, 5"),
-    ],
-)
-def test_wrong_predictions_are_named(prediction, words):
-    """Trainable for frozen, 0 for 1, or simply another number."""
-    assert words in lesson_5.check_prediction(prediction).message
+WRONG_PREDICTIONS = {
+    "trainable for frozen": ({1: 1, 2: 3, 5: 6}, "splits that train"),
+    "0 for 1": ({1: 5, 2: 5, 5: 3}, "among the keys"),
+    "another number": ({1: 5, 2: 4, 5: 0}, "In `current_epoch` 2"),
+    "names": ({1: 5, 2: 3, 5: ["stem"]}, "In `current_epoch` 5"),
+    "an epoch left out": ({1: 5, 2: 3}, "the keys 1, 2, 5"),
+}
 
 
 def test_a_watch_sees_learning_rates_freezing_and_moves(watched):
@@ -132,11 +113,13 @@ def by_plan(milestones, current_epoch):
     return milestones[plan.starts[plan.index_at(current_epoch)] + 1]
 
 
-@pytest.mark.parametrize("in_force", [shifted, other_side, latest, counted, by_plan])
-def test_every_mended_lookup_is_taken(in_force):
-    """Keys or epoch moved, by order, by durations, by a plan."""
-    verdict = lesson_5.check_in_force(in_force)
-    assert verdict.done, verdict
+LOOKUPS = {
+    "the epoch moved": shifted,
+    "the keys moved": other_side,
+    "by order": latest,
+    "by durations": counted,
+    "by a plan": by_plan,
+}
 
 
 def planted(milestones, current_epoch):
@@ -167,14 +150,6 @@ WRONG_LOOKUPS = {
 }
 
 
-@pytest.mark.parametrize(("in_force", "misconception"), WRONG_LOOKUPS.values(), ids=WRONG_LOOKUPS)
-def test_typical_wrong_lookups_are_named(in_force, misconception):
-    """The verdict says in which epoch which milestone was found."""
-    verdict = lesson_5.check_in_force(in_force)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
-
-
 def test_an_empty_lookup_is_unfinished():
     """`...` as a body or as what is returned, in a function that does something else too."""
     assert lesson_5.check_in_force(lambda m, e: ...).state == "unfinished"
@@ -186,23 +161,16 @@ RISING = expand_lrs(slice(1e-5, 1e-3), 6)
 ALL = Phase(0, 4, RISING)
 
 
-@pytest.mark.parametrize(
-    "phases",
-    [
-        [HEAD, ALL],
-        (Phase(5, 2, HEAD.lrs), Phase(-6, 4, [1e-5 * 100 ** (i / 5) for i in range(6)], 0.5)),
-        Plan([HEAD, ALL], anneal="linear"),
-        to_milestones(Plan([HEAD, ALL])),
-        [HEAD, Phase(0, 4, [1e-5, 2.5e-5, 6.3e-5, 1.58e-4, 3.98e-4, 1e-3])],
-    ],
-    ids=range(5),
-)
-def test_every_plan_of_the_asked_phases_is_taken(phases):
-    """A list of phases, a plan, a dictionary; learning rates by function or by hand."""
-    verdict = lesson_5.check_phases(phases)
-    assert verdict.done, verdict
-
-
+PHASES = {
+    "the solution": [HEAD, ALL],
+    "by hand": (
+        Phase(5, 2, HEAD.lrs),
+        Phase(-6, 4, [1e-5 * 100 ** (i / 5) for i in range(6)], 0.5),
+    ),
+    "a plan": Plan([HEAD, ALL], anneal="linear"),
+    "a dictionary": to_milestones(Plan([HEAD, ALL])),
+    "rounded": [HEAD, Phase(0, 4, [1e-5, 2.5e-5, 6.3e-5, 1.58e-4, 3.98e-4, 1e-3])],
+}
 WRONG_PHASES = {
     "length": ([HEAD, Phase(0, 6, RISING)], "lasts 8 epochs"),
     "the head again": ([HEAD, Phase(-1, 4, HEAD.lrs)], "still frozen"),
@@ -224,14 +192,6 @@ WRONG_PHASES = {
 }
 
 
-@pytest.mark.parametrize(("phases", "misconception"), WRONG_PHASES.values(), ids=WRONG_PHASES)
-def test_typical_wrong_phases_are_named(phases, misconception):
-    """Lengths, freezing, order and spacing each have their own word."""
-    verdict = lesson_5.check_phases(phases)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
-
-
 def stages(*parts):
     """Return a plan of (freeze_to, epochs) with learning rates that rise."""
     rates = [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3]
@@ -243,23 +203,13 @@ def stages(*parts):
     )
 
 
-@pytest.mark.parametrize(
-    "design",
-    [
-        stages((-1, 3), (-3, 4), (0, 1)),
-        stages((-1, 5), (-2, 2), (0, 1)),
-        stages((-1, 3), (-2, 2), (-3, 1), (-5, 1), (0, 1)),
-        list(stages((-1, 4), (-1, 1), (-2, 2), (0, 1)).phases),
-        to_milestones(stages((-1, 4), (-3, 2), (0, 2))),
-    ],
-    ids=range(5),
-)
-def test_every_design_within_the_budget_is_taken(design):
-    """Any stages in order that cost little enough, as a plan, phases or a dictionary."""
-    verdict = lesson_5.check_budget(design)
-    assert verdict.done, verdict
-
-
+DESIGNS = {
+    "three stages": stages((-1, 3), (-3, 4), (0, 1)),
+    "two splits": stages((-1, 5), (-2, 2), (0, 1)),
+    "five stages": stages((-1, 3), (-2, 2), (-3, 1), (-5, 1), (0, 1)),
+    "phases": list(stages((-1, 4), (-1, 1), (-2, 2), (0, 1)).phases),
+    "a dictionary": to_milestones(stages((-1, 4), (-3, 2), (0, 2))),
+}
 falls = Plan([Phase(-1, 4, [0] * 5 + [1e-2]), Phase(-3, 3, [0, 0, 0, 1e-3, 1e-4, 1e-3]), ALL])
 WRONG_DESIGNS = {
     "too dear": (stages((-1, 1), (-3, 1), (0, 6)), "too early"),
@@ -282,12 +232,23 @@ WRONG_DESIGNS = {
 }
 
 
-@pytest.mark.parametrize(("design", "misconception"), WRONG_DESIGNS.values(), ids=WRONG_DESIGNS)
-def test_designs_that_miss_the_budget_are_named(design, misconception):
-    """The verdict says which of the conditions is missed."""
-    verdict = lesson_5.check_budget(design)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
+class TestAnswers(Answers):
+    """Lookups with keys or epoch moved, by order, by durations; phases as lists, plans, dictionaries."""
+
+    lesson = lesson_5
+    number = 5
+    right: ClassVar = {
+        "in_force": LOOKUPS,
+        "phases": PHASES,
+        "budget": DESIGNS,
+    }
+    wrong: ClassVar = {
+        "prediction": WRONG_PREDICTIONS,
+        "in_force": WRONG_LOOKUPS,
+        "phases": WRONG_PHASES,
+        "budget": WRONG_DESIGNS,
+    }
+    junk = (lambda *a: 1,)
 
 
 def test_the_2020_keys_count_from_1_in_truth():

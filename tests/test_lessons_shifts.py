@@ -4,10 +4,12 @@ The checks are tried on a made-up recording, so that they hold whatever is recor
 """
 
 import copy
+from typing import ClassVar
 
 import made_up
 import pytest
 import torch
+from answers import Answers
 from torch import nn
 
 import difflr
@@ -26,7 +28,6 @@ MEANS = {  # in the order of the recipes
     "contrast": (0.60, 0.40, 0.62, 0.65, 0.66),
     "colour": (0.62, 0.55, 0.60, 0.63, 0.64),
 }
-JUNK = [None, 3, "first", [], {}, {"new labels": "first"}, object(), lambda: 1, lambda *a: 3, int]
 
 
 @pytest.fixture(scope="module")
@@ -56,27 +57,12 @@ def _made_up(recording, monkeypatch):
     lesson_7._groups.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["prediction", "surgical", "adapt", "choice"])
-@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
-def test_junk_gets_a_verdict(name, junk):
-    """No answer makes a check raise, and none of these is done."""
-    verdict = getattr(lesson_7, f"check_{name}")(junk)
-    assert verdict.state == "wrong"
-    assert repr(verdict).endswith("Lesson 7: 0 of 4 done (7.1 ○ 7.2 ○ 7.3 ○ 7.4 ○)")
-
-
-def test_prediction():
-    """One answer is right, with the recorded gaps; each wrong one meets its own misconception."""
-
-    def check(labels, noise):
-        return lesson_7.check_prediction({"new labels": labels, "noise": noise})
-
-    verdict = check("last", "first")
-    assert verdict.done
-    assert "noise: +13.0 points" in verdict.message
-    assert "stays random" in check("first", "first").message
-    assert "knows them all" in check("last", "last").message
-    assert "none of those" in check("last", "stem").message
+PREDICTION = {"new labels": "last", "noise": "first"}
+WRONG_PREDICTIONS = {
+    "first for labels": ({**PREDICTION, "new labels": "first"}, "stays random"),
+    "last for noise": ({**PREDICTION, "noise": "last"}, "knows them all"),
+    "a split's name": ({**PREDICTION, "noise": "stem"}, "none of those"),
+}
 
 
 def plan(lrs, frozen=(), freeze_to=0):
@@ -98,23 +84,16 @@ PLANS = {
 }
 
 
-@pytest.mark.parametrize("surgical", PLANS.values(), ids=PLANS)
-def test_right_plans_are_taken(surgical):
-    """By hand, by recipe, in several phases, with indices from the end."""
-    verdict = lesson_7.check_surgical(surgical)
-    assert verdict.done, verdict
-
-
 WRONG_PLANS = {
     "freeze_to=2": (plan([0, 0, 1, 1, 1, 1], freeze_to=2), "froze the first two"),
     "freeze_to=-2": (plan([0, 0, 0, 0, 1, 1], freeze_to=-2), "last two splits"),
     "stem only": (plan([1, 0, 0, 0, 0, 0], (1, 2, 3, 4, 5)), "splits moved: stem."),
     "head too": (plan([1, 1, 0, 0, 0, 1], (2, 3, 4)), "splits moved: stem, layer1, head."),
     "all": (plan([1, 1, 1, 1, 1, 1]), "splits moved"),
-    "rates of 0": (plan([1, 1, 0, 0, 0, 0]), "learning rate"),
+    "rates of 0": (plan([1, 1, 0, 0, 0, 0]), "stops in line"),
     "one epoch": (lambda e, lr: PLANS["as the solution"](1, lr), "Asked for 2 epochs"),
     "its own rate": (lambda e, lr: PLANS["as the solution"](e, 1e-2), "is not `lr`"),
-    "five splits": (plan([1, 1, 0, 0, 0], (2, 3, 4)), "5 learning rates"),
+    "five splits": (plan([1, 1, 0, 0, 0], (2, 3, 4)), "cannot be tried out"),
     "a phase": (lambda e, lr: Phase(0, e, [lr]), "expected a plan"),
     "drifting": (
         lambda e, lr: Plan([Phase(0, e, [lr, lr, 0, 0, 0, 0], frozen=(2, 3, 4, 5))], train_bn=True),
@@ -123,12 +102,12 @@ WRONG_PLANS = {
 }
 
 
-@pytest.mark.parametrize(("surgical", "misconception"), WRONG_PLANS.values(), ids=WRONG_PLANS)
-def test_wrong_plans_are_named(surgical, misconception):
-    """The verdict says what moved, or what plan and question have not in common."""
-    verdict = lesson_7.check_surgical(surgical)
-    assert verdict.state == "wrong"
-    assert misconception in repr(verdict)
+@pytest.mark.parametrize(
+    ("what", "words"), [("rates of 0", "learning rate"), ("five splits", "5 learning rates")]
+)
+def test_plans_that_cannot_be_are_explained(what, words):
+    """Where difflr refuses a plan, what it says is the hint."""
+    assert words in lesson_7.check_surgical(WRONG_PLANS[what][0]).hints[0]
 
 
 def adapted(*, head=False, recipe="first_splits", returned=lambda model, before: model.network):
@@ -149,12 +128,10 @@ def adapted(*, head=False, recipe="first_splits", returned=lambda model, before:
     return adapt
 
 
-def test_right_adaptations_are_taken():
-    """The network or the module around it, as long as two splits learned and the rest stayed."""
-    assert lesson_7.check_adapt(adapted()).done
-    assert lesson_7.check_adapt(adapted(returned=lambda model, before: model)).done
-
-
+ADAPTATIONS = {
+    "the network": adapted(),
+    "the module around it": adapted(returned=lambda model, before: model),
+}
 WRONG_ADAPTATIONS = {
     "the planted bug": (adapted(head=True), "not the head that went in"),
     "all splits": (adapted(recipe="uniform"), "not the head that went in"),
@@ -164,14 +141,23 @@ WRONG_ADAPTATIONS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("adapt", "misconception"), WRONG_ADAPTATIONS.values(), ids=WRONG_ADAPTATIONS
-)
-def test_wrong_adaptations_are_named(adapt, misconception):
-    """The verdict says what moved that should not, or that nothing did."""
-    verdict = lesson_7.check_adapt(adapt)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
+class TestAnswers(Answers):
+    """Plans by hand, by recipe, in several phases; networks in which two splits learned."""
+
+    lesson = lesson_7
+    number = 7
+    right: ClassVar = {
+        "prediction": {"both": PREDICTION},
+        "surgical": PLANS,
+        "adapt": ADAPTATIONS,
+    }
+    wrong: ClassVar = {
+        "prediction": WRONG_PREDICTIONS,
+        "surgical": WRONG_PLANS,
+        "adapt": WRONG_ADAPTATIONS,
+    }
+    said: ClassVar = {"prediction": "noise: +13.0 points"}
+    junk = ("first", {"new labels": "first"})
 
 
 def test_a_new_head_that_is_frozen_stays_random():

@@ -1,36 +1,22 @@
 """Lesson 1: right answers of every kind are taken, and wrong ones get the hint that they need."""
 
+from typing import ClassVar
+
 import pytest
 import torch
-from answers import JUNK
+from answers import Answers
 from torch import nn
 
 import difflr
 from difflr.lessons import splits as lesson_1
 
-
-@pytest.fixture(autouse=True)
-def _new():
-    lesson_1.lesson.reset()
-
-
-@pytest.mark.parametrize("name", ["prediction", "cut", "groups", "budget"])
-@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
-def test_junk_gets_a_verdict(name, junk):
-    """No answer makes a check raise, and none of these is done."""
-    verdict = getattr(lesson_1, f"check_{name}")(junk)
-    assert verdict.state == "wrong"
-    assert repr(verdict).endswith("Lesson 1: 0 of 4 done (1.1 ○ 1.2 ○ 1.3 ○ 1.4 ○)")
-
-
-def test_prediction():
-    """One answer is right; each wrong one meets its own misconception."""
-    check = lesson_1.check_prediction
-    assert check({"parameters": "layer4", "operations": "layer1"}).done
-    assert "not depend on the size" in check({"parameters": "head", "operations": "layer1"}).message
-    assert "much work" in check({"parameters": "layer4", "operations": "layer4"}).message
-    assert "name of a split" in check({"parameters": "layer5", "operations": "layer1"}).message
-    assert "the keys" in check({"parameters": "layer4"}).message
+PREDICTION = {"parameters": "layer4", "operations": "layer1"}
+WRONG_PREDICTIONS = {
+    "head": ({**PREDICTION, "parameters": "head"}, "not depend on the size"),
+    "parameters for work": ({**PREDICTION, "operations": "layer4"}, "much work"),
+    "no such split": ({**PREDICTION, "parameters": "layer5"}, "name of a split"),
+    "half of it": ({"parameters": "layer4"}, "the keys"),
+}
 
 
 def by_module(network):
@@ -68,12 +54,6 @@ CUTS = {
         "c": "fc",
     },
 }
-
-
-@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
-def test_every_right_cut_is_taken(cut):
-    """Names, patterns, modules, parameters or Splits; any sensible places to cut."""
-    assert lesson_1.check_cut(cut).done
 
 
 def drops_position(network):
@@ -126,14 +106,6 @@ WRONG_CUTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("cut", "misconception"), WRONG_CUTS.values(), ids=WRONG_CUTS)
-def test_typical_wrong_cuts_are_named(cut, misconception):
-    """The verdict names the misconception and gives a hint."""
-    verdict = lesson_1.check_cut(cut)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
-
-
 def with_a_set(network):
     """Keep track of what was taken."""
     seen, found = set(), []
@@ -167,11 +139,11 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
-def test_all_right_groups_are_taken(groups):
-    """By hand or with difflr, as lists, dictionaries or generators."""
-    verdict = lesson_1.check_groups(groups)
-    assert verdict.done, verdict
+def unties(network):
+    """Give the readout a weight of its own before grouping."""
+    network.readout.weight = nn.Parameter(network.embed.weight.detach().clone())
+    return [[network.embed.weight], list(network.body.parameters()),
+            [network.readout.weight, network.temperature]]  # fmt: skip
 
 
 def freezes(network):
@@ -196,16 +168,9 @@ WRONG_GROUPS = {
         lambda n: [[n.embed.weight], [n.temperature], list(n.body.parameters())],
         "shallow to deep",
     ),
+    "another network": (unties, "not parameters"),
     "frozen": (freezes, "does not learn"),
 }
-
-
-@pytest.mark.parametrize(("groups", "misconception"), WRONG_GROUPS.values(), ids=WRONG_GROUPS)
-def test_typical_wrong_groups_are_named(groups, misconception):
-    """The verdict names the misconception."""
-    verdict = lesson_1.check_groups(groups)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
 
 
 FRONT = {"stem": ["conv1", "bn1"], "early": ["layer1", "layer2"]}
@@ -221,13 +186,6 @@ DESIGNS = {
     },
     "modules": lambda n: [[n.conv1, n.bn1], [n.layer1, n.layer2], n.layer3, [n.layer4, n.fc]],
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
-def test_every_design_within_the_budget_is_taken(design):
-    """What counts is what trains and what it costs, not where the other cuts are."""
-    verdict = lesson_1.check_budget(design)
-    assert verdict.done, verdict
 
 
 WRONG_DESIGNS = {
@@ -252,12 +210,23 @@ WRONG_DESIGNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("design", "misconception"), WRONG_DESIGNS.values(), ids=WRONG_DESIGNS)
-def test_designs_that_miss_the_budget_are_named(design, misconception):
-    """The verdict says which side was missed, with the numbers."""
-    verdict = lesson_1.check_budget(design)
-    assert verdict.state == "wrong"
-    assert misconception in verdict.message
+class TestAnswers(Answers):
+    """Cuts by names, patterns, modules, parameters or Splits; groups by hand or with difflr."""
+
+    lesson = lesson_1
+    number = 1
+    right: ClassVar = {
+        "prediction": {"both": PREDICTION},
+        "cut": CUTS,
+        "groups": GROUPS,
+        "budget": DESIGNS,
+    }
+    wrong: ClassVar = {
+        "prediction": WRONG_PREDICTIONS,
+        "cut": WRONG_CUTS,
+        "groups": WRONG_GROUPS,
+        "budget": WRONG_DESIGNS,
+    }
 
 
 def test_the_wrong_cuts_do_harm_in_truth():

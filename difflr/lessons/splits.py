@@ -8,6 +8,7 @@ from torch import nn
 
 from difflr.cost import count_costs
 from difflr.lessons.checking import Lesson, Wrong, called
+from difflr.lessons.coverage import covering_or_wrong
 from difflr.lessons.cuts import cut_or_wrong, last_two
 from difflr.lessons.networks import PatchNet, WordNet
 from difflr.lessons.quiz import Question, Quiz
@@ -78,53 +79,17 @@ def check_cut(cut: Any) -> str:
 def check_groups(groups: Any) -> str:
     """Train a new WordNet with ``groups(network)`` for a step: each parameter moves, exactly once."""
     network = WordNet()
-    names = {id(p): name for name, p in network.named_parameters()}
-    found = _as_lists(called(groups, network))
-    flat = [id(p) for group in found for p in group]
-    if strange := [key for key in flat if key not in names]:
-        raise Wrong(
-            f"{len(strange)} of these tensors are not parameters of the network that was passed.",
-            "Take them from `network.parameters()` or from its layers, without copying.",
-        )
-    if len(set(flat)) < len(flat):
-        raise Wrong(
-            "You take two names for two parameters. `readout.weight` and `embed.weight` are one "
-            "tensor, and an optimizer refuses it in two groups.",
-            "Tell tensors apart by identity, not by name: `network.named_parameters()` lists each "
-            "once, `child.parameters()` knows nothing of the other children.",
-            "Keep a set of `id(parameter)` of those already taken, and leave those out.",
-        )
-    if missing := [name for key, name in names.items() if key not in flat]:
-        raise Wrong(
-            "You take `children()` for all there is. A parameter that the network holds directly "
-            "belongs to no child.",
-            "Compare your groups with `network.named_parameters()`. Something is never trained.",
-            f"Missing is `{missing[0]}`. `network.parameters(recurse=False)` lists what a module "
-            "holds directly.",
-        )
-    if len(found) < 2 or not all(found):
-        raise Wrong(
-            "There should be at least two groups, and none empty: a group is there to have a "
-            "learning rate of its own.",
-            "Leave out a group to which nothing is left.",
-        )
-    depth = {"body": 1, "temperature": 2}  # the tied weight is both first and last
-    spans = [[depth.get(names[id(p)].split(".")[0]) for p in group] for group in found]
-    order = [d for span in spans for d in sorted(filter(None, span))]
-    if order != sorted(order):
-        raise Wrong(
-            "The groups do not run from shallow to deep: `forward` uses `temperature` last of all.",
-            "Put it into the last group, or into a group of its own after the others.",
-        )
+    parameters = dict(network.named_parameters())
+    found = covering_or_wrong(parameters, called(groups, network))
     optimizer = torch.optim.SGD([{"params": group} for group in found], lr=0.1)
-    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    before = {name: p.detach().clone() for name, p in parameters.items()}
     words = torch.arange(20).view(2, 10)
     logits = network(words[:, :-1]).flatten(0, 1)
     nn.functional.cross_entropy(logits, words[:, 1:].flatten()).backward()
     optimizer.step()
-    if still := [name for name, p in network.named_parameters() if torch.equal(p, before[name])]:
+    if still := [name for name, p in parameters.items() if torch.equal(p, before[name])]:
         raise Wrong(f"`{still[0]}` does not learn.", "Is its `requires_grad` still True?")
-    return f"One step of SGD with your {len(found)} groups moved all {len(names)} parameters."
+    return f"One step of SGD with your {len(found)} groups moved all {len(before)} parameters."
 
 
 @lesson.exercise("1.4", "Design a cut for a budget")
@@ -152,15 +117,6 @@ def check_budget(design: Any) -> str:
             "Let `layer3` be the first that trains.",
         )
     return facts
-
-
-def _as_lists(groups: Any) -> list[list[Any]]:
-    """Return the groups as lists, whether they came as lists, dictionaries or single parameters."""
-    found = []
-    for group in groups:
-        members = group["params"] if isinstance(group, Mapping) else group
-        found.append([members] if isinstance(members, torch.Tensor) else list(members))
-    return found
 
 
 def _patchnet_depth(name: str) -> int:

@@ -8,17 +8,14 @@ from typing import Any
 import ipywidgets as w
 from torch import nn
 
-from difflr.cost import Costs, count_costs
 from difflr.errors import DifflrError
-from difflr.milestones import to_milestones
 from difflr.plan import Plan
-from difflr.planfigure import PlanFigure
-from difflr.plots import describe_plan
 from difflr.recipes import gradual
 from difflr.splits import Splits, split_model
 from difflr.widgets.controls import PhaseControls, notch
-from difflr.widgets.draft import Draft, plan_code, round_lr
-from difflr.widgets.panel import Panel, button, message_html, picture_box, table_html
+from difflr.widgets.draft import Draft, round_lr
+from difflr.widgets.panel import Panel, button, message_html
+from difflr.widgets.planview import PlanView
 
 __all__ = ["PlanEditor"]
 
@@ -47,16 +44,13 @@ class PlanEditor(Panel):
         super().__init__()
         if isinstance(splits, nn.Module):
             splits = split_model(splits)
-        if isinstance(splits, Splits):
-            self.names, self._sizes = splits.names, [split.numel for split in splits]
-        else:
-            self.names, self._sizes = tuple(splits), []
-        self._costs, note = _costs(splits, input_shape)
-        plan = plan or gradual(len(self.names))
-        plan.check(len(self.names))
+        plan = plan or gradual(len(splits))
+        plan.check(len(splits))
         self._draft = Draft(plan)
-        self.figure = PlanFigure(plan, self.names, steps_per_epoch)
-        self.picture = picture_box(*self.figure.size)
+        self._view = view = PlanView(splits, plan, steps_per_epoch, input_shape)
+        self.names, self.figure, self.picture = view.names, view.figure, view.picture
+        self.table, self.code = view.table, view.code
+        self.milestones, self.words = view.milestones, view.words
         self._loading = False
         self._last: tuple[Any, float] = (None, 0.0)
         self.controls = PhaseControls(self.names)
@@ -68,15 +62,10 @@ class PlanEditor(Panel):
         self.undo = button("Undo", "Take the last change back")
         self.reset = button("Reset", "Go back to the plan this editor began with")
         self.message = w.HTML(layout=w.Layout(min_height="3em"))
-        self.table = w.HTML()
-        self.code, self.milestones = (
-            w.Textarea(disabled=False, rows=9, layout=w.Layout(width="98%")) for _ in range(2)
-        )
-        self.words = w.HTML()
         self._connect()
         self.widget = self._assemble()
         self._show()
-        self._say(note)
+        self._say(view.note)
 
     @property
     def plan(self) -> Plan:
@@ -192,12 +181,12 @@ class PlanEditor(Panel):
                 self._show(picture=False)
 
     def _say(self, text: str, *, bad: bool = False) -> None:
-        phase = self._draft.current.phase
         if not text:
-            start = self.plan.starts[self._draft.selected]
-            last = start + phase.epochs
-            text = f"Valid plan of {self.plan.epochs} epochs. Phase {self._draft.selected + 1}: "
-            text += f"epoch {last}" if phase.epochs == 1 else f"epochs {start + 1} to {last}"
+            selected = self._draft.selected
+            first = self.plan.starts[selected] + 1
+            last = self.plan.starts[selected] + self.plan.phases[selected].epochs
+            text = f"Valid plan of {self.plan.epochs} epochs. Phase {selected + 1}: "
+            text += f"epoch {last}" if first == last else f"epochs {first} to {last}"
         self.message.value = message_html(text, bad=bad)
 
     def _show(self, *, picture: bool = True, keep_shape: bool = False) -> None:
@@ -217,61 +206,17 @@ class PlanEditor(Panel):
         finally:
             self._loading = False
         if picture:
-            self.alt = describe_plan(self.plan, self.names)
-            self.figure.update(self.plan)
-            self.picture.value = self.figure.png()
-            self.code.value = plan_code(self.plan)
-            self.milestones.value = _pretty(to_milestones(self.plan))
-            self.words.value = message_html(self.alt, bad=False)
-        self._show_table()
-
-    def _show_table(self) -> None:
-        head = ["phase", "epochs", "trains"]
-        head += ["trainable parameters"] if self._sizes else []
-        head += ["cost of a step (share of training all)"] if self._costs else []
-        rows = []
-        for number, phase in enumerate(self.plan.phases, 1):
-            on = phase.trained
-            names = [self.names[i] for i in on]
-            # Most phases train one run of neighbours.
-            run = on == tuple(range(on[0], on[-1] + 1)) and len(on) > 1
-            who = f"{names[0]} to {names[-1]}" if run else ", ".join(names)
-            row = [f"{number}", f"{phase.epochs}", who]
-            if self._sizes:
-                part = sum(self._sizes[i] for i in on)
-                row.append(f"{part:,} ({part / sum(self._sizes):.1%})")
-            if self._costs:
-                row.append(f"{self._costs.step(on) / 1e9:.3g} GFLOP ({self._costs.share(on):.0%})")
-            rows.append(row)
-        self.table.value = table_html(head, rows, marked=self._draft.selected)
+            self._view.draw(self.plan)
+            self.alt = self._view.alt
+        self._view.tabulate(self.plan, draft.selected)
 
     def _assemble(self) -> w.VBox:
-        wrap = w.Layout(flex_flow="row wrap", align_items="center")
         bar = w.HBox(
-            [self.add, self.remove, self.earlier, self.later, self.undo, self.reset], layout=wrap
+            [self.add, self.remove, self.earlier, self.later, self.undo, self.reset],
+            layout=w.Layout(flex_flow="row wrap", align_items="center"),
         )
-        texts = w.Accordion(children=[self.code, self.milestones, self.words])
-        for i, title in enumerate(
-            ("The plan as Python", "The plan as milestones dictionary", "The picture in words")
-        ):
-            texts.set_title(i, title)
-        texts.selected_index = None
+        controls, texts = self.controls.widget, self._view.texts
         return w.VBox(
-            [self.picture, self.phases, bar, self.controls.widget, self.message, self.table, texts],
+            [self.picture, self.phases, bar, controls, self.message, self.table, texts],
             layout=w.Layout(max_width="100%"),
         )
-
-
-def _costs(splits: Any, input_shape: Sequence[int] | None) -> tuple[Costs | None, str]:
-    """Return the costs where they can be had, else why not."""
-    if input_shape is None or not isinstance(splits, Splits):
-        return None, ""
-    try:
-        return count_costs(splits, input_shape), ""
-    except DifflrError as error:
-        return None, f"No costs: {error}"
-
-
-def _pretty(milestones: dict[int, dict[str, Any]]) -> str:
-    lines = [f"    {epoch}: {entry!r}," for epoch, entry in milestones.items()]
-    return "\n".join(["milestones = {", *lines, "}"]) + "\n"

@@ -1,0 +1,69 @@
+"""Where a learner's groups do not cover a network: each parameter in one of them, shallow to deep."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from difflr.lessons.checking import Wrong
+
+__all__ = ["covering_or_wrong"]
+
+
+def covering_or_wrong(
+    parameters: Mapping[str, nn.Parameter], groups: Any
+) -> list[list[nn.Parameter]]:
+    """Return ``groups`` as lists of parameters, or raise ``Wrong`` with the misconception.
+
+    Args:
+        parameters: of a WordNet by name, as they were before the learner's code got it.
+        groups: lists, dictionaries with ``params``, or single parameters.
+    """
+    names = {id(p): name for name, p in parameters.items()}
+    found = _as_lists(groups)
+    flat = [id(p) for group in found for p in group]
+    if strange := [key for key in flat if key not in names]:
+        raise Wrong(
+            f"{len(strange)} of these tensors are not parameters of the network that was passed.",
+            "Take them from `network.parameters()` or from its layers, without copying.",
+        )
+    if len(set(flat)) < len(flat):
+        raise Wrong(
+            "You take two names for two parameters. `readout.weight` and `embed.weight` are one "
+            "tensor, and an optimizer refuses it in two groups.",
+            "Tell tensors apart by identity, not by name: `network.named_parameters()` lists each "
+            "once, `child.parameters()` knows nothing of the other children.",
+            "Keep a set of `id(parameter)` of those already taken, and leave those out.",
+        )
+    if missing := [name for key, name in names.items() if key not in flat]:
+        raise Wrong(
+            "You take `children()` for all there is. A parameter that the network holds directly "
+            "belongs to no child.",
+            "Compare your groups with `network.named_parameters()`. Something is never trained.",
+            f"Missing is `{missing[0]}`. `network.parameters(recurse=False)` lists what a module "
+            "holds directly.",
+        )
+    if len(found) < 2 or not all(found):
+        raise Wrong(
+            "There should be at least two groups, and none empty: a group is there to have a "
+            "learning rate of its own.",
+            "Leave out a group to which nothing is left.",
+        )
+    depth = {"body": 1, "temperature": 2}  # the tied weight is both first and last
+    spans = [[depth.get(names[id(p)].split(".")[0]) for p in group] for group in found]
+    order = [d for span in spans for d in sorted(filter(None, span))]
+    if order != sorted(order):
+        raise Wrong(
+            "The groups do not run from shallow to deep: `forward` uses `temperature` last of all.",
+            "Put it into the last group, or into a group of its own after the others.",
+        )
+    return found
+
+
+def _as_lists(groups: Any) -> list[list[Any]]:
+    found = []
+    for group in groups:
+        members = group["params"] if isinstance(group, Mapping) else group
+        found.append([members] if isinstance(members, torch.Tensor) else list(members))
+    return found

@@ -1,0 +1,98 @@
+"""Try something out with a model and an optimizer, and leave no trace of it."""
+
+import copy
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+__all__ = ["untouched"]
+
+
+@contextmanager
+def untouched(
+    model: nn.Module, optimizer: Optimizer | None = None, batches: Any = None
+) -> Iterator[None]:
+    """Undo, on leaving, whatever training does to model, optimizer and random state.
+
+    The objects stay the same (parameters, groups, states), so references to them stay valid.
+
+    Args:
+        model: its parameters, buffers, gradients, modes and what is frozen are put back.
+        optimizer: its groups and states are put back.
+        batches: a loader, whose own random generators are put back as torch's, numpy's and
+            Python's are.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    values = [tensor.detach().clone() for tensor in tensors]
+    grads = [(p, p.grad, p.requires_grad) for p in model.parameters()]
+    modes = [(module, module.training) for module in model.modules()]
+    for parameter, _, _ in grads:
+        parameter.grad = None  # training must not write into the gradients that are kept
+    generators = _generators(batches)
+    drawn = [(generator, generator.get_state()) for generator in generators]
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    kept = _Kept(optimizer) if optimizer is not None else None
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in zip(tensors, values, strict=True):
+                tensor.copy_(value)
+        for parameter, grad, requires_grad in grads:
+            parameter.requires_grad_(requires_grad)
+            parameter.grad = grad
+        for module, mode in modes:
+            module.training = mode  # train() would also reach the children
+        if kept is not None:
+            kept.restore()
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+        for generator, state in drawn:
+            generator.set_state(state)
+
+
+class _Kept:
+    """An optimizer's groups and states, put aside while copies of them are trained with."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.state = optimizer.state
+        optimizer.state = defaultdict(dict, {p: copy.deepcopy(s) for p, s in self.state.items()})
+        self.groups = [
+            {
+                key: value if key == "params" else copy.deepcopy(value)
+                for key, value in group.items()
+            }
+            for group in optimizer.param_groups
+        ]
+        self.called = optimizer.__dict__.get("_opt_called")  # torch's check of the order of calls
+
+    def restore(self) -> None:
+        self.optimizer.state = self.state
+        for group, kept in zip(self.optimizer.param_groups, self.groups, strict=True):
+            group.clear()
+            group.update(kept)
+        if self.called is None:
+            self.optimizer.__dict__.pop("_opt_called", None)
+        else:
+            self.optimizer.__dict__["_opt_called"] = self.called
+
+
+def _generators(batches: Any) -> list[torch.Generator]:
+    """Return the loader's own random generators, which are not part of torch's global state."""
+    holders = (batches, getattr(batches, "sampler", None), getattr(batches, "dataset", None))
+    found = {
+        id(g): g for h in holders if isinstance(g := getattr(h, "generator", None), torch.Generator)
+    }
+    return list(found.values())

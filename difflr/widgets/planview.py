@@ -1,0 +1,104 @@
+"""What the plan editor shows of a plan: its picture, its phases in a table, and its texts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets as w
+
+from difflr.cost import Costs, count_costs
+from difflr.errors import DifflrError
+from difflr.milestones import to_milestones
+from difflr.plan import Plan
+from difflr.planfigure import PlanFigure
+from difflr.plots import describe_plan
+from difflr.splits import Splits
+from difflr.widgets.draft import plan_code
+from difflr.widgets.panel import message_html, picture_box, table_html
+
+__all__ = ["PlanView"]
+
+
+class PlanView:
+    """Widgets that show a plan and change nothing: ``picture``, ``table`` and ``texts``.
+
+    Args:
+        splits: whose plan it is, or only their names (then the table says nothing about
+            parameters and costs).
+        plan: to begin with.
+        steps_per_epoch: optimizer steps in one epoch, for the picture.
+        input_shape: of one picture, to estimate what a step costs; None does without.
+
+    ``alt`` is the picture in words; ``note`` says why there are no costs where there are none.
+    """
+
+    def __init__(
+        self,
+        splits: Splits | Sequence[str],
+        plan: Plan,
+        steps_per_epoch: int,
+        input_shape: Sequence[int] | None,
+    ) -> None:
+        if isinstance(splits, Splits):
+            self.names, self._sizes = splits.names, [split.numel for split in splits]
+        else:
+            self.names, self._sizes = tuple(splits), []
+        self._costs, self.note = _costs(splits, input_shape)
+        self.figure = PlanFigure(plan, self.names, steps_per_epoch)
+        self.picture = picture_box(*self.figure.size)
+        self.alt = ""
+        self.table = w.HTML()
+        self.code, self.milestones = (
+            w.Textarea(disabled=False, rows=9, layout=w.Layout(width="98%")) for _ in range(2)
+        )
+        self.words = w.HTML()
+        self.texts = w.Accordion(children=[self.code, self.milestones, self.words])
+        for i, title in enumerate(
+            ("The plan as Python", "The plan as milestones dictionary", "The picture in words")
+        ):
+            self.texts.set_title(i, title)
+        self.texts.selected_index = None
+
+    def draw(self, plan: Plan) -> None:
+        """Bring picture and texts to a plan."""
+        self.alt = describe_plan(plan, self.names)
+        self.figure.update(plan)
+        self.picture.value = self.figure.png()
+        self.code.value = plan_code(plan)
+        self.milestones.value = _pretty(to_milestones(plan))
+        self.words.value = message_html(self.alt, bad=False)
+
+    def tabulate(self, plan: Plan, selected: int) -> None:
+        """Say in the table what each phase trains and costs, with the selected phase marked."""
+        head = ["phase", "epochs", "trains"]
+        head += ["trainable parameters"] if self._sizes else []
+        head += ["cost of a step (share of training all)"] if self._costs else []
+        rows = []
+        for number, phase in enumerate(plan.phases, 1):
+            on = phase.trained
+            names = [self.names[i] for i in on]
+            # Most phases train one run of neighbours.
+            run = on == tuple(range(on[0], on[-1] + 1)) and len(on) > 1
+            who = f"{names[0]} to {names[-1]}" if run else ", ".join(names)
+            row = [f"{number}", f"{phase.epochs}", who]
+            if self._sizes:
+                part = sum(self._sizes[i] for i in on)
+                row.append(f"{part:,} ({part / sum(self._sizes):.1%})")
+            if self._costs:
+                row.append(f"{self._costs.step(on) / 1e9:.3g} GFLOP ({self._costs.share(on):.0%})")
+            rows.append(row)
+        self.table.value = table_html(head, rows, marked=selected)
+
+
+def _costs(splits: Any, input_shape: Sequence[int] | None) -> tuple[Costs | None, str]:
+    """Return the costs where they can be had, else why not."""
+    if input_shape is None or not isinstance(splits, Splits):
+        return None, ""
+    try:
+        return count_costs(splits, input_shape), ""
+    except DifflrError as error:
+        return None, f"No costs: {error}"
+
+
+def _pretty(milestones: dict[int, dict[str, Any]]) -> str:
+    lines = [f"    {epoch}: {entry!r}," for epoch, entry in milestones.items()]
+    return "\n".join(["milestones = {", *lines, "}"]) + "\n"
