@@ -13,6 +13,7 @@ OUT ?= $(VENV)/run
 WORKERS ?= 2
 CIFAR_FOLDER ?= ../shared/cifar10-jpeg
 WEIGHTS ?= ../shared/weights/resnet18-tinyimagenet32.safetensors
+SOURCE ?= ../shared/tinyimagenet32-val
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -62,7 +63,8 @@ $(PEERS)/.ready: benchmarks/peers.txt pyproject.toml constraints.txt
 	touch $@
 
 rivals: peers
-	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/rivals.py --data $(CIFAR_FOLDER) --weights $(WEIGHTS)
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/rivals.py --data $(CIFAR_FOLDER) --weights $(WEIGHTS) \
+	  --source $(SOURCE) --out $(VENV)/rivals
 
 lint: env
 	$(BIN)/ruff format --check .

@@ -1,86 +1,79 @@
-"""Accuracy against seconds, from the runs that ``rivals.py`` has recorded.
+"""Accuracy against seconds, from the recorded study ``recipes`` (difflr's recipes and its rivals').
 
 Goal: the accuracy that the best peer ends with, in at most half of that peer's time. Seconds are of the
-processor, one thread. The learning rates of all were chosen on validation pictures by the same grid;
-runs of ``difflr.*`` at fewer epochs use the rate that was chosen at the full length.
+processor, for one run on one thread. The learning rates of all were chosen on validation pictures by the
+same grid, for each length anew.
 """
 
 import argparse
-import json
-from collections import defaultdict
-from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
+from collections.abc import Sequence
 
 from timing import table
 
-Lines = list[dict[str, Any]]
+from difflr.evidence import estimate, grouped, said
+from difflr.recordings import Recording, Run, load_recording
+
+__all__ = ["Point", "best_peer", "points", "soonest"]
+
+Point = tuple[str, int, Sequence[Run]]  # a recipe, its epochs, the runs reported on test pictures
 
 
-def read(path: Path) -> dict[tuple[str, int], dict[float, dict[str, Lines]]]:
-    """Return the lines by (candidate, epochs), base learning rate and what they were measured on."""
-    found: Any = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for line in map(json.loads, path.read_text().splitlines()):
-        others = {k: v for k, v in line["options"].items() if k != "lr"}
-        name = line["recipe"] + "".join(f", {k}={v}" for k, v in others.items())
-        found[name, line["epochs"]][line["options"]["lr"]][line["measured_on"]].append(line)
-    return found
+def points(recording: Recording) -> tuple[list[Point], list[Point]]:
+    """Return difflr's recipes at each length, and those of its tuned rivals."""
+    own: list[Point] = []
+    peers: list[Point] = []
+    groups = grouped(recording.where(measured_on="test"), "recipe", "epochs")
+    for (name, epochs), runs in groups.items():
+        side = own if runs[0].plan is not None else peers
+        if not str(name).endswith(":defaults"):
+            side.append((str(name), int(str(epochs)), runs))
+    return own, peers
 
 
-def chosen(rates: dict[float, dict[str, Lines]]) -> float | None:
-    """Return the rate with the best mean validation accuracy (None where none was tried)."""
-    scores = {
-        lr: fmean(line["accuracy"] for line in lines["validation"])
-        for lr, lines in rates.items()
-        if lines["validation"]
-    }
-    return max(scores, key=lambda lr: scores[lr]) if scores else None
+def best_peer(peers: Sequence[Point], epochs: int) -> Point:
+    """Return the peer with the highest mean accuracy at this length."""
+    return max((p for p in peers if p[1] == epochs), key=lambda p: estimate(p[2]).mean)
+
+
+def soonest(own: Sequence[Point], goal: float) -> Point | None:
+    """Return the cheapest point whose mean accuracy reaches the goal."""
+    reached = [point for point in own if estimate(point[2]).mean >= goal]
+    return min(reached, key=lambda point: _cost(point), default=None)
+
+
+def _cost(point: Point) -> float:
+    return estimate(point[2], "cpu_seconds").mean
 
 
 def main() -> None:
     """Print the table, and how soon difflr reaches the best peer's accuracy."""
     job = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    job.add_argument("--runs", type=Path, default=Path(__file__).with_name("rivals.jsonl"))
-    found = read(job.parse_args().runs)
-    best: dict[str, float | None] = {}
-    for (name, _), rates in sorted(found.items(), key=lambda item: -item[0][1]):
-        best.setdefault(name, chosen(rates))
-    rows, ends = [], []
-    for (name, epochs), rates in sorted(found.items()):
-        for lr, lines in sorted(rates.items()):
-            if len(test := lines["test"]) < 2:
-                continue
-            accuracies = [line["accuracy"] for line in test]
-            mean, cpu = fmean(accuracies), fmean(line["cpu_seconds"] for line in test)
-            tuned = lr == best[name]
-            ends.append((name, epochs, tuned, mean, cpu))
-            rows.append(
-                (
-                    name,
-                    epochs,
-                    f"{lr:g}",
-                    "yes" if tuned else "",
-                    f"{mean:.1%}",
-                    f"{stdev(accuracies):.1%}",
-                    len(test),
-                    f"{cpu:.1f}",
-                )
+    job.add_argument("--recording", default="recipes", help="a name, or a .json.gz file")
+    own, peers = points(load_recording(job.parse_args().recording))
+    rows = [
+        (
+            point[0],
+            point[1],
+            f"{point[2][0].tags['base_lr']:g}",
+            said(estimate(point[2])),
+            len(point[2]),
+            f"{_cost(point):.1f}",
+        )
+        for point in (*own, *peers)
+    ]
+    print(table(("recipe", "epochs", "base LR", "accuracy", "seeds", "CPU s"), rows))
+    for length in sorted({epochs for _, epochs, _ in peers}):
+        peer = best_peer(peers, length)
+        goal = estimate(peer[2]).mean
+        print(f"The best peer in {length} epochs, {peer[0]}: {goal:.1%} after {_cost(peer):.1f} s.")
+        first = soonest(own, goal)
+        if first is None:
+            print("No recorded run of difflr reaches that.\n")
+        else:
+            share = _cost(first) / _cost(peer)
+            print(
+                f"{first[0]} reaches it in {first[1]} epochs: {share:.0%} of the time, goal 50%.\n"
             )
-    head = ("candidate", "epochs", "base LR", "tuned", "accuracy", "deviation", "seeds", "CPU s")
-    print(table(head, rows))
-    peers = [end for end in ends if not end[0].startswith("difflr") and end[2]]
-    own = [end for end in ends if end[0].startswith("difflr") and end[2]]
-    if not peers or not own:
-        print("No learning rate has been chosen yet for difflr and a peer: run `make rivals`.\n")
-        return
-    name, epochs, _, goal, cost = max(peers, key=lambda end: end[3])
-    reached = min((end for end in own if end[3] >= goal), key=lambda end: end[4], default=None)
-    print(f"The best peer, {name}, ends at {goal:.1%} after {cost:.1f} s ({epochs} epochs).")
-    if reached is None:
-        print("No run of difflr that was recorded reaches that.\n")
-    else:
-        share = reached[4] / cost
-        print(f"{reached[0]} reaches it in {reached[1]} epochs, {share:.0%} of that time.\n")
 
 
 if __name__ == "__main__":

@@ -1,44 +1,41 @@
-"""Train difflr's task by its rivals' own recipes, each through its real package.
+"""The rivals' part of the study ``recipes``: each trained through its real package.
 
 Run it in the environment of ``make peers``::
 
     .venv/peers/bin/python benchmarks/rivals.py --data FOLDER --weights FILE.safetensors
 
-Every finished run is one line of ``rivals.jsonl``; the same command goes on where it stopped. The base
-learning rates are chosen as difflr's studies choose theirs: the grid ``RATES``, two seeds, measured on
-validation pictures that no run trains on. Then the chosen rate, and the rate that each package has by
-default, are run from five other seeds and measured on the test pictures.
+The runs go into the study's own journal: beside difflr's recipes, on the same pictures, from the same
+seeds, with rates chosen as theirs are (the grid ``RATES``, measured on validation pictures), and with the
+same measures. The same command goes on where it stopped.
 
 What is the same for all: pictures, their order, shifts and flips (``difflr.training.augment``, drawn by
 the same numbers), normalisation, network, new head. What is the rival's: optimizer, schedule, freezing,
-BatchNorm. Where a package leaves something open, this was decided:
+BatchNorm. ``…:defaults`` leaves the learning rate to the package as well. Where it leaves something open,
+this was decided:
 
 - ``fastai.fine_tune``: a ``Learner`` with fastai's split of a ResNet into three, Adam, weight decay and
   all else at fastai's defaults. Of the epochs, one is its frozen epoch. No validation pictures.
 - ``lightning.BackboneFinetuning``: AdamW at a constant rate (a ``OneCycleLR`` breaks when the callback
   adds its group). By default it unfreezes at epoch 10, so in six epochs it trains the head and, as it
-  does by default, BatchNorm. ``unfreeze_backbone_at_epoch=1`` is the same callback unfreezing in time.
-- ``finetuning_scheduler.FinetuningScheduler``: AdamW at a constant rate; the schedule that it generates
-  itself (two parameters a phase, early stopping on 200 validation pictures, later phases at 1e-5).
-  ``by_split=1`` gives it a schedule with one of difflr's splits more in each epoch, all at ``lr``.
-- ``difflr.*``: the recipes of difflr in the same process, for seconds that can be compared.
+  does by default, BatchNorm; the tuned one unfreezes after one epoch.
+- ``finetuning_scheduler``: AdamW at a constant rate; by default the schedule that it generates itself (two
+  parameters a phase, early stopping on 200 validation pictures, later phases at 1e-5); the tuned one
+  has a schedule with one of difflr's splits more in each epoch, all at one rate.
 
-``seconds`` and ``cpu_seconds`` are of the training alone, on the threads of this process.
+``seconds`` and ``cpu_seconds`` are of the whole call that trains.
 """
 
 import argparse
-import json
+import copy
 import logging
 import tempfile
 import time
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -46,15 +43,17 @@ from torch.nn import functional as F
 
 import difflr
 from difflr.data import Images
-from difflr.grid import Task
+from difflr.grid import Cell, Study, Task
+from difflr.recordings import load_recording, restore_journal, save_recording
 from difflr.studies import RATES
-from difflr.training import Classifier, augment, evaluate, fit
-from difflr.trial import load_parts, load_start
+from difflr.study import run_study
+from difflr.taskdata import load_parts, some
+from difflr.training import augment, evaluate
+from difflr.trial import as_run, changes, stage
 
-__all__ = ["RIVALS", "Batches", "run"]
+__all__ = ["RIVALS", "Batches", "rivals_study", "run_rival"]
 
-CHOOSING, REPORTING = (0, 1), tuple(range(100, 105))
-PACKAGES = ("difflr", "fastai", "finetuning-scheduler", "pytorch-lightning", "torch")
+PACKAGES = ("fastai", "finetuning-scheduler", "lightning")
 
 
 class Batches:
@@ -226,133 +225,112 @@ def _body_and_head(network: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
     return nn.Sequential(*children[:-2]), nn.Sequential(children[-2], nn.Flatten(), children[-1])
 
 
-# A rival and what is passed to it; the learning rate in the second place is its package's own.
-RIVALS: dict[str, tuple[Callable[..., None], float, dict[str, Any]]] = {
-    "fastai.fine_tune": (fastai_fine_tune, 2e-3, {}),
-    "lightning.BackboneFinetuning": (backbone_finetuning, 1e-3, {}),
-    "lightning.BackboneFinetuning:1": (
-        backbone_finetuning,
-        1e-3,
-        {"unfreeze_backbone_at_epoch": 1},
+class Rival(NamedTuple):
+    """How to train by a package, what BatchNorm of frozen layers does there, and its own learning rate."""
+
+    train: Callable[..., None]
+    bn: str
+    lr: float | None = None  # None: chosen, as for difflr's recipes
+    options: Mapping[str, Any] = MappingProxyType({})
+
+
+RIVALS = {
+    "fastai.fine_tune": Rival(fastai_fine_tune, "trained"),
+    "fastai.fine_tune:defaults": Rival(fastai_fine_tune, "trained", 2e-3),
+    "lightning.BackboneFinetuning": Rival(
+        backbone_finetuning, "trained", options={"unfreeze_backbone_at_epoch": 1}
     ),
-    "finetuning_scheduler.FinetuningScheduler": (finetuning_scheduler, 1e-3, {}),
-    "finetuning_scheduler.FinetuningScheduler:1": (finetuning_scheduler, 1e-3, {"by_split": 1}),
-}
-OWN: dict[str, tuple[None, float, dict[str, Any]]] = {
-    "difflr.differential": (None, 1e-3, {}),
-    "difflr.uniform": (None, 3e-4, {}),
-    "difflr.fine_tune": (None, 2e-3, {}),
+    "lightning.BackboneFinetuning:defaults": Rival(backbone_finetuning, "trained", 1e-3),
+    "finetuning_scheduler": Rival(finetuning_scheduler, "drifting", options={"by_split": 1}),
+    "finetuning_scheduler:defaults": Rival(finetuning_scheduler, "drifting", 1e-3),
 }
 
 
-def run(
-    task: Task, name: str, options: dict[str, Any], size: int, epochs: int, seed: int, on: str
+def run_rival(
+    task: Task, cell: Cell, seed: int, measured_on: str, threads: int | None = None
 ) -> dict[str, Any]:
-    """Train once and return the line of ``rivals.jsonl``."""
-    parts, start = load_parts(task), load_start(task)
-    images = parts.pool.subset(size, seed).resized(task.image_size)
-    held = parts.test if on == "test" else parts.validation
-    torch.manual_seed(seed)
-    network = start.build(parts.n_classes)
-    clock, cpu = time.perf_counter(), time.process_time()
-    if name in OWN:
-        plan = difflr.make_plan(
-            name.partition(".")[2], difflr.split_model(network), epochs, **options
-        )
-        model: nn.Module = Classifier(
-            network, plan, mean=start.mean, std=start.std, flip=parts.flip, seed=seed
-        )
-        fit(model, images, seed=seed, batch_size=task.batch_size)
-    else:
-        network.to(memory_format=torch.channels_last)
-        batches = Batches(images, start, seed=seed, size=task.batch_size, flip=parts.flip)
-        some = parts.validation.subset(200, 0).batches(200)
-        few = [(batches.normalise(pixels), labels) for pixels, labels in some]
-        held_in = torch.utils.data.DataLoader(few, batch_size=None)
-        RIVALS[name][0](network, batches, held_in, epochs, **options)
-        model = _Normalised(network.requires_grad_(True), batches)
-    seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
-    accuracy, loss = evaluate(model, held.resized(task.image_size))
-    return {
-        "recipe": name.partition(":")[0],
-        "options": options,
-        "train_size": size,
-        "epochs": epochs,
-        "seed": seed,
-        "measured_on": on,
-        "accuracy": accuracy,
-        "loss": loss,
-        "seconds": round(seconds, 3),
-        "cpu_seconds": round(cpu_seconds, 3),
-        "threads": torch.get_num_threads(),
-        "versions": {package: version(package) for package in PACKAGES},
-    }
-
-
-def _key(line: dict[str, Any]) -> str:
-    names = ("recipe", "options", "train_size", "epochs", "seed", "measured_on")
-    return json.dumps([line[name] for name in names], sort_keys=True)
-
-
-class _Journal:
-    """The lines of a file, and one more for every run that is not there yet."""
-
-    def __init__(self, path: Path, task: Task, size: int) -> None:
-        self.path, self.task, self.size = path, task, size
-        text = path.read_text().splitlines() if path.exists() else []
-        self.lines = {_key(line): line for line in map(json.loads, text)}
-
-    def get(self, name: str, options: dict[str, Any], epochs: int, seed: int, on: str) -> Any:
-        wanted = {"recipe": name.partition(":")[0], "options": options, "train_size": self.size}
-        key = _key({**wanted, "epochs": epochs, "seed": seed, "measured_on": on})
-        if key not in self.lines:
-            line = run(self.task, name, options, self.size, epochs, seed, on)
-            self.lines[key] = line
-            with self.path.open("a") as file:
-                file.write(json.dumps(line, sort_keys=True) + "\n")
-            print(
-                f"{name} {options} e={epochs} seed={seed} {on}: {line['accuracy']:.3f}", flush=True
-            )
-        return self.lines[key]
-
-
-def main() -> None:
-    """Report the default rates, choose the best on validation pictures, and report those."""
-    job = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    job.add_argument("--data", required=True, help="folder with train/<class>/ and test/<class>/")
-    job.add_argument("--weights", required=True, help="of a ResNet-18, .safetensors or .pt")
-    job.add_argument("--train-size", type=int, default=1000)
-    job.add_argument("--epochs", type=int, default=6)
-    job.add_argument(
-        "--rates", type=float, nargs="*", default=list(RATES), help="base rates to try"
-    )
-    job.add_argument("--only", nargs="*", help="these candidates, instead of all")
-    job.add_argument("--out", type=Path, default=Path(__file__).with_name("rivals.jsonl"))
-    arguments = job.parse_args()
+    """Train once and return what was measured, as ``run_trial`` does for difflr's recipes."""
+    if threads is not None:
+        torch.set_num_threads(threads)
     warnings.filterwarnings("ignore")
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    task = Task(arguments.data, "resnet18", arguments.weights, source=None)
-    journal = _Journal(arguments.out, task, arguments.train_size)
-    wanted = arguments.only or [*RIVALS, *OWN]
-    candidates = {name: one for name, one in {**RIVALS, **OWN}.items() if name in wanted}
-    epochs = arguments.epochs
+    rival, given = RIVALS[cell.recipe], stage(task, cell, seed, measured_on)
+    torch.manual_seed(seed)
+    network = given.start.build(given.n_classes)
+    before = copy.deepcopy(network)
+    network.to(memory_format=torch.channels_last)
+    batches = Batches(given.images, given.start, seed=seed, size=task.batch_size, flip=given.flip)
+    held = [
+        (batches.normalise(pixels), labels)
+        for pixels, labels in some(load_parts(task).validation, 200).batches(200)
+    ]
+    held_in = torch.utils.data.DataLoader(held, batch_size=None)
+    clock, cpu = time.perf_counter(), time.process_time()
+    rival.train(network, batches, held_in, cell.epochs, **cell.options, **rival.options)
+    seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
+    network.requires_grad_(True)
+    accuracy, loss = evaluate(_Normalised(network, batches), given.held)
+    measured = {
+        "accuracy": accuracy,
+        "loss": loss,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "flops": None,
+        **changes(task, cell, measured_on, before, network),
+        "curve_loss": [],
+        "curve_accuracy": [],
+    }
+    return as_run(cell, seed, measured_on, None, measured)
 
-    def report(name: str, options: dict[str, Any]) -> None:
-        for seed in REPORTING:
-            journal.get(name, options, epochs, seed, "test")
 
-    for name, (_, lr, options) in candidates.items():
-        report(name, {**options, "lr": lr})
-    for name, (_, _, options) in candidates.items() if arguments.rates else ():
-        scores = defaultdict(list)
-        for lr in arguments.rates:
-            for seed in CHOOSING:
-                line = journal.get(name, {**options, "lr": lr}, epochs, seed, "validation")
-                scores[lr].append(line["accuracy"])
-        best = max(scores, key=lambda lr: fmean(scores[lr]))
-        report(name, {**options, "lr": best})
+def rivals_study(task: Task, names: Iterable[str], size: int, lengths: Iterable[int]) -> Study:
+    """Return the rivals' part of the study ``recipes``."""
+    cells = [
+        Cell(name, {"lr": lr}, size, epochs, bn=RIVALS[name].bn)
+        for epochs in lengths
+        for name in names
+        for lr in (RATES if RIVALS[name].lr is None else (RIVALS[name].lr,))
+    ]
+    return Study("recipes", task, cells, seeds=(0,), choose_by=("recipe", "epochs"))
+
+
+def main() -> None:
+    """Choose the rivals' rates on validation pictures, and report those."""
+    job = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    job.add_argument("--data", required=True, help="folder with train/<class>/ and test/<class>/")
+    job.add_argument("--weights", required=True, help="of a ResNet-18, .safetensors or .pt")
+    job.add_argument("--source", help="class-per-folder tree that the weights were trained on")
+    job.add_argument("--train-size", type=int, default=1000)
+    job.add_argument("--test-size", type=int, default=1000)
+    job.add_argument("--epochs", type=int, nargs="*", default=[6, 12])
+    job.add_argument("--only", nargs="*", default=list(RIVALS), help="these rivals, instead of all")
+    job.add_argument("--jobs", type=int)
+    job.add_argument("--threads", type=int)
+    job.add_argument("--out", type=Path, required=True, help="folder of the study's journal")
+    arguments = job.parse_args()
+    task = Task(
+        arguments.data,
+        "resnet18",
+        arguments.weights,
+        arguments.source,
+        test_size=arguments.test_size,
+    )
+    study = rivals_study(task, arguments.only, arguments.train_size, arguments.epochs)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    restore_journal(load_recording("recipes"), arguments.out / "recipes.jsonl")
+    journal = run_study(
+        study,
+        arguments.out,
+        n_jobs=arguments.jobs,
+        threads=arguments.threads,
+        trial=run_rival,
+        packages=PACKAGES,
+    )
+    print(save_recording(journal, arguments.out / "recipes.json.gz"))
 
 
 if __name__ == "__main__":
-    main()
+    import rivals  # workers find its functions by their module; those of __main__ do not reach them
+
+    rivals.main()

@@ -18,6 +18,7 @@ __all__ = [
     "difference",
     "estimate",
     "grouped",
+    "numbers",
     "plateau_width",
     "said",
     "verdict",

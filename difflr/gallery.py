@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from difflr import evidencefigures as plateau
 from difflr import forgettingfigure as forgetting
 from difflr import outcomefigures as outcome
+from difflr import recipesfigure as recipes
 from difflr.errors import DifflrError
 from difflr.evidence import grouped
 from difflr.recordings import Recording, load_recording
@@ -55,8 +56,8 @@ def _pictures(r: Recording) -> Iterator[Picture]:
                 yield _pair(f"forgetting-{size}", *kept, r, size, [x for x in ratios if x >= 1])
     elif r.study == "recipes":
         for cost in ("flops", "seconds" if _on_gpu(r) else "cpu_seconds"):
-            recipes = outcome.plot_recipes, outcome.describe_recipes
-            yield _pair(f"recipes-{cost.replace('_', '-')}", *recipes, r, cost)
+            both = recipes.plot_recipes, recipes.describe_recipes
+            yield _pair(f"recipes-{cost.replace('_', '-')}", *both, r, cost)
     elif r.study == "which_splits":
         which = outcome.plot_which_splits, outcome.describe_which_splits
         yield _pair("which-splits", *which, r)
@@ -66,7 +67,11 @@ def _pictures(r: Recording) -> Iterator[Picture]:
             words = partial(outcome.describe_bars, shift=shift)
             yield _pair(f"frozen-bn-{shift}", bars, words, r, "recipe", "bn")
     tag = "ratio" if r.study == "plateau" else "recipe"
-    groups = {str(key): runs for (key,), runs in grouped(r.where(measured_on="test"), tag).items()}
+    runs = [run for run in r.where(measured_on="test") if run.plan is not None]
+    if r.study == "recipes":  # one length: longer runs move further
+        lengths = r.values("epochs")
+        runs = [run for run in runs if run.cell.epochs == lengths[len(lengths) // 2]]
+    groups = {str(key): own for (key,), own in grouped(runs, tag).items()}
     movement = outcome.plot_movement, outcome.describe_movement
     yield _pair(f"{r.study.replace('_', '-')}-movement", *movement, r, groups)
 

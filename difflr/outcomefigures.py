@@ -1,4 +1,4 @@
-"""Pictures of outcomes: recipes against compute, which splits to move, and what moved.
+"""Pictures of outcomes: which splits to move, other bars, and what moved.
 
 Each has a ``describe_…`` that says the same in words.
 """
@@ -17,19 +17,12 @@ from difflr.recordings import Recording, Run
 __all__ = [
     "describe_bars",
     "describe_movement",
-    "describe_recipes",
     "describe_which_splits",
     "plot_bars",
     "plot_movement",
-    "plot_recipes",
     "plot_which_splits",
 ]
 
-_COSTS = {
-    "flops": "training FLOPs",
-    "cpu_seconds": "processor seconds of training",
-    "seconds": "seconds of training",
-}
 _LABELS = {  # in the order in which they stand in a picture
     "none": "new labels",
     "noise": "noise",
@@ -42,43 +35,6 @@ _LABELS = {  # in the order in which they stand in a picture
     "uniform": "uniform",
     "falling": "falling",
 }
-
-
-def plot_recipes(recording: Recording, cost: str = "flops") -> Figure:
-    """Draw each recipe's test accuracy against its cost, best LR each.
-
-    ``cost`` is ``"flops"``, ``"cpu_seconds"`` (of all threads together, whatever else the machine
-    did) or ``"seconds"`` (by the clock, for runs on a GPU).
-    """
-    figure = Figure(figsize=(9, 5.4), dpi=120, layout="constrained")
-    axes = figure.add_subplot()
-    groups = grouped(chosen(recording, "test"), "recipe")
-    for index, ((recipe,), runs) in enumerate(groups.items()):
-        points = [(estimate(own, cost), estimate(own)) for own in grouped(runs, "epochs").values()]
-        points.sort(key=lambda point: point[0].mean)
-        x, y = ([point[i].mean * (1, 100)[i] for point in points] for i in (0, 1))
-        bars = np.nan_to_num([100 * accuracy.half for _, accuracy in points])
-        axes.errorbar(
-            x, y, yerr=bars, color=OKABE_ITO[index % 8], marker=MARKERS[index % len(MARKERS)],
-            ms=10, lw=2, capsize=5, label=str(recipe).replace("_", " "),
-        )  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_xlabel(_COSTS[cost], size=14)
-    axes.set_ylabel("test accuracy (%), 95% interval", size=14)
-    axes.set_title("Accuracy against compute", size=15)
-    figure.legend(loc="outside right center", fontsize=13, frameon=False)
-    style(axes)
-    return figure
-
-
-def describe_recipes(recording: Recording, cost: str = "flops") -> str:
-    """Return in words what ``plot_recipes`` draws."""
-    groups = grouped(chosen(recording, "test"), "recipe", "epochs")
-    lines = [
-        f"{recipe}, {epochs} epochs: {said(estimate(runs))} for {estimate(runs, cost).mean:.2g} {cost}"
-        for (recipe, epochs), runs in groups.items()
-    ]
-    return f"Test accuracy against {cost}. " + "; ".join(lines) + "."
 
 
 def plot_which_splits(recording: Recording) -> Figure:

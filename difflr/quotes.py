@@ -7,8 +7,9 @@ never at the beginning of a line:
 
 The first one says what it is: a recording, a measure, the tags of its runs (those reported on the
 test pictures unless ``measured_on`` is given), and after ``vs`` the tags of a rival, which makes it a
-paired difference. The measure is a field of ``difflr.recordings.Run`` with one number per run, or
-``width``: decades of the base learning rate within two points of the best (``plateau_width``).
+paired difference. The measure is a field of ``difflr.recordings.Run`` with one number per run; or
+``width``: decades of the base learning rate within two points of the best (``plateau_width``); or
+``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``).
 
     python -m difflr.quotes README.md notebooks/*.py           say which differ
     python -m difflr.quotes README.md notebooks/*.py --write   put the recorded numbers in
@@ -20,6 +21,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from difflr.compute import equal_cost
 from difflr.errors import DifflrError, shown
 from difflr.evidence import by_rate, difference, estimate, plateau_width, said, verdict
 from difflr.grid import reads_as
@@ -54,6 +56,10 @@ def quoted(what: str) -> str:
     name, measure, *tags = ours.split()
     recording = _load(name)
     runs = _runs(recording, tags)
+    if measure == "accuracy_at_equal_seconds":
+        if not rival:
+            raise DifflrError(f"Received {shown(what)}.", "Say vs whose seconds.")
+        return verdict(equal_cost(runs, _runs(recording, rival[0].split())))
     if rival:
         value = difference(runs, _runs(recording, rival[0].split()), _known(measure))
         return verdict(value) if "accuracy" in measure else said(value, 1, 1, "")
@@ -70,7 +76,8 @@ def quoted(what: str) -> str:
 def _known(measure: str) -> str:
     if measure not in MEASURES:
         raise DifflrError(
-            f"Received measure {shown(measure)}.", f"The measures are {', '.join(MEASURES)}, width."
+            f"Received measure {shown(measure)}.",
+            f"The measures are {', '.join(MEASURES)}, width, accuracy_at_equal_seconds.",
         )
     return measure
 

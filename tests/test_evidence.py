@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import made_up
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
+from difflr.compute import at_cost, equal_cost
 from difflr.errors import DifflrError
 from difflr.evidence import (
     difference,
@@ -32,12 +34,11 @@ from difflr.evidencefigures import (
 from difflr.forgettingfigure import describe_forgetting, plot_forgetting
 from difflr.outcomefigures import (
     describe_movement,
-    describe_recipes,
     describe_which_splits,
     plot_movement,
-    plot_recipes,
     plot_which_splits,
 )
+from difflr.recipesfigure import describe_recipes, plot_recipes
 from difflr.statistics import Estimate
 
 
@@ -150,8 +151,6 @@ def test_forgetting_is_divided_into_what_comes_back_and_what_does_not(plateau):
 
 def test_the_time_is_that_of_the_clock_only_where_a_gpu_worked(shifts, tmp_path):
     """A processor's cost is the time that it computed; a GPU's work shows on the clock alone."""
-    from dataclasses import replace
-
     from difflr.gallery import draw_all
 
     on_gpu = replace(shifts, study="recipes", sessions=[{"gpu": "made up"}])
@@ -256,7 +255,69 @@ def test_texts_hold_the_numbers_of_the_recording(plateau, shifts):
     assert "Best: 70.4% ± 1.0 at base LR 0.01" in text
     assert "at least 1.5 decades" in describe_plateau(plateau, 40, (100,))
     assert "only first 60.4%" in describe_which_splits(shifts)
-    assert "for 7e+11 flops" in describe_recipes(shifts)
+    assert "training FLOPs" in describe_recipes(shifts)
+    assert "head_only, 2 epochs: 67.7% ± 0.4 for 7e+11" in describe_recipes(shifts)
+
+
+def rivalled(recording):
+    """Return the recording with the falling recipe's runs as those of another package."""
+    others = [
+        replace(run, plan=None, flops=None, cell=replace(run.cell, recipe="fastai.fine_tune"))
+        for run in recording.where(recipe="falling")
+    ]
+    own = [run for run in recording.runs if run.cell.recipe != "falling"]
+    return replace(recording, study="recipes", runs=(*own, *others))
+
+
+def test_other_packages_have_a_panel_of_their_own(shifts):
+    """Their runs stand beside difflr's by processor seconds, and are left out by FLOPs, which they lack."""
+    recording = rivalled(shifts)
+    assert len(plot_recipes(recording, "cpu_seconds").axes) == 2
+    words = describe_recipes(recording, "cpu_seconds")
+    assert "By other packages: fastai.fine_tune, 2 epochs:" in words
+    assert len(plot_recipes(recording, "flops").axes) == 1
+    assert "fastai" not in describe_recipes(recording, "flops")
+
+
+def at_lengths(shifts, recipe, accuracies):
+    """Return test runs of a recipe at 2 and 4 epochs with these accuracies for seed 0 and 1."""
+    runs = shifts.where(recipe=recipe, shift="none", measured_on="test")
+    return [
+        replace(run, seed=seed, accuracy=accuracies[epochs][seed], cpu_seconds=cost)
+        for epochs, cost in ((2, 4.0), (4, 16.0))
+        for seed in (0, 1)
+        for run in [next(run for run in runs if run.cell.epochs == epochs)]
+    ]
+
+
+def test_accuracy_at_equal_cost_is_read_between_the_lengths(shifts):
+    """Halfway in the logarithm of the cost is halfway in accuracy, seed by seed; then it is paired."""
+    runs = at_lengths(shifts, "uniform", {2: (0.5, 0.6), 4: (0.6, 0.8)})
+    assert at_cost(runs, 8.0) == pytest.approx({0: 0.55, 1: 0.7})
+    assert at_cost(runs, 4.0) == {0: 0.5, 1: 0.6}
+    assert at_cost(runs, 16.0) == {0: 0.6, 1: 0.8}
+    rival = at_lengths(shifts, "falling", {2: (0.5, 0.5), 4: (0.5, 0.6)})
+    rival = [replace(run, cpu_seconds=8.0) for run in rival if run.cell.epochs == 2]
+    value = equal_cost(runs, rival)
+    assert value.mean == pytest.approx((0.05 + 0.2) / 2)
+    assert value.half == pytest.approx(12.706 * 0.075, rel=1e-3)
+
+
+def test_a_budget_beyond_the_longest_runs_buys_nothing_more(shifts):
+    """What a recipe could do with compute that it was not given is not guessed."""
+    runs = at_lengths(shifts, "uniform", {2: (0.5, 0.6), 4: (0.6, 0.8)})
+    assert at_cost(runs, 1000.0) == {0: 0.6, 1: 0.8}
+
+
+def test_a_budget_below_the_shortest_runs_is_refused(shifts):
+    """The error names both; so does that for an unknown cost and for seeds that do not meet."""
+    runs = at_lengths(shifts, "uniform", {2: (0.5, 0.6), 4: (0.6, 0.8)})
+    with pytest.raises(DifflrError, match="cost 4, the budget is 3"):
+        at_cost(runs, 3.0)
+    with pytest.raises(DifflrError, match="cpu_seconds"):
+        at_cost(runs, 8.0, "money")
+    with pytest.raises(DifflrError, match="no seed in common"):
+        equal_cost(runs, [replace(run, seed=7) for run in runs[:1]])
 
 
 def test_colours_differ_for_everybody():
@@ -281,8 +342,6 @@ def test_the_examples_in_the_docstrings_are_true():
 
 def test_the_gallery_draws_every_study(plateau, shifts, tmp_path):
     """One command writes the pictures that suit each study, with a text for each."""
-    from dataclasses import replace
-
     from difflr.gallery import draw_all
 
     for name, recording, expected in (

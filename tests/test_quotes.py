@@ -61,6 +61,11 @@ def test_a_wrong_number_is_found_and_mended(folder, capsys, monkeypatch):
     ("what", "like"),
     [
         (f"{QUOTE} vs train_size=40 ratio=100 base_lr=0.01", r"(tie \()?[+-]\d+\.\d points ± \d"),
+        (
+            "plateau.json.gz accuracy_at_equal_seconds train_size=40 ratio=0.1 base_lr=0.01 "
+            "vs train_size=40 ratio=1 base_lr=0.01",
+            r"(tie \()?[+-]\d+\.\d points",
+        ),
         ("plateau.json.gz width measured_on=validation train_size=40 ratio=1", r"\d\.\d \(\d"),
         ("plateau.json.gz flops train_size=40 ratio=1 base_lr=0.01", r"3\.00"),
         ("plateau.json.gz source_accuracy train_size=40 ratio=1 base_lr=0.01", r"\d+\.\d% ± "),
@@ -77,6 +82,7 @@ def test_what_can_be_quoted(folder, what, like):
     [
         ("nowhere accuracy", "cannot be read"),
         ("plateau.json.gz beauty ratio=1", "beauty"),
+        (f"plateau.json.gz accuracy_at_equal_seconds {QUOTE.partition(' accuracy ')[2]}", "whose"),
         ("plateau.json.gz accuracy depth=1", "depth"),
         ("plateau.json.gz accuracy ratio=7", "No run"),
     ],
