@@ -1,16 +1,27 @@
 """Run every benchmark and write one Markdown file: ``make bench``.
 
-Each part is a process of its own, so that none meets another's memory. The parts that compare difflr with
-its peers run in their environment (``make peers``), which holds difflr too.
+Each part is a process of its own, so that none meets another's memory. The part that compares difflr with
+its peers runs in their environment (``make peers``), which holds difflr too. At the end stands what missed
+its goal.
 """
 
 import argparse
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+__all__ = ["goals"]
+
 HERE = Path(__file__).parent
+
+
+def goals(lines: Iterable[str]) -> tuple[int, list[str]]:
+    """Return how many rows of Markdown tables meet their goal, and the rows that miss it."""
+    rows = [line for line in lines if line.startswith("|")]
+    return sum(": met |" in row for row in rows), [row for row in rows if ": missed |" in row]
 
 
 def main() -> None:
@@ -27,16 +38,22 @@ def main() -> None:
     peers = str(options.peers.absolute()) if options.peers.exists() else sys.executable
     task = ["--data", options.data, "--weights", options.weights]
     timed = [*task, "--clock", options.clock]
+    # What happens in worker processes does not show in this one's processor time.
+    workers = ["--workers", "2" if options.clock == "wall" else "0"]
     parts = {
-        "throughput": ("Training throughput", peers, timed),
-        "phases": ("Phases, overhead, memory", sys.executable, timed),
+        "throughput": ("Training throughput", peers, [*timed, *workers]),
+        "phases": ("Frozen phases", sys.executable, timed),
+        "overhead": ("Scheduler and callback", sys.executable, timed),
+        "memory": ("Memory", sys.executable, task),
         "accuracy": ("Accuracy per second", sys.executable, []),
         "jobs": ("Studies", sys.executable, task),
         "starting": ("Starting", sys.executable, []),
         "widgets": ("Widgets", sys.executable, ["--browser"]),
     }
+    if options.only and "testing" in options.only:  # takes longer than all the others
+        parts["testing"] = ("Tests", sys.executable, [])
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    failed = []
+    failed, met, missed = [], 0, []
     with options.out.open("w") as file:
 
         def say(text: str) -> None:
@@ -51,11 +68,17 @@ def main() -> None:
         for script, (title, python, arguments) in parts.items():
             if options.only and script not in options.only:
                 continue
+            begin = time.perf_counter()
             command = [python, HERE / f"{script}.py", *arguments]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-            say(f"## {title}\n\n{done.stdout}")
+            seconds = time.perf_counter() - begin
+            say(f"## {title}\n\n{done.stdout}\nThis part took {seconds:.0f} s.\n")
+            kept, rows = goals(done.stdout.splitlines())
+            met, missed = met + kept, missed + [f"- {title}: {row}" for row in rows]
             if done.returncode:
                 failed.append(script)
+                say("It failed: see the terminal.\n")
+        say(f"## Goals\n\n{met} met, {len(missed)} missed:\n\n" + "\n".join(missed))
     if failed:
         sys.exit(f"These parts failed: {', '.join(failed)}.")
 

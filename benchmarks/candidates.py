@@ -1,18 +1,19 @@
 """One epoch of full fine-tuning, by difflr, by its peers, and with nothing around the network at all.
 
-Each candidate is a function that trains one epoch. The peers' pictures go the way their users' do: a PIL
-image per picture, cropped and flipped by their own transforms, through a DataLoader without workers
-(this process's time would not show theirs).
+Each candidate trains an epoch and counts from its start to its end; setting up a Trainer, once a run, comes
+before. The peers' pictures go the way their users' do: a PIL image per picture, cropped and flipped by
+their own transforms, through a DataLoader with or without worker processes.
 """
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
+from timing import Candidate, Stopwatch, whole
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -22,15 +23,34 @@ from difflr.backbones import Backbone
 from difflr.data import Images
 from difflr.training import Classifier, fit
 
-__all__ = ["PEERS", "difflr_epoch", "fastai_epoch", "limit_epoch", "scheduler_epoch", "usual_epoch"]
+__all__ = [
+    "difflr_epoch",
+    "epoch_timer",
+    "fastai_epoch",
+    "limit_epoch",
+    "scheduler_epoch",
+    "usual_epoch",
+]
 
-Epoch = Callable[[], object]
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def epoch_timer(pl: Any, watch: Stopwatch) -> Any:
+    """Return a callback of this Lightning (there are two packages) that counts the epoch that it trains."""
+
+    class Timer(pl.Callback):
+        def on_train_epoch_start(self, *_: Any) -> None:
+            watch.start()
+
+        def on_train_epoch_end(self, *_: Any) -> None:
+            watch.stop()
+
+    return Timer()
 
 
 def limit_epoch(
     start: Backbone, images: Images, batch: int, *, bf16: bool = False, compiled: bool = False
-) -> Epoch:
+) -> Candidate:
     """Forward, backward and fused AdamW on batches that are already normalised: the bare limit."""
     network = start.build(10).to(DEVICE, memory_format=torch.channels_last).train()
     if compiled:
@@ -52,13 +72,14 @@ def limit_epoch(
             optimizer.step()
             optimizer.zero_grad()
 
-    return epoch
+    return whole(epoch)
 
 
 def difflr_epoch(
     start: Backbone, images: Images, batch: int, *, bf16: bool = False, compiled: bool = False
-) -> Epoch:
+) -> Candidate:
     """Train with ``difflr.training.fit``: Lightning, augmentation, plan, freezing, curves in TensorBoard."""
+    import pytorch_lightning as pl
     from pytorch_lightning.loggers import TensorBoardLogger
 
     network = start.build(10)
@@ -68,10 +89,17 @@ def difflr_epoch(
     pictures = Images(images.pixels.to(DEVICE), images.labels.to(DEVICE))
     precision = "bf16-mixed" if bf16 else "32-true"
 
-    def epoch() -> None:
+    def epoch(watch: Stopwatch) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            logger = TensorBoardLogger(folder)
-            fit(model, pictures, seed=0, batch_size=batch, precision=precision, logger=logger)
+            fit(
+                model,
+                pictures,
+                seed=0,
+                batch_size=batch,
+                precision=precision,
+                logger=TensorBoardLogger(folder),
+                callbacks=[epoch_timer(pl, watch)],
+            )
 
     return epoch
 
@@ -131,32 +159,47 @@ def _trainer(pl: Any, folder: str, callbacks: Sequence[Any], **options: Any) -> 
     )
 
 
-def usual_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
+def _loader(start: Backbone, images: Images, batch: int, workers: int) -> DataLoader[Any]:
+    return DataLoader(
+        _Files(images, start),
+        batch,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=bool(workers),
+    )
+
+
+def usual_epoch(start: Backbone, images: Images, batch: int, workers: int = 0) -> Candidate:
     """Train as the usual Lightning tutorial does."""
     import pytorch_lightning as pl
 
     model = _lit(pl, start.build(10))
-    loader = DataLoader(_Files(images, start), batch, shuffle=True)
+    loader = _loader(start, images, batch, workers)
 
-    def epoch() -> None:
+    def epoch(watch: Stopwatch) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            trainer = _trainer(pl, folder, [], logger=False, enable_checkpointing=False)
+            timer = epoch_timer(pl, watch)
+            trainer = _trainer(pl, folder, [timer], logger=False, enable_checkpointing=False)
             trainer.fit(model, loader)
 
     return epoch
 
 
-def scheduler_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
-    """Train with finetuning-scheduler, all parameters in its first phase."""
+def scheduler_epoch(start: Backbone, images: Images, batch: int, workers: int = 0) -> Candidate:
+    """Train with finetuning-scheduler, all parameters in its first phase.
+
+    The checkpoint that it writes after the epoch is not counted.
+    """
     import lightning.pytorch as pl
     from finetuning_scheduler import FinetuningScheduler
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # its import sets it to INFO
     model = _lit(pl, start.build(10))
-    loader = DataLoader(_Files(images, start), batch, shuffle=True)
+    loader = _loader(start, images, batch, workers)
     names = [name for name, _ in model.named_parameters()]
     schedule = {0: {"params": names, "max_transition_epoch": 1}}
 
-    def epoch() -> None:
+    def epoch(watch: Stopwatch) -> None:
         with tempfile.TemporaryDirectory() as folder:
             callback = FinetuningScheduler(
                 schedule,
@@ -165,12 +208,13 @@ def scheduler_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
                 log_dir=folder,
                 logging_level=logging.ERROR,
             )
-            _trainer(pl, folder, [callback], logger=False).fit(model, loader)
+            timer = epoch_timer(pl, watch)
+            _trainer(pl, folder, [timer, callback], logger=False).fit(model, loader)
 
     return epoch
 
 
-def fastai_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
+def fastai_epoch(start: Backbone, images: Images, batch: int, workers: int = 0) -> Candidate:
     """Train with fastai's Learner and data block, one cycle, its Adam."""
     import fastai.callback.all  # noqa: F401  (gives the Learner fit_one_cycle)
     from fastai.data.block import CategoryBlock, DataBlock
@@ -191,7 +235,11 @@ def fastai_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
         batch_tfms=[Flip(), Normalize.from_stats(start.mean, start.std)],
     )
     dls = block.dataloaders(
-        range(len(images)), bs=batch, num_workers=0, device=DEVICE, path=Path(tempfile.gettempdir())
+        range(len(images)),
+        bs=batch,
+        num_workers=workers,
+        device=DEVICE,
+        path=Path(tempfile.gettempdir()),
     )
     learner = Learner(dls, start.build(10), loss_func=nn.CrossEntropyLoss())
 
@@ -199,11 +247,4 @@ def fastai_epoch(start: Backbone, images: Images, batch: int) -> Epoch:
         with learner.no_bar(), learner.no_logging():
             learner.fit_one_cycle(1, 1e-4)
 
-    return epoch
-
-
-PEERS = {
-    "usual Lightning, PIL transforms": usual_epoch,
-    "fastai Learner": fastai_epoch,
-    "finetuning-scheduler, PIL transforms": scheduler_epoch,
-}
+    return whole(epoch)

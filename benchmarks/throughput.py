@@ -1,78 +1,89 @@
 """Pictures per second of a whole training epoch: the bare limit, difflr, and its peers.
 
-Goals: 95% of the limit, 1.5 times each peer. On a GPU the same table is measured by CUDA's events, with
-all pictures on the device and with ``torch.compile`` on and off (written for one, not run on one here).
+Goals: 95% of the limit, and each peer's epoch at least 1.5 times as long as difflr's. With ``--workers``
+the peers' loaders are tried with so many processes too. On a GPU the same table is measured by CUDA's
+events, with all pictures on the device and with ``torch.compile`` on and off.
 """
 
 import argparse
-import logging
-import warnings
+from collections.abc import Sequence
+from functools import partial
 
 import candidates
+import given
 import torch
-from timing import alternate, median, table
+from timing import Candidate, Stopwatch, alternate, measure, median, ratio, table, verdict
 
-from difflr.grid import Task
-from difflr.trial import load_parts, load_start
+from difflr.backbones import Backbone
+from difflr.data import Images
+
+PEERS = {
+    "usual Lightning, PIL transforms": candidates.usual_epoch,
+    "fastai's Learner": candidates.fastai_epoch,
+    "finetuning-scheduler, PIL transforms": candidates.scheduler_epoch,
+}
+HEAD = ("batch", "candidate", "pictures/s", "of the limit", "its time / difflr's")
+Row = Sequence[object]
+
+
+def line_up(start: Backbone, images: Images, batch: int, workers: int) -> dict[str, Candidate]:
+    """Return all candidates; without the peers' environment only the limit and difflr."""
+    found: dict[str, Candidate] = {}
+    for bf16 in (False, True):
+        for compiled in (False, True) if torch.cuda.is_available() else (False,):
+            how = ("bf16" if bf16 else "float32") + (", compiled" if compiled else "")
+            options = {"bf16": bf16, "compiled": compiled}
+            found[f"limit, {how}"] = candidates.limit_epoch(start, images, batch, **options)
+            found[f"difflr, {how}"] = candidates.difflr_epoch(start, images, batch, **options)
+    for name, peer in PEERS.items():
+        for count in sorted({0, workers}):
+            try:
+                made = peer(start, images, batch, count)
+            except ImportError:
+                continue
+            found[name + (f", {count} workers" if count else "")] = made
+    return found
+
+
+def rows(batch: int, seconds: dict[str, list[float]], count: int) -> list[Row]:
+    """Return the lines of the table: each candidate beside the limit and beside difflr."""
+    found: list[Row] = []
+    for name, own in seconds.items():
+        of_limit = goal = ""
+        other = ratio(own, seconds["difflr, float32"])
+        fast = ratio(own, seconds["difflr, bf16"])
+        if name.startswith("difflr"):
+            share = ratio(seconds[name.replace("difflr", "limit")], own)
+            of_limit = f"{share.median:.0%} ({share.low:.0%} to {share.high:.0%})"
+            goal = verdict(100 * share.median, "≥", 95, "%")
+        elif not name.startswith("limit"):
+            goal = verdict(other.median, "≥", 1.5)
+        speed = f"{count / median(own):.0f}"
+        found.append((batch, name, speed, of_limit, str(other), str(fast), goal))
+    return found
 
 
 def main() -> None:
-    """Print one Markdown table."""
-    job = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    job.add_argument("--data", required=True)
-    job.add_argument("--weights", required=True)
-    job.add_argument("--batches", type=int, default=16, help="per epoch")
-    job.add_argument("--rounds", type=int, default=5)
-    job.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    arguments = job.parse_args()
-    warnings.filterwarnings("ignore")
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    task = Task(arguments.data, "resnet18", arguments.weights, source=None)
-    pool, start = load_parts(task).pool, load_start(task)
-    gpu = torch.cuda.is_available()
-    rows = []
-    for batch in (64, 128):
-        images = pool.subset(batch * arguments.batches, seed=0)
-        jobs = {}
-        for bf16 in (False, True):
-            for compiled in (False, True) if gpu else (False,):
-                how = ("bf16" if bf16 else "fp32") + (", compiled" if compiled else "")
-                options = {"bf16": bf16, "compiled": compiled}
-                jobs[f"limit, {how}"] = candidates.limit_epoch(start, images, batch, **options)
-                jobs[f"difflr, {how}"] = candidates.difflr_epoch(start, images, batch, **options)
-        for name, peer in candidates.PEERS.items():
-            try:
-                jobs[name] = peer(start, images, batch)
-            except ImportError:
-                continue  # without the peers' environment: the others are still compared
-        seconds = {
-            name: median(values)
-            for name, values in alternate(jobs, arguments.rounds, arguments.clock).items()
-        }
-        for name, one in seconds.items():
-            own, limit = ("difflr, fp32", "limit, fp32")
-            if name.startswith("difflr"):
-                limit = name.replace("difflr", "limit")
-            rows.append(
-                (
-                    batch,
-                    name,
-                    f"{len(images) / one:.0f}",
-                    f"{seconds[limit] / one:.0%} ({limit})" if "limit" not in name else "",
-                    f"{one / seconds[own]:.2f}",
-                    f"{one / seconds['difflr, bf16']:.2f}",
-                )
+    """Print the table, and what setting up a run takes."""
+    job = given.command_line(__doc__ or "", rounds=3, count=1024)
+    job.add_argument("--batches", type=int, nargs="*", default=[64, 128], help="sizes of a batch")
+    job.add_argument("--workers", type=int, default=0, help="of the peers' loaders")
+    arguments: argparse.Namespace = job.parse_args()
+    images, start = given.pictures(arguments), given.start(arguments)
+    lines: list[Row] = []
+    for batch in arguments.batches:
+        whole_batches = images.subset(len(images) // batch * batch, seed=0)
+        found = line_up(start, whole_batches, batch, arguments.workers)
+        seconds = alternate(found, arguments.rounds, arguments.clock)
+        lines += rows(batch, seconds, len(whole_batches))
+    print(table((*HEAD, "/ difflr's in bf16", "goal"), lines))
+    for name in ("difflr, float32", "usual Lightning, PIL transforms"):
+        if name in found:
+            watch = Stopwatch(arguments.clock)
+            in_all = measure(partial(found[name], watch), arguments.clock)
+            print(
+                f"Once a run, not counted above: {1000 * (in_all - watch.seconds):.0f} ms, {name}.\n"
             )
-    head = (
-        "batch",
-        "candidate",
-        "pictures/s",
-        "of the limit",
-        "its time / difflr fp32",
-        "/ difflr bf16",
-    )
-    print(table(head, rows))
 
 
 if __name__ == "__main__":

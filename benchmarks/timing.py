@@ -5,48 +5,119 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
 
 import torch
 
-__all__ = ["alternate", "describe", "measure", "median", "table"]
+__all__ = [
+    "Candidate",
+    "Ratio",
+    "Stopwatch",
+    "alternate",
+    "describe",
+    "measure",
+    "median",
+    "ratio",
+    "table",
+    "verdict",
+    "whole",
+]
 
 
-def measure(job: Callable[[], object], clock: str = "wall") -> float:
-    """Return the seconds that ``job`` takes.
+class Stopwatch:
+    """``seconds`` between ``start`` and ``stop``.
 
     ``clock="cpu"`` counts the processor time of this process: with one thread it is what a quiet
     machine would take, however busy this one is. On a GPU, torch's events are the clock.
     """
-    if torch.cuda.is_available():
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
+
+    def __init__(self, clock: str = "wall") -> None:
+        self._now = {"wall": time.perf_counter, "cpu": time.process_time}[clock]
+        self._events = [
+            torch.cuda.Event(enable_timing=True) for _ in range(2) if torch.cuda.is_available()
+        ]
+        self.seconds = 0.0
+
+    def start(self) -> None:
+        """Begin to count anew."""
+        if self._events:
+            self._events[0].record()
+        else:
+            self._begin = self._now()
+
+    def stop(self) -> None:
+        """Set ``seconds``; on a GPU this waits for what has been given to it."""
+        if self._events:
+            self._events[1].record()
+            torch.cuda.synchronize()
+            self.seconds = self._events[0].elapsed_time(self._events[1]) / 1000
+        else:
+            self.seconds = self._now() - self._begin
+
+
+Candidate = Callable[[Stopwatch], object]  # starts and stops the watch itself
+
+
+def whole(job: Callable[[], object]) -> Candidate:
+    """Return a candidate that counts from the call of ``job`` to its end."""
+
+    def timed(watch: Stopwatch) -> None:
+        watch.start()
         job()
-        end.record()
-        torch.cuda.synchronize()
-        return begin.elapsed_time(end) / 1000
-    now = {"wall": time.perf_counter, "cpu": time.process_time}[clock]
-    start = now()
-    job()
-    return now() - start
+        watch.stop()
+
+    return timed
+
+
+def measure(job: Callable[[], object], clock: str = "wall") -> float:
+    """Return the seconds that ``job`` takes."""
+    watch = Stopwatch(clock)
+    whole(job)(watch)
+    return watch.seconds
 
 
 def alternate(
-    candidates: Mapping[str, Callable[[], object]], rounds: int, clock: str = "wall"
+    candidates: Mapping[str, Candidate], rounds: int, clock: str = "wall"
 ) -> dict[str, list[float]]:
     """Run all candidates once to warm up, then ``rounds`` times in turn; return their seconds."""
-    for job in candidates.values():
-        job()
+    watch = Stopwatch(clock)
+    for candidate in candidates.values():
+        candidate(watch)
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds):
         names = list(candidates)
         for name in names if turn % 2 else reversed(names):  # no one is always first
-            seconds[name].append(measure(candidates[name], clock))
+            candidates[name](watch)
+            seconds[name].append(watch.seconds)
     return seconds
 
 
 def median(values: Sequence[float]) -> float:
     """Return the median."""
     return statistics.median(values)
+
+
+class Ratio(NamedTuple):
+    """The median of a ratio over the rounds, and the smallest and largest of them."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def ratio(one: Sequence[float], other: Sequence[float]) -> Ratio:
+    """Return ``one / other``, round by round: what both meet in a round cancels out."""
+    found = [a / b for a, b in zip(one, other, strict=True)]
+    return Ratio(median(found), min(found), max(found))
+
+
+def verdict(value: float, sign: str, goal: float, unit: str = "") -> str:
+    """Return the goal and whether ``value`` meets it, e.g. ``"≤ 1.05: met"``; ``sign`` is ``≤`` or ``≥``."""
+    met = value <= goal if sign == "≤" else value >= goal
+    return f"{sign} {goal:g}{unit}: {'met' if met else 'missed'}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -29,6 +29,7 @@ _HOME = {
     "PlanScheduler": "schedule",
     "ParametersSplitsModule": "lightning",
     "PlanCallback": "callback",
+    "CachedPrefix": "prefix",
     "range_test": "finder",
     "load_backbone": "backbones",
     "replace_head": "backbones",

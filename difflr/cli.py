@@ -58,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument("--batch-size", type=int, help="default: 64, strokes 32")
     job.add_argument("--weight-decay", type=float, default=0.01, help="default: 0.01")
     job.add_argument(
+        "--precision",
+        help="of training, as Lightning names it: 32-true (default), bf16-mixed or 16-mixed",
+    )
+    job.add_argument(
         "--out", default="runs/compare", help="folder for results (default: runs/compare)"
     )
     job.add_argument(
@@ -107,6 +111,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         image_size=arguments.image_size,
         batch_size=arguments.batch_size,
         weight_decay=arguments.weight_decay,
+        precision=arguments.precision,
         validate=arguments.validate,
         data_dir=arguments.data_dir,
     )

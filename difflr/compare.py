@@ -70,6 +70,7 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                 batch_size=settings.batch_size,
                 flip=data.flip,
                 weight_decay=settings.weight_decay,
+                precision=settings.precision,
                 logger=_logger(out, recipe, seed),
                 on_step=bar.update,
             )
@@ -128,6 +129,7 @@ def _about(settings: Settings, data: Data, backbone: Backbone) -> dict[str, dict
             "batch_size": settings.batch_size,
             "optimizer": "AdamW",
             "weight_decay": settings.weight_decay,
+            "precision": settings.precision,
             "augmentation": "shift by up to 4 pixels" + (", flip" if data.flip else ""),
         },
     }

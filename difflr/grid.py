@@ -8,6 +8,7 @@ from difflr.errors import DifflrError, as_int, as_number, shown
 from difflr.phase import Phase
 from difflr.plan import Plan
 from difflr.recipes import make_plan
+from difflr.settings import as_precision
 
 __all__ = ["BN_MODES", "Cell", "Study", "Task", "reads_as"]
 
@@ -20,6 +21,7 @@ class Task:
 
     ``clean`` is a network fine-tuned on unshifted pictures, where cells with an input shift start.
     ``probes`` pictures are used for CKA and ``curve`` ones for the accuracy after each epoch;
+    ``precision`` is that of training, one of ``settings.PRECISIONS``;
     ``test_size`` limits validation, test and source pictures each (None: all).
     """
 
@@ -31,6 +33,7 @@ class Task:
     image_size: int | None = None
     batch_size: int = 64
     weight_decay: float = 0.01
+    precision: str = "32-true"
     shift_strength: float = 1.0
     probes: int = 200
     curve: int = 200
@@ -42,6 +45,7 @@ class Task:
             as_int(name, getattr(self, name), 1)
         as_number("weight_decay", self.weight_decay, 0.0)
         as_number("shift_strength", self.shift_strength, 0.0, 1.0)
+        as_precision(self.precision)
 
     @property
     def embedded(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, shown
+from difflr.settings import with_unsaid
 
 __all__ = ["Journal", "read_journal"]
 
@@ -102,7 +103,7 @@ class Journal:
             os.ftruncate(self._file, whole)
 
     def _compare(self, header: Mapping[str, Any], study: str, about: Mapping[str, Any]) -> None:
-        there = {"study": header["study"], **header["about"]}
+        there = {"study": header["study"], **with_unsaid(header["about"], about)}
         now = {"study": study, **about}
         changed = [key for key in {**there, **now} if there.get(key) != now.get(key)]
         if changed:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins import MixedPrecision
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.optim import Optimizer
 
 from difflr import freezing, groups
@@ -87,9 +89,7 @@ class ParametersSplitsModule(pl.LightningModule):
 
     def make_optimizer(self, param_groups: list[dict[str, Any]]) -> Optimizer:
         """Return the optimizer for these groups. Override it to use another than AdamW."""
-        # Under mixed precision Lightning refuses to clip gradients for a fused optimizer.
-        fused = "mixed" not in str(self.trainer.precision)
-        return torch.optim.AdamW(param_groups, fused=fused)
+        return torch.optim.AdamW(param_groups, fused=_may_fuse(self))
 
     def get_scheduler(self, optimizer: Optimizer) -> dict[str, Any]:
         """Return the plan's scheduler in the form that Lightning takes, stepped per batch."""
@@ -106,3 +106,19 @@ class ParametersSplitsModule(pl.LightningModule):
     def configure_callbacks(self) -> list[pl.Callback]:
         """Return the callback that freezes and logs; extend ``super()``'s list in an override."""
         return [PlanCallback()]
+
+
+def _may_fuse(module: pl.LightningModule) -> bool:
+    """Whether AdamW may be the fused one, the fastest.
+
+    Under a gradient scaler (``16-mixed``) a fused optimizer takes the scale out of the gradients inside
+    its step, so all that looks at them before, clipping or a hook, would see them scaled. Lightning's
+    ``MixedPrecision.clip_gradients`` therefore refuses to clip for it, in ``bf16-mixed`` too, which has
+    no scaler.
+    """
+    trainer = module.trainer
+    plugin = trainer.precision_plugin
+    if not isinstance(plugin, MixedPrecision):
+        return True
+    clips = trainer.gradient_clip_val or is_overridden("configure_gradient_clipping", module)
+    return plugin.scaler is None and not clips

@@ -24,7 +24,7 @@ class CachedPrefix:
 
     In a LightningModule, with ``DataLoader(TensorDataset(torch.arange(len(labels)), labels))``::
 
-        self.logits = difflr.prefix.CachedPrefix(self.model, inputs)  # in __init__
+        self.logits = difflr.CachedPrefix(self.model, inputs)  # in __init__
 
 
         def training_step(self, batch, batch_idx):

@@ -43,6 +43,7 @@ def describe_task(task: Task) -> dict[str, Any]:
         "optimizer": "AdamW",
         "batch_size": task.batch_size,
         "weight_decay": task.weight_decay,
+        "precision": task.precision,
         "augmentation": "shift by up to 4 pixels" + (", flip" if parts.flip else ""),
         "shift_strength": task.shift_strength,
         "probes": task.probes,

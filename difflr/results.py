@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, shown
+from difflr.settings import with_unsaid
 
 __all__ = ["Results"]
 
@@ -61,7 +62,7 @@ class Results:
         """Take over the runs of an earlier call, if they were made under the same settings."""
         try:
             data = json.loads(text)
-            about = {part: dict(data[part]) for part in self.about}
+            about = {part: with_unsaid(data[part], now) for part, now in self.about.items()}
             runs = [_checked(run) for run in data["runs"]]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DifflrError(

@@ -1,12 +1,15 @@
 """What a comparison holds fixed for all recipes, checked before anything is loaded or trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from difflr.errors import DifflrError, as_int, as_number
+from difflr.errors import DifflrError, as_int, as_number, shown
 
-__all__ = ["Settings", "parse_recipe"]
+__all__ = ["PRECISIONS", "Settings", "as_precision", "parse_recipe", "with_unsaid"]
+
+# Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 # What fits a source of data, where the caller does not say. The learning rates for strokes were
 # chosen with --validate from values a factor of about 3 apart; each is the best inside its range.
@@ -41,6 +44,7 @@ class Settings:
     image_size: int | None = None
     batch_size: int = 64
     weight_decay: float = 0.01
+    precision: str = "32-true"
     validate: bool = False
     data_dir: str | None = None
 
@@ -58,6 +62,7 @@ class Settings:
         for seed in self.seeds:
             as_int("seed", seed, 0)
         as_number("weight_decay", self.weight_decay, 0.0)
+        as_precision(self.precision)
         if not self.recipes or not self.seeds:
             raise DifflrError("Received no recipe or no seed.", "Pass at least one of each.")
         has_own_weights = self.data == "cifar10" or self.backbone == "strokenet"
@@ -66,6 +71,21 @@ class Settings:
                 f"The data {self.data} came without weights for {self.backbone}.",
                 "Pass --weights PATH, --weights imagenet (downloaded) or --weights none.",
             )
+
+
+def as_precision(value: Any) -> str:
+    """Return ``value`` if it is one of ``PRECISIONS``; raise DifflrError otherwise."""
+    if value not in PRECISIONS:
+        raise DifflrError(
+            f"Received precision {shown(value)}.", f"Pass one of {', '.join(PRECISIONS)}."
+        )
+    return value
+
+
+def with_unsaid(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an older file, with those that could not be chosen when it was written."""
+    unsaid = {"precision": "32-true"}
+    return {**{name: value for name, value in unsaid.items() if name in now}, **there}
 
 
 def parse_recipe(text: str) -> tuple[str, dict[str, float]]:

@@ -215,6 +215,7 @@ def _clean_network(study: Study, out: Path) -> Path:
         seed=0,
         batch_size=task.batch_size,
         flip=parts.flip,
+        precision=task.precision,
     )
     out.mkdir(parents=True, exist_ok=True)
     state = {k: v.cpu().contiguous() for k, v in model.network.state_dict().items()}

@@ -24,6 +24,10 @@ def add_study_command(commands: Any) -> None:
     )
     job.add_argument("--image-size", type=int, help="side in pixels that pictures are resized to")
     job.add_argument(
+        "--precision",
+        help="of training, as Lightning names it: 32-true (default), bf16-mixed or 16-mixed",
+    )
+    job.add_argument(
         "--test-size",
         type=int,
         help="pictures to measure on: validation, test, source (default: all)",
@@ -61,6 +65,7 @@ def _study(arguments: argparse.Namespace) -> None:
         backbone=arguments.backbone,
         weights=arguments.weights,
         image_size=arguments.image_size,
+        precision=arguments.precision,
         data_dir=arguments.data_dir,
     )
     own_weights = fitting.backbone == "strokenet" and fitting.weights is None
@@ -71,6 +76,7 @@ def _study(arguments: argparse.Namespace) -> None:
         source=arguments.source or ("strokes" if own_weights else None),
         image_size=fitting.image_size,
         batch_size=fitting.batch_size,
+        precision=fitting.precision,
         data_dir=fitting.data_dir,
         test_size=arguments.test_size,
     )

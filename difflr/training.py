@@ -78,10 +78,6 @@ class Classifier(ParametersSplitsModule):
         logits = self(augment(pixels, numbers, flip=self.flip, pad=self.shift))
         return F.cross_entropy(logits, labels)
 
-    def make_optimizer(self, param_groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        """Return AdamW, fused under mixed precision too: nothing clips gradients here."""
-        return torch.optim.AdamW(param_groups, fused=True)
-
 
 def augment(
     pixels: torch.Tensor, numbers: torch.Generator, *, flip: bool, pad: int = 4
@@ -128,8 +124,12 @@ def fit(
     Args:
         model: a ``Classifier``, or a module of your own that takes uint8 batches.
         precision: of Lightning's Trainer. ``"bf16-mixed"`` is faster where the processor has it.
+            Weights, and the evaluation afterwards, stay in float32.
         cache: let the frozen first splits see each picture once a phase (see ``CachedPrefix``); for a
             Classifier with ``flip=False, shift=0``. The result is the same but for rounding.
+
+    Raises:
+        DifflrError: where Lightning would train in another precision, or features cannot be kept.
     """
     pictures = _numbered(model, images) if cache else images
     with quiet():
@@ -144,6 +144,11 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
+        if precision == "16-mixed" != trainer.precision:
+            raise DifflrError(
+                f"Lightning would train in {trainer.precision} here, not in {precision}.",
+                f"Pass {trainer.precision}.",
+            )
         start = time.perf_counter()
         trainer.fit(model, pictures.batches(batch_size, seed=seed))
         seconds = time.perf_counter() - start

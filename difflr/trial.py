@@ -85,6 +85,7 @@ def run_trial(
         batch_size=task.batch_size,
         flip=given.flip,
         weight_decay=task.weight_decay,
+        precision=task.precision,
         callbacks=[curve],
     )
     costs = count_costs(splits, (3, *given.images.pixels.shape[-2:]))

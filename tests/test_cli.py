@@ -10,7 +10,9 @@ from PIL import Image
 
 from difflr.cli import main
 from difflr.data import load_data
+from difflr.grid import Cell
 from difflr.plan import Plan
+from difflr.studies import STUDIES
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,7 @@ BAD = {
     "batch size": ("--batch-size", "0"),
     "epochs": ("--epochs", "0"),
     "weight decay": ("--weight-decay", "nan"),
+    "precision": ("--precision", "bf16"),
     "missing weights": ("--weights", "nowhere.safetensors"),
     "mismatched architecture": ("--backbone", "resnet18"),
     "unknown backbone": ("--backbone", "resnet19"),
@@ -177,6 +180,20 @@ def test_other_settings_do_not_touch_earlier_results(tree, tmp_path, capsys):
     assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1", "--epochs", "3") == 2
     assert "epochs" in capsys.readouterr().err
     assert (tmp_path / "results.json").read_bytes() == before
+
+
+def test_recipes_are_compared_in_the_precision_that_is_recorded(tree, tmp_path, capsys):
+    """bfloat16 gives another loss and says so; one folder never holds runs of two precisions."""
+    runs = {}
+    for precision in ("32-true", "bf16-mixed"):
+        options = ("--recipes", "uniform", "--seeds", "1", "--precision", precision)
+        assert compare(tree, tmp_path / precision, *options) == 0
+        data = json.loads((tmp_path / precision / "results.json").read_text())
+        assert data["settings"]["precision"] == precision
+        runs[precision] = data["runs"][0]
+    assert runs["32-true"]["loss"] != runs["bf16-mixed"]["loss"]
+    assert compare(tree, tmp_path / "bf16-mixed", "--recipes", "uniform", "--seeds", "1") == 2
+    assert "there 'bf16-mixed', now '32-true'" in capsys.readouterr().err
 
 
 def test_plan_prints_and_draws_without_training(tmp_path, capsys):
@@ -235,3 +252,31 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:3] == ["[]", "False", "False False"]
+
+
+def test_a_study_trains_in_the_precision_that_it_records(tree, tmp_path, capsys, monkeypatch):
+    """Runs of two precisions are never mixed; a journal from before it could be chosen is float32."""
+    import difflr.trial
+
+    train, seen = difflr.trial.train, []
+
+    def spy(*args, **options):
+        seen.append(options["precision"])
+        return train(*args, **options)
+
+    monkeypatch.setattr(difflr.trial, "train", spy)
+    command = ("study", "plateau", "--quick", "--data", str(tree), "--backbone", "strokenet")
+    command += ("--weights", "embedded", "--jobs", "1", "--no-progress", "--out", str(tmp_path))
+    monkeypatch.setattr("difflr.gallery.draw_all", lambda *_: {})
+    monkeypatch.setitem(STUDIES, "plateau", lambda *_: ([Cell("uniform", {"lr": 1e-3}, 8, 1)], ()))
+    assert main([*command, "--precision", "bf16-mixed"]) == 0
+    assert set(seen) == {"bf16-mixed"}
+    assert main(command) == 2
+    assert "precision: there 'bf16-mixed', now '32-true'" in capsys.readouterr().err
+    journal = tmp_path / "plateau.jsonl"
+    journal.write_text(journal.read_text().replace('"precision":"bf16-mixed",', "", 1))
+    assert main(command) == 0
+    assert main([*command, "--precision", "bf16-mixed"]) == 2
+    assert "there '32-true', now 'bf16-mixed'" in capsys.readouterr().err
+    assert main([*command, "--precision", "half"]) == 2
+    assert "32-true, bf16-mixed" in capsys.readouterr().err

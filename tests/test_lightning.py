@@ -206,6 +206,61 @@ def test_no_momentum_is_drawn_where_there_is_none(tmp_path):
     assert "momentum/stem" not in curves
 
 
+class Steps(pl.Callback):
+    """Notes whether the optimizer is fused, and the gradients' norms before and in its steps."""
+
+    def __init__(self) -> None:
+        self.before: list[float] = []
+        self.used: list[float] = []
+
+    def on_train_start(self, trainer, pl_module):
+        (optimizer,) = trainer.optimizers
+        self.fused = optimizer.defaults["fused"]
+        optimizer.register_step_post_hook(lambda *_: self.used.append(gradient(pl_module)))
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.before.append(gradient(pl_module))
+
+
+def gradient(module) -> float:
+    """The norm of the gradients that there are."""
+    return (
+        float(
+            sum(p.grad.double().square().sum() for p in module.parameters() if p.grad is not None)
+        )
+        ** 0.5
+    )
+
+
+class ClipsByHand(Tiny):
+    """Clips as Lightning's documentation shows, whatever the trainer's value."""
+
+    def configure_gradient_clipping(self, optimizer, *_, **__):
+        self.clip_gradients(optimizer, gradient_clip_val=0.01, gradient_clip_algorithm="norm")
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true", "16-mixed"])
+@pytest.mark.parametrize("clips", ["nothing", "by the trainer", "by hand"])
+def test_adamw_is_fused_wherever_lightning_lets_it_be(precision, clips):
+    """Not with clipping under mixed precision, and not with a scaler: there it clips what is used."""
+    module = ClipsByHand() if clips == "by hand" else Tiny()
+    options = {"gradient_clip_val": 0.01} if clips == "by the trainer" else {}
+    if precision == "16-mixed":  # on a processor the trainer itself would take bf16-mixed
+        options["plugins"] = [pl.plugins.MixedPrecision("16-mixed", "cpu")]
+    else:
+        options["precision"] = precision
+    steps = Steps()
+    assert fit(module, steps, **options).moved == moves(PLAN)
+    mixed = precision.endswith("mixed")
+    assert steps.fused == (not mixed or (precision == "bf16-mixed" and clips == "nothing"))
+    assert max(steps.before) < 10  # not multiplied by a scaler's 65,536
+    assert min(steps.before) > 0.02
+    if clips == "nothing":
+        assert steps.used == steps.before
+    else:
+        assert steps.used == pytest.approx([0.01] * 20, rel=0.02)
+
+
 def test_configure_optimizers_may_be_overridden_with_the_plans_scheduler():
     """Another optimizer, the same trace: momentum of SGD instead of Adam's beta."""
 

@@ -158,7 +158,7 @@ def test_a_lightning_module_of_ones_own_can_use_it():
             super().__init__()
             self.model = load_backbone("strokenet").build(2)
             self.milestones = difflr.make_plan("head_only", self.splits, epochs=3, lr=0.05)
-            self.logits = CachedPrefix(self.model, images.pixels.float() / 255)
+            self.logits = difflr.CachedPrefix(self.model, images.pixels.float() / 255)
 
         def training_step(self, batch, batch_idx):
             index, labels = batch
