@@ -277,7 +277,7 @@ for step in range(10):
 #
 # `max_lr` takes a list with one number per parameter group. All curves have the same shape, each with its own
 # height. That is a differential learning rate on a schedule. Change it: the slider `pct_start` moves the
-# peak, those on the right the heights. Below it you see learning rates and momentum of every step.
+# peak, those on the right the heights. The picture shows learning rates and momentum of every step.
 
 # %% tags=["keep_output"]
 names = ("stem", "body", "head")
@@ -357,8 +357,7 @@ print([f"{plan.lrs(step, 10)[0]:.6f}" for step in (8, 9, 10, 11)])
 # ### 2. and 3. Wrong counting
 #
 # In Lightning you return the scheduler, and Lightning steps it. `rehearse` fits a tiny module for 4 epochs of
-# 12 batches with the `configure` below, and notes the learning rate of every optimizer step: once as it is,
-# once with batches accumulated by four.
+# 12 batches with the `configure_optimizers` below, and notes the learning rate of every optimizer step.
 
 
 # %%

@@ -400,7 +400,7 @@ if TENSORBOARD:
 try:
     Plan([Phase(freeze_to=-1, epochs=1, lrs=[0, 1e-3]), Phase(0, 2, lrs=[0, 1e-3])])
 except difflr.DifflrError as error:
-    print(error)
+    print(error.problem, error.remedy, sep="\n")
 
 # %% [markdown]
 # ### Exercise 5.3 (complete, 5 minutes): a plan in two phases
@@ -503,7 +503,7 @@ except difflr.DifflrError as error:
 # %% [markdown]
 # ## Play with phases
 #
-# Add a phase, exchange two, change a height. The table under the picture says what each phase costs, and
+# Add a phase, exchange two, change a height. The table below the sliders says what each phase costs, and
 # `editor.plan` is what you see. The dictionary of 2020 is there to be copied.
 
 # %% tags=["keep_output"]

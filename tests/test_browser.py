@@ -9,6 +9,8 @@ from pathlib import Path
 import browsing
 import pytest
 
+from difflr.lessons.splits import quiz
+
 
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory):
@@ -139,3 +141,43 @@ def test_stop_ends_a_training(live):
     assert "STOPPED True True tensor(True)" in live.wait_for_text(3, "STOPPED")
     live.shot("stopped")
     live.check()
+
+
+def choices(notebook, question):
+    """Return the buttons of a question of the self-test."""
+    before = sum(len(each.choices) for each in quiz.questions[:question])
+    buttons = notebook.cell(4).locator("button.widget-button")
+    return [buttons.nth(before + i) for i in range(len(quiz.questions[question].choices))]
+
+
+def test_a_self_test_answers_mouse_and_keyboard(notebook):
+    """A choice is marked and explained, by click or Space; first tries count, and nothing jumps."""
+    questions = quiz.questions
+    right = [each.answer for each in questions]
+    wrong = (right[0] + 1) % len(questions[0].choices)
+    notebook.start(4)
+    notebook.wait_for_text(4, "0 of 5 answered")
+    place = choices(notebook, 1)[0].bounding_box()
+    choices(notebook, 0)[wrong].click()
+    said = notebook.wait_for_text(4, "1 of 5 answered")
+    assert f"✗ Not this one. {questions[0].why[wrong]}" in said
+    assert questions[0].why[right[0]] not in said
+    assert choices(notebook, 1)[0].bounding_box() == place
+    assert choices(notebook, 0)[wrong].inner_text() == f"✗ {questions[0].choices[wrong]}"
+    choices(notebook, 0)[right[0]].click()
+    said = notebook.wait_for_text(4, f"✓ Right. {questions[0].why[right[0]]}")
+    assert "1 of 5 answered" in said
+
+    following = choices(notebook, 1)[right[1]]
+    for _ in range(len(questions[0].choices) - right[0] + right[1]):
+        notebook.page.keyboard.press("Tab")
+    assert following.evaluate("button => button === document.activeElement")
+    notebook.page.keyboard.press("Space")
+    notebook.wait_for_text(4, f"✓ Right. {questions[1].why[right[1]]}")
+    notebook.shot("self-test")
+
+    for question in range(2, 5):
+        choices(notebook, question)[right[question]].click()
+    notebook.wait_for_text(4, "Finished: 4 of 5 right at the first try")
+    notebook.shot("self-test-finished")
+    notebook.check()

@@ -8,6 +8,7 @@ import torch
 from difflr.errors import DifflrError
 from difflr.lessons.checking import Lesson, Unfinished, Wrong, called
 from difflr.lessons.stubs import is_unfinished
+from difflr.lessons.verdict import Verdict
 
 
 @pytest.fixture
@@ -141,6 +142,15 @@ def test_text_of_learners_is_no_markup(lesson):
     verdict = lesson.double(lambda x: {}["<img src=x>`a`"])
     assert "<img" not in verdict._repr_html_()
     assert "<code" in verdict._repr_html_()
+
+
+def test_code_and_stress_are_shown_as_such():
+    """`code` and *stress* lose their signs in a notebook; other asterisks are left alone."""
+    text = "Not *once per split*, but `a * b`: f(*args, **more), 2 * 3 * 4, *list and x*y*z."
+    shown = Verdict("wrong", "1.1", text, (text,), 0, "")._repr_html_()
+    assert shown.count("<em>once per split</em>") == 2
+    assert shown.count("a * b</code>: f(*args, **more), 2 * 3 * 4, *list and x*y*z.") == 2
+    assert text in repr(Verdict("wrong", "1.1", text, (), 0, ""))
 
 
 def test_checks_leave_random_numbers_alone_and_repeat(lesson):

@@ -1,5 +1,6 @@
 """Self-tests: what is shown, counted and left behind; and the questions of every lesson."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -63,6 +64,21 @@ def test_each_choice_is_explained_and_the_first_try_counts(quiz):
     assert "1 of 2 right at the first try" in quiz.score.value
 
 
+def test_explanations_can_be_read_in_every_theme(quiz):
+    """Right or wrong, the ink has a paper of its own, and stands out against it (WCAG: 4.5)."""
+
+    def luminance(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for choice in (0, 1):
+        style = pick(quiz, 0, choice)
+        ink = luminance(re.search(r'[";]color:(#\w{6})', style)[1])
+        paper = luminance(re.search(r"background:(#\w{6})", style)[1])
+        assert (paper + 0.05) / (ink + 0.05) > 4.5
+
+
 def test_a_quiz_shown_again_starts_anew_and_leaves_nothing_behind(quiz):
     """However often its cell runs, one set of widgets lives; closed, none does."""
     pick(quiz, 0, 0)
@@ -115,7 +131,7 @@ def test_every_lessons_quiz_is_well_made(name):
         assert 3 <= len(question.choices) <= 5
         assert len(set(question.choices)) == len(question.choices)
         assert all(len(choice) <= 75 for choice in question.choices), "a button has one line"
-        assert all(len(why) >= 10 for why in question.why)
+        assert all(10 <= len(why) <= 120 for why in question.why), "there is room for two lines"
         assert "`" not in question.text + "".join(question.choices + question.why), "plain text"
 
 

@@ -72,7 +72,8 @@ class Quiz:
             ]
             for chosen, each in enumerate(buttons):
                 each.on_click(partial(self._answer, index, chosen))
-            feedback = w.HTML(layout=w.Layout(min_height="1.6em", max_width="50em"))
+            # Room for two lines, so that an answer moves none of the questions below.
+            feedback = w.HTML(layout=w.Layout(min_height="40px", max_width="50em"))
             heading = w.HTML(f'<div style="font-size:15px;max-width:50em">{text}</div>')
             layout = w.Layout(align_items="flex-start", margin="0 0 10px 0")
             blocks.append(w.VBox([heading, *buttons, feedback], layout=layout))

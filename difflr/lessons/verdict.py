@@ -11,6 +11,8 @@ _LOOKS = {  # sign, word, edge, background
     "wrong": ("✗", "not right yet", "#9b0000", "#fdf0ef"),
     "done": ("✓", "done", "#1b5e20", "#eef7ee"),
 }
+_MARKS = re.compile(r"`([^`]+)`|(?<![\w*])\*(\w(?:[^*`]*\w)?)\*(?![\w*])")
+_CODE = "background:none;color:inherit;font-weight:bold;padding:0"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class Verdict:
 
 
 def _marked(text: str) -> str:
-    """Write `code` as code, and nothing else as markup."""
-    style = "background:none;color:inherit;font-weight:bold"
-    return re.sub(r"`([^`]+)`", rf'<code style="{style}">\1</code>', html.escape(text))
+    """Write `code` as code and *stress* as stress, and nothing else as markup."""
+
+    def mark(found: re.Match[str]) -> str:
+        return f'<code style="{_CODE}">{found[1]}</code>' if found[1] else f"<em>{found[2]}</em>"
+
+    return _MARKS.sub(mark, html.escape(text))

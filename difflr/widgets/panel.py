@@ -71,7 +71,13 @@ class StaticPicture:
 
 def picture_box(width: float, height: float) -> w.Image:
     """Return an image widget of a fixed size in pixels, so that nothing below it jumps."""
-    layout = w.Layout(width=f"{width:.0f}px", height=f"{height:.0f}px", flex="0 0 auto")
+    layout = w.Layout(
+        width=f"{width:.0f}px",
+        height=f"{height:.0f}px",
+        flex="0 0 auto",
+        object_fit="contain",  # a narrow window makes it smaller, and not thinner
+        object_position="left top",
+    )
     return w.Image(format="png", layout=layout)
 
 
@@ -84,9 +90,11 @@ def button(text: str, tip: str, width: str = "auto", **options: Any) -> w.Button
 
 def message_html(text: str, *, bad: bool) -> str:
     """Return a message for an HTML widget; a bad one is marked by more than its colour."""
-    colour, sign = ("#9b0000", "✗ ") if bad else ("#1b5e20", "✓ ")
+    sign, ink, paper = ("✗ ", "#9b0000", "#fdf0ef") if bad else ("✓ ", "#1b5e20", "#eef7ee")
+    # Its own paper under its own ink, so that it can be read in a dark theme, too.
     return (
-        f'<div role="status" aria-live="polite" style="color:{colour};font-size:15px;'
+        f'<div role="status" aria-live="polite" style="color:{ink};background:{paper};'
+        f"border-left:4px solid {ink};padding:0 8px;font-size:15px;"
         f'line-height:1.3">{sign}{html.escape(text)}</div>'
     )
 

@@ -52,7 +52,8 @@ class RangePanel(Panel):
         self.picture.value = figure_png(blank)
         self.test.on_click(lambda _: self._test())
         self.use.on_click(lambda _: self._use())
-        bar = w.HBox([self.test, self.use, self.every_phase])
+        row = w.Layout(flex_flow="row wrap", align_items="center")
+        bar = w.HBox([self.test, self.use, self.every_phase], layout=row)
         self.widget = w.VBox([bar, self.message, self.picture])
         self._say("Nothing tested yet.")
 

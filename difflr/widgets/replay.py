@@ -65,7 +65,7 @@ class Replay(Panel):
         )
         self.predict = button("I predict: this is the best point", "Mark it, then see the numbers")
         self.look = button("Look without predicting", "Show the numbers")
-        self.message = w.HTML(layout=w.Layout(min_height="5.5em"))
+        self.message = w.HTML(layout=w.Layout(min_height="98px"))
         self._busy = False
         for control in (self.lr_control, self.ratio_control, self.phase_control):
             control.observe(lambda _: self._update(), "value")
