@@ -89,10 +89,11 @@ lab: env
 
 # The pictures of the recorded studies that the README shows: seconds, nothing is trained.
 pictures: env
-	for study in plateau which_splits; do \
+	for study in plateau recipes which_splits frozen_bn; do \
 	  $(BIN)/python -m difflr.gallery $$study --out $(OUT)/gallery >/dev/null || exit 1; done
 	for picture in plateau-500 forgetting-500 which-splits; do \
 	  cp $(OUT)/gallery/$$picture.png images/; done
+	cp $(OUT)/gallery/recipes-cpu-seconds.png images/recipes.png
 
 # The pictures and the table of the README, from real photographs (see README, "How it was made").
 images: env

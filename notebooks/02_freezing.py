@@ -246,7 +246,8 @@ Picture(
 # for the head that you train on top of it.
 #
 # **So a frozen BatchNorm layer belongs in eval mode**, and that must be said again after each
-# `model.train()`, which wakes every layer.
+# `model.train()`, which wakes every layer. (There is one good reason to let its statistics follow on purpose:
+# the camera has changed for good. Lesson 7 measures that.)
 #
 # ## Old gradients
 #

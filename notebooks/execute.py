@@ -1,7 +1,7 @@
 """Make each lesson's .ipynb from its .py: run it, and keep the outputs that are meant to be read.
 
     python notebooks/execute.py            all lessons
-    python notebooks/execute.py 00         those whose names begin with 00
+    python notebooks/execute.py 00 07      those whose names begin with 00 or 07
 
 Kept are the outputs of cells tagged NBVAL_CHECK_OUTPUT (facts, compared by the tests) and keep_output
 (pictures). Everything else changes from run to run and is cleared.
@@ -53,7 +53,8 @@ def _readable(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 if __name__ == "__main__":
-    chosen = sys.argv[1] if len(sys.argv) > 1 else ""
-    for script in sorted(Path(__file__).parent.glob(f"{chosen or '[0-9]'}*_*.py")):
-        print(script.name)
-        execute(script)
+    chosen = tuple(sys.argv[1:]) or ""
+    for script in sorted(Path(__file__).parent.glob("[0-9]*_*.py")):
+        if script.name.startswith(chosen):
+            print(script.name)
+            execute(script)
