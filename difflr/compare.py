@@ -16,7 +16,7 @@ from difflr.recipes import make_plan
 from difflr.results import Results
 from difflr.settings import Settings, parse_recipe
 from difflr.splits import split_model
-from difflr.statistics import said, summarise
+from difflr.statistics import said, summarise, verdict
 from difflr.training import train
 
 __all__ = ["compare", "table"]
@@ -150,7 +150,8 @@ def table(results: Results) -> str:
             difference = "-"
         else:
             difference = said(summary.difference, unit="", sign=True)
-            difference += " (tie)" if summary.difference.is_tie else ""
+            word = verdict(summary.difference)
+            difference += f" ({word})" if word in ("tie", "no verdict") else ""
         lines.append(
             f"{summary.recipe:<{width}}  {accuracy:>23}  {difference:>22}  "
             f"{summary.seconds:>7.1f}  {summary.trainable_share:>9.1%}"

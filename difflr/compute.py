@@ -66,9 +66,10 @@ def equal_cost(runs: Sequence[Run], rival: Sequence[Run], cost: str = "cpu_secon
         runs: of one recipe at one or more numbers of epochs.
         rival: of another at one number of epochs, from the same seeds.
         cost: a key of ``COSTS``.
+
+    Raises:
+        DifflrError: as ``at_cost``, or when the two sides have no seed in common.
     """
     ours = at_cost(runs, estimate(rival, cost).mean, cost)
     theirs = {run.seed: run.accuracy for run in rival}
-    if not set(ours) & set(theirs):
-        raise DifflrError("The two sides have no seed in common.", "Run both from the same seeds.")
     return paired(ours, theirs)

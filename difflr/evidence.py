@@ -62,8 +62,6 @@ def difference(runs: Sequence[Run], rival: Sequence[Run], measure: str = "accura
                 "A side of the comparison has a seed twice.", "Compare two cells, from one stage."
             )
         sides.append(by_seed)
-    if not set(sides[0]) & set(sides[1]):
-        raise DifflrError("The two sides have no seed in common.", "Run both from the same seeds.")
     return paired(*sides)
 
 

@@ -12,7 +12,7 @@ __all__ = ["SplitRow", "report", "split_rows"]
 
 @dataclass(frozen=True)
 class SplitRow:
-    """One line of the report; ``lr`` and ``weight_decay`` are None without an optimizer."""
+    """One line of the report; without an optimizer ``lr`` is None and ``weight_decay`` empty."""
 
     name: str
     tensors: int
@@ -20,15 +20,16 @@ class SplitRow:
     share: float
     trainable: str
     lr: float | None
-    weight_decay: float | None
+    weight_decay: tuple[float, ...]
     bn: str
 
 
 def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[SplitRow]:
     """Return one row per split, read off the model and the optimizer as they are now.
 
-    ``trainable`` is ``"trainable"``, ``"frozen"`` or ``"partly"``; ``weight_decay`` is the largest
-    of the split's groups; ``bn`` is the mode of its BatchNorm layers (see ``bn_mode``).
+    ``trainable`` is ``"trainable"``, ``"frozen"`` or ``"partly"``; ``lr`` is the largest of the
+    split's groups; ``weight_decay`` holds each value that its groups have, the largest first;
+    ``bn`` is the mode of its BatchNorm layers (see ``bn_mode``).
     """
     total = sum(split.numel for split in splits)
     groups = optimizer.param_groups if optimizer is not None else []
@@ -50,8 +51,8 @@ def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[Split
                 if True in states
                 else "frozen",
                 lr=max((float(group["lr"]) for group in own), default=None),
-                weight_decay=max(
-                    (float(group.get("weight_decay", 0)) for group in own), default=None
+                weight_decay=tuple(
+                    sorted({float(group.get("weight_decay", 0)) for group in own}, reverse=True)
                 ),
                 bn=bn_mode(split),
             )
@@ -61,6 +62,8 @@ def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[Split
 
 def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
     """Return a one-screen table of the splits: sizes, what trains, LR, weight decay, BN mode.
+
+    Where a split's groups differ, as weights and biases do, both weight decays stand: ``0.01 / 0``.
 
     Args:
         splits: of the model.
@@ -77,7 +80,7 @@ def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
                 f"{row.share:.1%}",
                 row.trainable,
                 "-" if row.lr is None else f"{row.lr:.2g}",
-                "-" if row.weight_decay is None else f"{row.weight_decay:g}",
+                " / ".join(f"{decay:g}" for decay in row.weight_decay) or "-",
                 row.bn,
             )
         )

@@ -9,14 +9,9 @@ from difflr.backbones import load_backbone
 from difflr.errors import DifflrError, some
 from difflr.results import Results
 from difflr.splits import split_model
-from difflr.statistics import Estimate, said, summarise
+from difflr.statistics import said, summarise, verdict
 
 __all__ = ["verdict", "write_sheet"]
-
-
-def verdict(difference: Estimate) -> str:
-    """Return ``"tie"`` where 0 lies in the interval of the difference, else better or worse."""
-    return "tie" if difference.is_tie else "better" if difference.mean > 0 else "worse"
 
 
 def write_sheet(

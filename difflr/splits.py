@@ -142,12 +142,12 @@ def _owners(model: nn.Module, parts: Sequence[Part]) -> dict[int, int]:
             owner[key] = (first or claims)[0]
     if missing:
         raise DifflrError(
-            f"{len(missing)} parameters are in no split: {some(missing)}.",
+            f"{_count(missing)} in no split: {some(missing)}.",
             "Add them to a split: together the splits hold every parameter exactly once.",
         )
     if doubled:
         raise DifflrError(
-            f"{len(doubled)} parameters are in two splits: {some(doubled)}.",
+            f"{_count(doubled)} in two splits: {some(doubled)}.",
             "Leave each in one split only.",
         )
     empty = [part.name for i, part in enumerate(parts) if i not in owner.values()]
@@ -157,3 +157,7 @@ def _owners(model: nn.Module, parts: Sequence[Part]) -> dict[int, int]:
             "Leave them out: they have nothing to learn.",
         )
     return owner
+
+
+def _count(names: Sequence[str]) -> str:
+    return "1 parameter is" if len(names) == 1 else f"{len(names)} parameters are"

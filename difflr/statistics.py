@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Estimate", "Summary", "mean_interval", "paired", "said", "summarise"]
+from difflr.errors import DifflrError, some
+
+__all__ = ["Estimate", "Summary", "mean_interval", "paired", "said", "summarise", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -17,17 +19,22 @@ class Estimate:
 
     @property
     def is_tie(self) -> bool:
-        """Whether 0 lies inside the interval, or there is none."""
-        return not abs(self.mean) > self.half
+        """Whether 0 lies inside the interval; a single value has none, and is no tie."""
+        return abs(self.mean) <= self.half
 
 
 def mean_interval(values: Sequence[float]) -> Estimate:
     """Return the mean with Student's t interval (95%, two-sided) over independent runs.
 
+    Raises:
+        DifflrError: without a value.
+
     >>> mean_interval([0.5, 0.6, 0.7])
     Estimate(mean=0.6, half=0.2484...)
     """
     n = len(values)
+    if not n:
+        raise DifflrError("Received no values, expected one for each run.", "Run one seed or more.")
     mean = math.fsum(values) / n
     if n < 2:
         return Estimate(mean, math.nan)
@@ -38,9 +45,36 @@ def mean_interval(values: Sequence[float]) -> Estimate:
 
 
 def paired(values: Mapping[int, float], rival: Mapping[int, float]) -> Estimate:
-    """Return the mean difference over the seeds that both have, with its interval."""
+    """Return the mean difference over the seeds that both have, with its interval.
+
+    Args:
+        values, rival: seed to accuracy (0 to 1), or to another measure.
+
+    Raises:
+        DifflrError: when they have no seed in common.
+    """
     seeds = sorted(set(values) & set(rival))
+    if not seeds:
+        ours, theirs = (some([str(seed) for seed in sorted(s)]) or "none" for s in (values, rival))
+        raise DifflrError(
+            f"The two sides have no seed in common: received {ours} and {theirs}, expected a seed "
+            "that both have.",
+            "Run both from the same seeds.",
+        )
     return mean_interval([values[seed] - rival[seed] for seed in seeds])
+
+
+def verdict(difference: Estimate) -> str:
+    """Return ``"better"`` or ``"worse"``, ``"tie"`` or, from one seed, ``"no verdict"``.
+
+    A tie is a difference with 0 in its interval. One seed gives no interval, which shows nothing.
+
+    >>> verdict(Estimate(0.004, 0.009)), verdict(Estimate(0.004, math.nan))
+    ('tie', 'no verdict')
+    """
+    if math.isnan(difference.half):
+        return "no verdict"
+    return "tie" if difference.is_tie else "better" if difference.mean > 0 else "worse"
 
 
 def said(

@@ -265,7 +265,12 @@ curves = {
     "as trained": [lrs[-1] for lrs in watch.lrs],
 }
 Picture(
-    plot_curves(curves, "The head's learning rate, renamed and assigned (log axis)", log=True),
+    plot_curves(
+        curves,
+        "The head's learning rate, renamed and assigned (log axis)",
+        log=True,
+        steps_per_epoch=10,
+    ),
     "As meant, the head's learning rate makes six cycles of falling height. As trained, it is nothing in the "
     "first epoch, then one flat stair per epoch, an epoch late and at a 25th of the height.",
 )

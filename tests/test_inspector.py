@@ -40,7 +40,18 @@ def test_the_report_has_a_line_per_split_and_fits_a_screen():
         "decay",
         "bn",
     ]
-    assert lines[1].split() == ["stem", "3", "9,536", "0.1%", "frozen", "1e-05", "0.05", "eval"]
+    assert lines[1].split() == [
+        "stem",
+        "3",
+        "9,536",
+        "0.1%",
+        "frozen",
+        "1e-05",
+        "0.05",
+        "/",
+        "0",
+        "eval",
+    ]
     assert lines[5].split() == [
         "layer4",
         "15",
@@ -49,9 +60,22 @@ def test_the_report_has_a_line_per_split_and_fits_a_screen():
         "trainable",
         "0.0004",
         "0.05",
+        "/",
+        "0",
         "train",
     ]
-    assert lines[6].split() == ["head", "2", "513,000", "4.4%", "trainable", "0.001", "0.05", "-"]
+    assert lines[6].split() == [
+        "head",
+        "2",
+        "513,000",
+        "4.4%",
+        "trainable",
+        "0.001",
+        "0.05",
+        "/",
+        "0",
+        "-",
+    ]
     assert lines[7].split() == ["all", "62", "11,689,512"]
 
 
@@ -61,7 +85,7 @@ def test_rows_are_read_off_the_model_and_the_optimizer_as_they_are(net):
     assert [row.name for row in rows] == list(SPLITS)
     assert sum(row.parameters for row in rows) == sum(p.numel() for p in net.parameters())
     assert sum(row.share for row in rows) == pytest.approx(1)
-    assert {(row.lr, row.weight_decay) for row in rows} == {(None, None)}
+    assert {(row.lr, row.weight_decay) for row in rows} == {(None, ())}
 
 
 def test_the_rate_is_the_one_of_the_moment(net):
@@ -83,6 +107,16 @@ def test_a_split_with_some_frozen_parameters_says_partly(net):
     assert [row.trainable for row in split_rows(splits)] == ["partly"] * 5 + ["trainable"]
 
 
+def test_both_weight_decays_of_a_split_are_shown(net):
+    """What param_groups spares has 0, and the report says so; one for all stands alone."""
+    splits = split_model(net)
+    for all_alike, found, shown in ((False, (0.01, 0.0), "0.01 / 0"), (True, (0.01,), "0.01")):
+        optimizer = AdamW(param_groups(splits, 1e-3, decay_norm_bias=all_alike))
+        assert [row.weight_decay for row in split_rows(splits, optimizer)] == [found] * 6
+        line = report(splits, optimizer).splitlines()[1]
+        assert line.split("0.001")[1].split("  train")[0].strip() == shown
+
+
 @pytest.mark.parametrize("weight_decay", [{}, {"weight_decay": 0.1}])
 def test_groups_of_ones_own_are_reported_too(net, weight_decay):
     """Without weight decay, with a tensor for an LR, or holding only some of the parameters."""
@@ -91,7 +125,10 @@ def test_groups_of_ones_own_are_reported_too(net, weight_decay):
     optimizer = SGD([group])
     rows = split_rows(splits, optimizer)
     assert (rows[0].lr, rows[5].lr) == (None, 0.5)
-    assert rows[5].weight_decay == weight_decay.get("weight_decay", 0)
+    assert (rows[0].weight_decay, rows[5].weight_decay) == (
+        (),
+        (weight_decay.get("weight_decay", 0),),
+    )
     assert report(splits, optimizer)
     assert report(splits, torch.optim.Rprop(net.parameters(), lr=0.1))
 

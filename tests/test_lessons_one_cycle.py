@@ -320,3 +320,14 @@ def test_curves_can_be_told_apart():
     assert len({line.get_color() for line in lines}) == 3
     assert len({line.get_linestyle() for line in lines}) == 3
     assert axes.get_yscale() == "log"
+
+
+@pytest.mark.parametrize(("epochs", "ticks"), [(6, range(0, 61, 10)), (24, range(0, 241, 20))])
+def test_ticks_stand_where_epochs_begin(epochs, ticks):
+    """With ten steps per epoch each epoch has its tick; where they are many, every other one."""
+    figure = plot_curves({"one": [1.0] * 10 * epochs}, "T", steps_per_epoch=10)
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_xlim()
+    assert [t for t in figure.axes[0].get_xticks() if low <= t <= high] == [
+        t for t in ticks if t <= high
+    ]

@@ -6,8 +6,7 @@ import pytest
 
 from difflr.errors import DifflrError
 from difflr.results import Results
-from difflr.sheet import verdict, write_sheet
-from difflr.statistics import Estimate
+from difflr.sheet import write_sheet
 
 SHA = "0123456789abcdef" * 4
 ACCURACIES = {
@@ -119,8 +118,12 @@ def test_unfair_reports_are_refused(tmp_path, validated, tested):
     assert tested.runs == before
 
 
-def test_a_tie_is_called_a_tie():
-    """0 in the interval, or no interval at all, is a tie."""
-    cases = {(0.5, 0.6): "tie", (0.5, 0.4): "better", (-0.5, 0.4): "worse"}
-    assert {case: verdict(Estimate(*case)) for case in cases} == cases
-    assert verdict(Estimate(0.5, float("nan"))) == "tie"
+def test_one_seed_gives_no_verdict(tmp_path):
+    """Without an interval the sheet calls no recipe better, worse or a tie."""
+    tried, once = (
+        results(tmp_path / name, on, {recipe: values[:1] for recipe, values in ACCURACIES.items()})
+        for name, on in (("v.json", "a fifth"), ("t.json", "test"))
+    )
+    text = write_sheet(tmp_path / "s.md", tried, once, question="?").read_text()
+    assert "| head_only:lr=3e-2 | 60.0% | -10.0 | no verdict |" in text
+    assert "tie" not in text

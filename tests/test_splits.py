@@ -157,10 +157,14 @@ BODY = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
     ("how", "words"),
     [
         ({"body": BODY}, "2 parameters are in no split: fc.weight, fc.bias."),
-        ({"body": BODY[1:], "head": "fc"}, "1 parameters are in no split: conv1.weight."),
+        ({"body": BODY[1:], "head": "fc"}, "1 parameter is in no split: conv1.weight."),
         (
             {"body": BODY, "top": ["layer4", "fc"]},
             "4 parameters are in two splits: layer4.0.weight (body and top)",
+        ),
+        (
+            {"body": BODY, "head": "fc", "again": "fc.bias"},
+            "1 parameter is in two splits: fc.bias (head and again)",
         ),
         ({"body": BODY, "head": "fc", "more": "fcc"}, "'fcc' of split 'more' matches nothing"),
         ({"body": BODY, "head": ["fc", "layers?"]}, "'layers?' of split 'head' matches nothing"),

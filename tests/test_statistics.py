@@ -4,8 +4,12 @@ import math
 
 import pytest
 from scipy import stats
+from test_sheet import ACCURACIES, results
 
-from difflr.statistics import mean_interval, paired, summarise
+from difflr.charts import plot_runs
+from difflr.compare import table
+from difflr.errors import DifflrError
+from difflr.statistics import Estimate, mean_interval, paired, summarise, verdict
 
 
 def test_interval_is_students():
@@ -19,11 +23,28 @@ def test_interval_is_students():
     assert estimate.mean + estimate.half == pytest.approx(high)
 
 
-def test_one_value_has_no_interval_and_is_a_tie():
-    """A single seed shows nothing: its interval is NaN and its difference a tie."""
-    estimate = mean_interval([0.3])
+def test_one_value_has_no_interval_and_gives_no_verdict():
+    """A single seed shows nothing: neither a gain nor a tie."""
+    estimate = paired({0: 0.5}, {0: 0.2})
     assert math.isnan(estimate.half)
-    assert estimate.is_tie
+    assert not estimate.is_tie
+    assert verdict(estimate) == "no verdict"
+
+
+def test_a_tie_is_called_a_tie():
+    """0 in the interval, its ends included, is a tie; otherwise the sign says which is better."""
+    cases = {(0.5, 0.6): "tie", (0.5, 0.4): "better", (-0.5, 0.4): "worse", (0.5, 0.5): "tie"}
+    assert {case: verdict(Estimate(*case)) for case in cases} == cases
+
+
+def test_nothing_to_average_is_refused_in_words():
+    """No values, and sides without a common seed, are errors that say what was received."""
+    with pytest.raises(DifflrError, match="no values, expected one"):
+        mean_interval([])
+    with pytest.raises(DifflrError, match=r"no seed in common: received 0, 1 and 2, expected"):
+        paired({0: 0.5, 1: 0.6}, {2: 0.5})
+    with pytest.raises(DifflrError, match="received none and 2"):
+        paired({}, {2: 0.5})
 
 
 def test_paired_difference_takes_the_seeds_that_both_have():
@@ -46,3 +67,20 @@ def test_summaries_compare_with_the_first_recipe():
     assert first.difference is None
     assert second.difference.mean == pytest.approx(0.1)
     assert second.accuracies == {0: 0.6, 1: 0.7}
+
+
+def test_table_and_picture_call_nothing_a_tie_without_an_interval(tmp_path):
+    """One seed has no verdict in the table and no bar in the picture; three seeds have theirs."""
+    alone = {recipe: values[:1] for recipe, values in ACCURACIES.items()}
+    once, thrice = results(tmp_path / "1.json", accuracies=alone), results(tmp_path / "3.json")
+    assert "(no verdict)" in table(once).splitlines()[2]
+    assert "tie" not in table(once)
+    assert [line.count("(tie)") for line in table(thrice).splitlines()] == [0, 0, 0, 1]
+    assert "no verdict" not in table(thrice)
+    for found, bars, label in (
+        (once, False, "without an interval"),
+        (thrice, True, "95% interval"),
+    ):
+        (axes,) = plot_runs(found.runs).axes
+        assert {drawn.has_xerr for drawn in axes.containers} == {bars}
+        assert axes.get_xlabel().endswith(label)

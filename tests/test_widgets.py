@@ -165,6 +165,34 @@ def test_single_splits_can_be_frozen(editor):
     assert editor.plan == make_plan("first_splits", 6, 4)
 
 
+def test_one_phase_has_a_name_on_its_button_too():
+    """The button says "Phase 1" from the beginning, and after a second one came and went."""
+    editor = PlanEditor(NAMES, make_plan("uniform", 6, 4))
+    assert editor.phases.options == ("Phase 1",)
+    editor.add.click()
+    assert editor.phases.options == ("Phase 1", "Phase 2")
+    editor.remove.click()
+    assert editor.phases.options == ("Phase 1",)
+
+
+def test_the_largest_lr_is_that_of_the_phase(editor):
+    """By hand the greyed slider follows the rates; a shape then starts from there, on a notch."""
+    controls = editor.controls
+    for index in (0, 5):
+        editor.selected = index
+        assert controls.base.value == max(editor.plan.phases[index].lrs)
+    controls.rows[2].box.value = 3e-3
+    assert controls.base.disabled
+    assert controls.base.value == 3e-3
+    assert not controls.base.continuous_update, "the browser would put it on a notch"
+    controls.shape.value = "uniform"
+    assert controls.base.value == pytest.approx(10**-2.5)
+    assert controls.base.continuous_update
+    assert editor.plan.phases[5].lrs == (3.16e-3,) * 6
+    editor.undo.click()
+    assert controls.base.value == 3e-3
+
+
 def test_shapes_set_all_splits(editor):
     """The one control for all splits: uniform, geometric, ULMFiT, falling, from base LR and ratio."""
     editor.selected = 5

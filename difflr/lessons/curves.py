@@ -1,12 +1,13 @@
 """Learning rates as they really come out of a scheduler, and their picture: for lessons 4 and 5."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, TensorDataset
@@ -79,8 +80,16 @@ def rehearse(configure: Callable[[pl.LightningModule], Any], **options: Any) -> 
     return module.seen
 
 
-def plot_curves(curves: Mapping[str, Sequence[float]], title: str, log: bool = False) -> Figure:
-    """Draw learning rates over the steps, each curve with a colour and a line style of its own."""
+def plot_curves(
+    curves: Mapping[str, Sequence[float]],
+    title: str,
+    log: bool = False,
+    steps_per_epoch: int | None = None,
+) -> Figure:
+    """Draw learning rates over the steps, each curve with a colour and a line style of its own.
+
+    With ``steps_per_epoch`` the ticks stand where epochs begin: all of them, up to a dozen.
+    """
     figure = Figure(figsize=(9, 3.4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     colours = split_colours(len(curves))
@@ -93,6 +102,9 @@ def plot_curves(curves: Mapping[str, Sequence[float]], title: str, log: bool = F
     axes.set_xlabel("optimizer step", size=11)
     axes.set_ylabel("learning rate", size=11)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if steps_per_epoch:
+        epochs = max(map(len, curves.values())) / steps_per_epoch
+        axes.xaxis.set_major_locator(MultipleLocator(steps_per_epoch * math.ceil(epochs / 12)))
     axes.legend(frameon=False, fontsize=11, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(color="0.92")
     axes.spines[["top", "right"]].set_visible(False)

@@ -54,7 +54,7 @@ class PlanEditor(Panel):
         self._loading = False
         self._last: tuple[Any, float] = (None, 0.0)
         self.controls = PhaseControls(self.names)
-        self.phases = w.ToggleButtons(options=[1], tooltips=[], style={"button_width": "5.5em"})
+        self.phases = w.ToggleButtons(options=[], tooltips=[], style={"button_width": "5.5em"})
         self.add = button("Add phase", "Put a copy of this phase after it")
         self.remove = button("Remove phase", "Take this phase out")
         self.earlier = button("◀ Earlier", "Exchange with the phase before")
@@ -121,7 +121,8 @@ class PlanEditor(Panel):
             on(row.slider, partial(self._slid, i))
             on(row.box, partial(self._typed, i))
             on(row.trains, lambda _: draft.set(frozen=self._unticked()))
-        for control in (controls.shape, controls.base, controls.ratio):
+        on(controls.shape, lambda _: self._choose_shape())
+        for control in (controls.base, controls.ratio):
             on(control, lambda _: self._shape())
 
     def _pressed(self, change: Callable[[], None], _: w.Button) -> None:
@@ -143,6 +144,14 @@ class PlanEditor(Panel):
         first = self._draft.current.phase.freeze_to % len(self.names)
         rows = enumerate(self.controls.rows)
         return [i for i, row in rows if i >= first and not row.trains.value]
+
+    def _choose_shape(self) -> None:
+        # From the largest LR as it is, on a notch: the browser would move it there in any case.
+        base = self.controls.base
+        self._loading = True
+        base.value = 10 ** (notch(base.value) * base.step)
+        self._loading = False
+        self._shape()
 
     def _shape(self) -> None:
         controls = self.controls
@@ -199,6 +208,7 @@ class PlanEditor(Panel):
                 self.phases.options = [f"Phase {i + 1}" for i in range(count)]
             self.phases.index = draft.selected
             self.controls.show(draft.current, draft.plan.train_bn, keep_shape=keep_shape)
+            self._show_largest()
             self.undo.disabled = not draft.can_undo
             self.remove.disabled = count == 1
             self.earlier.disabled = draft.selected == 0
@@ -209,6 +219,15 @@ class PlanEditor(Panel):
             self._view.draw(self.plan)
             self.alt = self._view.alt
         self._view.tabulate(self.plan, draft.selected)
+
+    def _show_largest(self) -> None:
+        """While rates are set by hand, let the greyed slider say what the largest one is."""
+        controls = self.controls
+        by_hand = controls.shape.value not in controls.SHAPES
+        # The browser moves a slider to its nearest notch, and reports it at once if it may.
+        controls.base.continuous_update = not by_hand
+        if by_hand:
+            controls.base.value = max(self._draft.current.phase.lrs)
 
     def _assemble(self) -> w.VBox:
         bar = w.HBox(
