@@ -63,10 +63,12 @@ def test_the_best_peer_is_met_by_the_cheapest_run_that_reaches_it(benchmarks, tm
     assert {name for name, _, _ in peers} == {"fastai.fine_tune", "other"}
     name, epochs, best = accuracy.best_peer(peers, 2)
     assert (name, epochs) == ("fastai.fine_tune", 2)
-    goal = max(run.accuracy for run in best)
     cheap = [(n, e, [replace(r, cpu_seconds=float(e)) for r in rs]) for n, e, rs in own]
-    assert accuracy.soonest(cheap, goal - 0.01)[1] == 2
-    assert accuracy.soonest(cheap, 0.99) is None
+    assert accuracy.soonest(cheap, (name, 2, best))[1] == 2
+    better = [replace(run, accuracy=0.99 + 0.001 * run.seed % 0.01) for run in best]
+    assert accuracy.soonest(cheap, (name, 2, better)) is None
+    worse = [(n, e, [replace(r, accuracy=0.1) for r in rs] if e == 2 else rs) for n, e, rs in cheap]
+    assert accuracy.soonest(worse, (name, 2, best))[1] == 4
 
 
 def test_rivals_are_measured_as_our_own_recipes_are(benchmarks, tmp_path, monkeypatch):
