@@ -277,7 +277,7 @@ def run_rival(
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "flops": None,
-        **changes(task, cell, measured_on, before, network),
+        **changes(task, cell, measured_on, given, before, network),
         "curve_loss": [],
         "curve_accuracy": [],
     }

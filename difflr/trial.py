@@ -95,7 +95,7 @@ def run_trial(
         "seconds": outcome.seconds - curve.seconds,
         "cpu_seconds": curve.cpu_seconds,
         "flops": training_flops(costs, plan, splits, len(given.images)),
-        **changes(task, cell, measured_on, network, model.cpu().network),
+        **changes(task, cell, measured_on, given, network, model.cpu().network),
         "curve_loss": curve.losses,
         "curve_accuracy": curve.accuracies,
     }
@@ -118,16 +118,21 @@ def _finite(value: Any) -> Any:
 
 
 def changes(
-    task: Task, cell: Cell, measured_on: str, before: torch.nn.Module, after: torch.nn.Module
+    task: Task,
+    cell: Cell,
+    measured_on: str,
+    given: Staged,
+    before: torch.nn.Module,
+    after: torch.nn.Module,
 ) -> dict[str, Any]:
     """Return what training changed in a network: its splits, and what it knows of the source task.
 
     Args:
         task, cell, measured_on: as for ``run_trial``.
+        given: what ``stage`` returned for the run.
         before: the network as the run started, its new head included.
         after: the same network, trained.
     """
-    given = stage(task, cell, 0, measured_on)
     probes = some(given.held, task.probes).pixels
     old, new = split_model(before), split_model(after)
     features = (
