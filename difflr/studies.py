@@ -51,7 +51,7 @@ def _plateau(embedded: bool, quick: bool) -> Grid:
     if quick:
         grid = product((1e-3, 1e-2), (1.0, 100.0), (40,))
     else:
-        coarse = product((1e-4, 1e-3, 3e-3, 1e-2, 3e-2), (1.0, 100.0), (large,))
+        coarse = product((1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), (1.0, 100.0), (large,))
         grid = [*product(PLATEAU_RATES, ratios, sizes), *coarse]
     cells = [
         Cell("differential", {"lr": lr, "ratio": ratio}, size, _epochs(quick))
