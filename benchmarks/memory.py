@@ -4,7 +4,6 @@ Goal: frozen parameters have no optimizer state. Each kind of training is a proc
 counted from what is there before it starts.
 """
 
-import ctypes
 import gc
 import re
 import subprocess
@@ -15,11 +14,12 @@ from pathlib import Path
 import given
 import pytorch_lightning as pl
 import torch
-from phases import BATCH, frozen_model
+from ideal import BATCH, frozen_model
 from timing import table, verdict
 
 from difflr.backbones import Backbone
 from difflr.data import Images
+from difflr.freed import hand_back
 from difflr.training import fit
 
 KINDS = ("full", "head only", "head only, features kept")
@@ -34,8 +34,7 @@ def peak(job: Callable[[], object]) -> float:
         job()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     gc.collect()
-    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # glibc keeps what was freed for the next
-        libc.malloc_trim(0)
+    hand_back()  # glibc keeps what was freed for the next
     (SELF / "clear_refs").write_text("5")  # Linux: the peak is what is there now
     before = _status("VmRSS")
     job()

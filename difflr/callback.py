@@ -93,7 +93,8 @@ class PlanCallback(pl.Callback):
         scheduler = _scheduler(trainer)
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         opens_step = batch_idx % trainer.accumulate_grad_batches == 0
-        if scheduler is None or not every or not opens_step or trainer.global_step % every:
+        due = every and opens_step and trainer.global_step % every == 0
+        if scheduler is None or not due or not trainer.loggers:
             return
         point = scheduler.plan.at(scheduler.last_epoch, scheduler.steps_per_epoch)
         names = self._splits.names

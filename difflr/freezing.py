@@ -55,8 +55,10 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
             else:
                 parameter.requires_grad_(False)
                 parameter.grad = None  # a stale gradient would let weight decay move it
+        mode = splits.model.training and (trains or train_bn)
         for norm in norms:
-            norm.train(splits.model.training and (trains or train_bn))
+            if norm.training != mode:  # once a batch: most are as they should be already
+                norm.train(mode)
 
 
 def thaw(module: nn.Module) -> None:

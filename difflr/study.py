@@ -1,9 +1,7 @@
 """Run a declared grid through joblib, one durable line per finished run, and go on after a kill."""
 
-import ctypes
 import gc
 import os
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +16,7 @@ from tqdm.auto import tqdm
 
 from difflr.backbones import load_backbone
 from difflr.errors import DifflrError, as_int
+from difflr.freed import hand_back
 from difflr.grid import Cell, Study, Task
 from difflr.journal import Journal
 from difflr.provenance import describe_session, describe_task
@@ -190,8 +189,7 @@ def _run_and_tidy(trial: Trial, *what: Any) -> dict[str, Any]:
     """
     run = trial(*what)
     gc.collect()
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
+    hand_back()
     return run
 
 
