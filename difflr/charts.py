@@ -27,8 +27,17 @@ class Picture:
         return picture_bundle(self.png, self.alt)
 
 
-def plot_runs(runs: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
-    """Draw each recipe's accuracies: one dot per seed, the mean and its 95% interval."""
+def plot_runs(
+    runs: Sequence[Mapping[str, Any]], title: str = "", measured_on: str = "test"
+) -> Figure:
+    """Draw each recipe's accuracies: one dot per seed, the mean and its 95% interval.
+
+    Args:
+        runs: of a comparison, accuracies from 0 to 1.
+        title: above the picture.
+        measured_on: as the comparison's ``about["data"]`` says it; all but ``"test"`` is drawn as
+            validation accuracy.
+    """
     summaries = summarise(runs)
     figure = Figure(figsize=(8, 1.6 + 0.55 * len(summaries)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
@@ -53,7 +62,8 @@ def plot_runs(runs: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     axes.set_ylim(len(summaries) - 0.5, -0.6)
     alone = all(np.isnan(summary.accuracy.half) for summary in summaries)
     mean_is = "its accuracy, without an interval" if alone else "mean with 95% interval"
-    axes.set_xlabel(f"test accuracy (%): ○ one seed, ◆ {mean_is}", size=11)
+    kind = "test" if measured_on == "test" else "validation"
+    axes.set_xlabel(f"{kind} accuracy (%): ○ one seed, ◆ {mean_is}", size=11)
     axes.set_title(title, size=12)
     axes.grid(axis="x", color="0.9")
     axes.spines[["top", "right", "left"]].set_visible(False)

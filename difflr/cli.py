@@ -122,7 +122,8 @@ def _compare(arguments: argparse.Namespace) -> None:
         f"{weights['backbone']} on {Path(data['name']).name}, {chosen['train_size']} training "
         f"pictures, {chosen['epochs']} epochs"
     )
-    _save(plot_runs(results.runs, title), out / "compare.png")
+    figure = plot_runs(results.runs, title, data["measured_on"])
+    _save(figure, out / "compare.png")
     print(f"\n{results.path}\n{out / 'compare.png'}")
 
 

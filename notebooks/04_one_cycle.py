@@ -376,9 +376,13 @@ per_epoch = rehearse(configure_optimizers)
 
 # %% tags=["keep_output"]
 Picture(
-    plot_curves({"as meant": meant(48), "as trained": per_epoch}, "One cycle over 48 steps?"),
+    plot_curves(
+        {"as meant": meant(48), "as trained": per_epoch},
+        "One cycle over 48 steps?",
+        steps_per_epoch=BATCHES,
+    ),
     "The cycle as meant rises to 0.1 and falls. The learning rate as trained is a flat staircase of four "
-    f"stairs, from {per_epoch[0]:.3f} to {per_epoch[-1]:.3f}.",
+    f"stairs, one for each epoch of {BATCHES} steps, from {per_epoch[0]:.3f} to {per_epoch[-1]:.3f}.",
 )
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]

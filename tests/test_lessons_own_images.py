@@ -416,3 +416,28 @@ def test_broken_tables_get_a_verdict(tmp_path):
     for old, new in [("70.00%", "x%"), ("| 0:", "| a:"), ("| uniform:lr=1e-3 |", "|"), ("|", "")]:
         path.write_text(text.replace(old, new), "utf-8")
         assert lesson_8.check_sheet(path).state == "wrong", old
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ("4: 60.00%, 5: 61.50%, 6: 62.00%", ("share no seed.", "no interval")),
+        ("0: 60.00%, 5: 61.50%, 6: 62.00%", ("share only seed 0.", "no interval")),
+        ("0: 60.00%", ("share only seed 0.", "no interval")),
+        ("0: 60.00%, 1: 61.50%, 6: 62.00%", ("share only seed 0 and seed 1.", "an anecdote")),
+    ],
+)
+@pytest.mark.parametrize("word", ["worse", "no verdict"])
+def test_too_few_shared_seeds_give_no_verdict(tmp_path, new, said, word):
+    """Edited by hand so that a recipe shares fewer than three seeds: what is missing, never a nan."""
+    path = sheet_of(tmp_path, conclusion={**RIGHT, "head_only": word})
+    old = "0: 60.00%, 1: 61.50%, 2: 62.00%"
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+    verdict = lesson_8.check_sheet(path)
+    assert verdict.state == "wrong"
+    assert "nan" not in verdict.message
+    for part in ("`head_only:lr=3e-2` and `uniform:lr=1e-3`", *said):
+        assert part in verdict.message
+    assert "from the same three seeds" in verdict.hints[0]

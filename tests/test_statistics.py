@@ -84,3 +84,17 @@ def test_table_and_picture_call_nothing_a_tie_without_an_interval(tmp_path):
         (axes,) = plot_runs(found.runs).axes
         assert {drawn.has_xerr for drawn in axes.containers} == {bars}
         assert axes.get_xlabel().endswith(label)
+
+
+@pytest.mark.parametrize(
+    ("measured_on", "label"),
+    [
+        ("test", "test accuracy (%)"),
+        ("a fifth of the training pictures", "validation accuracy (%)"),
+    ],
+)
+def test_the_picture_says_what_was_measured_on(tmp_path, measured_on, label):
+    """Held-out training pictures give a validation accuracy, and the axis calls it nothing else."""
+    found = results(tmp_path / "results.json", measured_on)
+    (axes,) = plot_runs(found.runs, measured_on=found.about["data"]["measured_on"]).axes
+    assert axes.get_xlabel().startswith(label)

@@ -193,6 +193,17 @@ def test_the_largest_lr_is_that_of_the_phase(editor):
     assert controls.base.value == 3e-3
 
 
+def test_choosing_a_shape_is_one_change():
+    """It puts the largest rate on a notch and sets all splits: one undo takes both back."""
+    first = make_plan("uniform", 6, 4, lr=3e-3)  # between two notches
+    editor = PlanEditor(NAMES, first)
+    editor.controls.shape.value = "geometric"
+    assert editor.plan.phases[0].lrs[-1] == 3.16e-3
+    editor.undo.click()
+    assert editor.plan == first
+    assert editor.undo.disabled
+
+
 def test_shapes_set_all_splits(editor):
     """The one control for all splits: uniform, geometric, ULMFiT, falling, from base LR and ratio."""
     editor.selected = 5

@@ -102,6 +102,17 @@ def judge_sheet(sheet: Sheet) -> str:
     first, *others = sheet.accuracies
     said = []
     for recipe in others:
+        shared = sorted(sheet.accuracies[recipe].keys() & sheet.accuracies[first].keys())
+        if len(shared) < 3:  # edited by hand, or run from other seeds
+            which = " and ".join(f"seed {seed}" for seed in shared)
+            why = "Two differences are an anecdote."
+            if len(shared) < 2:
+                why = "Without two differences there is no interval, and so no verdict."
+            raise Wrong(
+                f"`{recipe}` and `{first}` share {f'only {which}' if shared else 'no seed'}. {why}",
+                "Report both from the same three seeds or more: train those that are missing, and let "
+                "`write_sheet` write the sheet anew.",
+            )
         difference = paired(sheet.accuracies[recipe], sheet.accuracies[first])
         right, word = verdict(difference), sheet.conclusion[recipe]
         if word not in ("better", "worse", "tie"):

@@ -12,8 +12,9 @@ from difflr.errors import DifflrError
 from difflr.plan import Plan
 from difflr.recipes import gradual
 from difflr.splits import Splits, split_model
-from difflr.widgets.controls import PhaseControls, notch
-from difflr.widgets.draft import Draft, round_lr
+from difflr.widgets.controls import PhaseControls
+from difflr.widgets.draft import Draft
+from difflr.widgets.edits import Edits
 from difflr.widgets.panel import Panel, button, message_html
 from difflr.widgets.planview import PlanView
 
@@ -94,7 +95,7 @@ class PlanEditor(Panel):
         self._edit(None, lambda: self._draft.scale(factor, every=every))
 
     def _connect(self) -> None:
-        controls, draft = self.controls, self._draft
+        draft = self._draft
         self.phases.observe(lambda change: self._select(change["new"]), "index")
         changes: list[tuple[w.Button, Callable[[], None]]] = [
             (self.add, draft.add),
@@ -106,58 +107,16 @@ class PlanEditor(Panel):
             press.on_click(partial(self._pressed, change))
         self.undo.on_click(lambda _: self._go_back(draft.undo, "Last change taken back."))
         self.reset.on_click(lambda _: self._go_back(draft.reset, "Back at the first plan."))
-
-        def on(control: w.Widget, change: Callable[[Any], None]) -> None:
-            def changed(event: dict[str, Any]) -> None:
-                self._edit(control, lambda: change(event["new"]))
-
-            control.observe(changed, "value")
-
-        n = len(self.names)
-        on(controls.freeze_to, lambda i: draft.set(freeze_to=i - n if i else 0))
-        on(controls.epochs, lambda value: draft.set(epochs=value))
-        on(controls.pct_start, self._slid_pct)
-        for i, row in enumerate(controls.rows):
-            on(row.slider, partial(self._slid, i))
-            on(row.box, partial(self._typed, i))
-            on(row.trains, lambda _: draft.set(frozen=self._unticked()))
-        on(controls.shape, lambda _: self._choose_shape())
-        for control in (controls.base, controls.ratio):
-            on(control, lambda _: self._shape())
+        for control, apply in Edits(self.controls, draft):
+            control.observe(partial(self._changed, control, apply), "value")
 
     def _pressed(self, change: Callable[[], None], _: w.Button) -> None:
         self._edit(None, change)
 
-    def _typed(self, split: int, lr: float) -> None:
-        if lr != round_lr(self._draft.current.wishes[split]):  # what the box shows by itself
-            self._draft.set_lr(split, lr)
-
-    def _slid(self, split: int, lr: float) -> None:
-        if notch(lr) != notch(self._draft.current.wishes[split]):
-            self._draft.set_lr(split, lr, rounded=True)
-
-    def _slid_pct(self, share: float) -> None:
-        if round(share, 2) != round(self._draft.current.phase.pct_start, 2):
-            self._draft.set(pct_start=round(share, 2))
-
-    def _unticked(self) -> list[int]:
-        first = self._draft.current.phase.freeze_to % len(self.names)
-        rows = enumerate(self.controls.rows)
-        return [i for i, row in rows if i >= first and not row.trains.value]
-
-    def _choose_shape(self) -> None:
-        # From the largest LR as it is, on a notch: the browser would move it there in any case.
-        base = self.controls.base
-        self._loading = True
-        base.value = 10 ** (notch(base.value) * base.step)
-        self._loading = False
-        self._shape()
-
-    def _shape(self) -> None:
-        controls = self.controls
-        if controls.shape.value in controls.SHAPES:
-            ratio = max(1.0, controls.ratio.value)
-            self._draft.set_shape(controls.shape.value, controls.base.value, ratio)
+    def _changed(
+        self, control: w.Widget, apply: Callable[[Any], None], event: dict[str, Any]
+    ) -> None:
+        self._edit(control, partial(apply, event["new"]))
 
     def _edit(self, control: Any, change: Callable[[], None]) -> None:
         with self._lock:
@@ -166,11 +125,14 @@ class PlanEditor(Panel):
             # A drag is one change for undo, not forty.
             now = time.monotonic()
             same = control is not None and control is self._last[0] and now - self._last[1] < 1.0
+            self._loading = True  # a change may move other controls: still one change
             try:
                 self._draft.edit(change, remember=not same)
             except DifflrError as error:
                 self._say(f"Not used: {error} The picture shows the plan as it was.", bad=True)
                 return
+            finally:
+                self._loading = False
             self._last = (control, now)
             self._show(keep_shape=control in self.controls.shape_controls)
             self._say("")
