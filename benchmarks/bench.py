@@ -42,10 +42,11 @@ def main() -> None:
     workers = ["--workers", "2" if options.clock == "wall" else "0"]
     parts = {
         "throughput": ("Training throughput", peers, [*timed, *workers]),
-        "phases": ("Frozen phases", sys.executable, timed),
+        "steps": ("A step beside its limit", sys.executable, timed),
+        "phases": ("Features kept", sys.executable, timed),
         "overhead": ("Scheduler and callback", sys.executable, timed),
         "memory": ("Memory", sys.executable, task),
-        "accuracy": ("Accuracy per second", sys.executable, []),
+        "accuracy": ("Accuracy per second", peers, task),
         "jobs": ("Studies", sys.executable, task),
         "starting": ("Starting", sys.executable, []),
         "widgets": ("Widgets", sys.executable, ["--browser"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ideal import DEVICE, ideal_step
 from PIL import Image
 from timing import Candidate, Stopwatch, whole
 from torch import nn
@@ -21,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 import difflr
 from difflr.backbones import Backbone
 from difflr.data import Images
+from difflr.freed import kept
 from difflr.training import Classifier, fit
 
 __all__ = [
@@ -31,8 +33,6 @@ __all__ = [
     "scheduler_epoch",
     "usual_epoch",
 ]
-
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def epoch_timer(pl: Any, watch: Stopwatch) -> Any:
@@ -52,25 +52,12 @@ def limit_epoch(
     start: Backbone, images: Images, batch: int, *, bf16: bool = False, compiled: bool = False
 ) -> Candidate:
     """Forward, backward and fused AdamW on batches that are already normalised: the bare limit."""
-    network = start.build(10).to(DEVICE, memory_format=torch.channels_last).train()
-    if compiled:
-        network.compile()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
-    normalise = Classifier(network, _plan(network), mean=start.mean, std=start.std).normalise
-    pairs = [
-        (normalise(pixels.cpu()).to(DEVICE), labels.to(DEVICE))
-        for pixels, labels in zip(
-            images.pixels.split(batch), images.labels.split(batch), strict=True
-        )
-    ]
+    step = ideal_step(start, images, batch, bf16=bf16, compiled=compiled)
 
     def epoch() -> None:
-        for x, y in pairs:
-            with torch.autocast(DEVICE.type, torch.bfloat16, enabled=bf16):
-                loss = F.cross_entropy(network(x), y)
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
+        with kept():
+            for _ in range(-(-len(images) // batch)):
+                step()
 
     return whole(epoch)
 

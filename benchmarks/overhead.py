@@ -13,7 +13,7 @@ import given
 import pytorch_lightning as pl
 import torch
 from candidates import epoch_timer
-from phases import BATCH, frozen_model
+from ideal import BATCH, frozen_model
 from pytorch_lightning.loggers import TensorBoardLogger
 from timing import Stopwatch, alternate, median, ratio, table, verdict, whole
 from torch import nn

@@ -59,9 +59,11 @@ PACKAGES = ("fastai", "finetuning-scheduler", "lightning")
 class Batches:
     """The batches that difflr trains on: shuffled, augmented, normalised, channels last."""
 
-    def __init__(self, images: Images, start: Any, *, seed: int, size: int, flip: bool) -> None:
+    def __init__(
+        self, images: Images, start: Any, *, seed: int, size: int, flip: bool, shift: int = 4
+    ) -> None:
         self.loader = images.batches(size, seed=seed)
-        self.seed, self.flip, self.step = seed, flip, 0
+        self.seed, self.flip, self.shift, self.step = seed, flip, shift, 0
         self.mean, self.std = (
             255 * torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (start.mean, start.std)
         )
@@ -73,7 +75,8 @@ class Batches:
         for pixels, labels in self.loader:
             numbers = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
             self.step += 1
-            yield self.normalise(augment(pixels, numbers, flip=self.flip)), labels
+            moved = augment(pixels, numbers, flip=self.flip, pad=self.shift)
+            yield self.normalise(moved), labels
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the network's input for uint8 pictures."""
@@ -247,7 +250,13 @@ RIVALS = {
 
 
 def run_rival(
-    task: Task, cell: Cell, seed: int, measured_on: str, threads: int | None = None
+    task: Task,
+    cell: Cell,
+    seed: int,
+    measured_on: str,
+    threads: int | None = None,
+    *,
+    augmented: bool = True,
 ) -> dict[str, Any]:
     """Train once and return what was measured, as ``run_trial`` does for difflr's recipes."""
     if threads is not None:
@@ -259,8 +268,14 @@ def run_rival(
     torch.manual_seed(seed)
     network = given.start.build(given.n_classes)
     before = copy.deepcopy(network)
-    network.to(memory_format=torch.channels_last)
-    batches = Batches(given.images, given.start, seed=seed, size=task.batch_size, flip=given.flip)
+    batches = Batches(
+        given.images,
+        given.start,
+        seed=seed,
+        size=task.batch_size,
+        flip=given.flip and augmented,
+        shift=4 if augmented else 0,
+    )
     held = [
         (batches.normalise(pixels), labels)
         for pixels, labels in some(load_parts(task).validation, 200).batches(200)
