@@ -21,9 +21,10 @@ from torch.utils.data import DataLoader, Dataset
 
 import difflr
 from difflr.backbones import Backbone
+from difflr.classifier import Classifier
 from difflr.data import Images
 from difflr.freed import kept
-from difflr.training import Classifier, fit
+from difflr.training import fit
 
 __all__ = [
     "difflr_epoch",
@@ -84,7 +85,7 @@ def difflr_epoch(
                 seed=0,
                 batch_size=batch,
                 precision=precision,
-                logger=TensorBoardLogger(folder),
+                logger=TensorBoardLogger(folder, max_queue=1000),
                 callbacks=[epoch_timer(pl, watch)],
             )
 

@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 import difflr
 from difflr.backbones import Backbone
+from difflr.classifier import Classifier
 from difflr.data import Images
 from difflr.freezing import freeze_to
 from difflr.prefix import cut_prefix
-from difflr.training import Classifier
 
 __all__ = ["BATCH", "DEVICE", "frozen_model", "ideal_step"]
 

@@ -75,7 +75,7 @@ def share(start: Backbone, images: Images, clock: str) -> str:
                 images,
                 seed=0,
                 batch_size=BATCH,
-                logger=TensorBoardLogger(folder),
+                logger=TensorBoardLogger(folder, max_queue=1000),
                 callbacks=[epoch_timer(pl, watch)],
             )
     steps = -(-len(images) // BATCH)

@@ -12,8 +12,9 @@ from ideal import BATCH, frozen_model
 from timing import measure, table, verdict
 
 from difflr.backbones import Backbone
+from difflr.classifier import Classifier
 from difflr.data import Images
-from difflr.training import Classifier, fit
+from difflr.training import fit
 
 
 def kept(start: Backbone, images: Images, clock: str, lengths: tuple[int, ...]) -> str:

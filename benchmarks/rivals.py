@@ -8,7 +8,7 @@ The runs go into the study's own journal: beside difflr's recipes, on the same p
 seeds, with rates chosen as theirs are (the grid ``RATES``, measured on validation pictures), and with the
 same measures. The same command goes on where it stopped.
 
-What is the same for all: pictures, their order, shifts and flips (``difflr.training.augment``, drawn by
+What is the same for all: pictures, their order, shifts and flips (``difflr.classifier.augment``, drawn by
 the same numbers), normalisation, network, new head. What is the rival's: optimizer, schedule, freezing,
 BatchNorm. ``…:defaults`` leaves the learning rate to the package as well. Where it leaves something open,
 this was decided:
@@ -42,13 +42,14 @@ from torch import nn
 from torch.nn import functional as F
 
 import difflr
+from difflr.classifier import augment
 from difflr.data import Images
 from difflr.grid import Cell, Study, Task
 from difflr.recordings import load_recording, restore_journal, save_recording
 from difflr.studies import RATES
 from difflr.study import run_study
 from difflr.taskdata import load_parts, some
-from difflr.training import augment, evaluate
+from difflr.training import evaluate
 from difflr.trial import as_run, changes, stage
 
 __all__ = ["RIVALS", "Batches", "rivals_study", "run_rival"]

@@ -22,11 +22,12 @@ from torch.nn import functional as F
 
 import difflr
 from difflr.backbones import Backbone
+from difflr.classifier import augment
 from difflr.data import Images
 from difflr.freed import kept
 from difflr.freezing import freeze_to
 from difflr.prefix import cut_prefix
-from difflr.training import augment, fit
+from difflr.training import fit
 
 __all__ = ["RUNGS", "beside"]
 
@@ -139,7 +140,7 @@ def ours(
                 seed=0,
                 batch_size=batch,
                 precision="bf16-mixed" if bf16 else "32-true",
-                logger=TensorBoardLogger(folder) if curves else False,
+                logger=TensorBoardLogger(folder, max_queue=1000) if curves else False,
                 callbacks=[_InTurn(turns)],
             )
 

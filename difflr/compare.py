@@ -84,7 +84,8 @@ def _logger(out: Path, recipe: str, seed: int) -> Any:
     from pytorch_lightning.loggers import TensorBoardLogger
 
     folder = recipe.replace(":", "_").replace("=", "")  # characters that a file system may refuse
-    return TensorBoardLogger(out, name="tensorboard", version=f"{folder}-{seed}")
+    # By default TensorBoard lets ten values wait to be written, fewer than a step has: training would wait.
+    return TensorBoardLogger(out, name="tensorboard", version=f"{folder}-{seed}", max_queue=1000)
 
 
 def _plans(settings: Settings) -> dict[str, Plan]:

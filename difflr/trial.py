@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from difflr.backbones import Backbone
+from difflr.classifier import Classifier
 from difflr.cost import count_costs
 from difflr.data import Images
 from difflr.grid import Cell, Task
@@ -24,7 +25,7 @@ from difflr.measure import (
 from difflr.plan import Plan
 from difflr.splits import split_model
 from difflr.taskdata import load_parts, load_source, load_start, some
-from difflr.training import Classifier, evaluate, train
+from difflr.training import evaluate, train
 
 __all__ = ["Staged", "as_run", "changes", "run_trial", "stage"]
 

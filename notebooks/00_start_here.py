@@ -47,8 +47,9 @@ import copy
 
 import difflr
 from difflr.charts import Picture, plot_bars
+from difflr.classifier import Classifier
 from difflr.data import load_data
-from difflr.training import Classifier, evaluate, fit, train
+from difflr.training import evaluate, fit, train
 from difflr.widgets import PlanEditor
 
 # %% [markdown]

@@ -50,10 +50,11 @@ import torch
 
 import difflr
 from difflr.charts import Picture, plot_bars
+from difflr.classifier import Classifier
 from difflr.data import load_data
 from difflr.lessons.networks import PatchNet, WordNet
 from difflr.lessons.splits import check_budget, check_cut, check_groups, check_prediction, quiz
-from difflr.training import Classifier, evaluate, fit
+from difflr.training import evaluate, fit
 from difflr.widgets import SplitExplorer
 
 # %%

@@ -51,6 +51,7 @@ import torch
 import difflr
 from difflr import report
 from difflr.charts import Picture, plot_bars
+from difflr.classifier import Classifier
 from difflr.cost import count_costs
 from difflr.data import Images, load_data
 from difflr.lessons.freezing import (
@@ -63,7 +64,7 @@ from difflr.lessons.freezing import (
 from difflr.lessons.weightfigure import plot_weights
 from difflr.measure import displacement, drift
 from difflr.strokes import source_task
-from difflr.training import Classifier, evaluate
+from difflr.training import evaluate
 
 # %%
 # The pictures and the network that carry all lessons: embedded, small, offline. For photographs, write

@@ -53,6 +53,7 @@ from pytorch_lightning.loggers import CSVLogger
 import difflr
 from difflr import report
 from difflr.charts import Picture
+from difflr.classifier import Classifier
 from difflr.data import load_data
 from difflr.lessons.groups import (
     check_configure,
@@ -62,7 +63,7 @@ from difflr.lessons.groups import (
     quiz,
 )
 from difflr.lessons.ratefigure import plot_rates
-from difflr.training import Classifier, fit
+from difflr.training import fit
 from difflr.widgets import PlanEditor
 
 # %%

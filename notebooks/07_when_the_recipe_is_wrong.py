@@ -50,6 +50,7 @@ import torch
 
 import difflr
 from difflr.charts import Picture, plot_bars
+from difflr.classifier import Classifier
 from difflr.data import Images, load_data
 from difflr.evidence import difference, estimate, said, verdict
 from difflr.lessons import shifts
@@ -63,7 +64,7 @@ from difflr.outcomefigures import (
 )
 from difflr.recordings import load_recording
 from difflr.strokes import SHIFT_KINDS, target_task
-from difflr.training import Classifier, evaluate, fit
+from difflr.training import evaluate, fit
 
 # %%
 # What you train yourself: embedded, small, offline. SHIFT may be any of SHIFT_KINDS.

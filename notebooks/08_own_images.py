@@ -53,6 +53,7 @@ from IPython.display import Markdown
 
 import difflr
 from difflr.charts import Picture, plot_runs
+from difflr.classifier import Classifier
 from difflr.compare import compare
 from difflr.data import load_data
 from difflr.lessons.folders import contact_sheet, without_copies, write_example
@@ -67,7 +68,6 @@ from difflr.lessons.own_images import (
 from difflr.settings import Settings
 from difflr.sheet import write_sheet
 from difflr.statistics import said, summarise
-from difflr.training import Classifier
 
 # %%
 # Your pictures: the path of a folder with train/<class>/ and test/<class>/. None: the lesson makes one.

@@ -8,11 +8,12 @@ import made_up
 import pytest
 import torch
 
-from difflr import make_plan, split_model, training
+from difflr import classifier, make_plan, split_model
 from difflr.backbones import load_backbone
+from difflr.classifier import Classifier
 from difflr.data import Images
 from difflr.grid import Cell, Task
-from difflr.training import Classifier, fit
+from difflr.training import fit
 from difflr.trial import run_trial
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -44,7 +45,7 @@ def test_rivals_train_on_the_batches_that_difflr_trains_on(benchmarks, monkeypat
     fed = [pixels for _ in range(2) for pixels, _ in batches]
     assert len(fed) == len(seen) == 2 * len(batches)
     assert all(torch.equal(one, other) for one, other in zip(fed, seen, strict=True))
-    assert training.augment is rivals.augment
+    assert classifier.augment is rivals.augment
 
 
 def test_the_best_peer_is_the_best_of_those_that_are_tuned(benchmarks, tmp_path):

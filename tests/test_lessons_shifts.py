@@ -14,11 +14,12 @@ from torch import nn
 
 import difflr
 from difflr import Phase, Plan
+from difflr.classifier import Classifier
 from difflr.evidence import difference
 from difflr.grid import Cell
 from difflr.lessons import shifts as lesson_7
 from difflr.recordings import list_recordings, load_recording, save_recording
-from difflr.training import Classifier, fit
+from difflr.training import fit
 
 RECIPES = ("first_splits", "head_only", "differential", "uniform", "falling")
 MEANS = {  # in the order of the recipes

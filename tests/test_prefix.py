@@ -11,10 +11,11 @@ from torchvision import models
 import difflr
 from difflr import freezing
 from difflr.backbones import load_backbone
+from difflr.classifier import Classifier
 from difflr.data import Images
 from difflr.errors import DifflrError
 from difflr.prefix import CachedPrefix, cut_prefix
-from difflr.training import Classifier, fit, train
+from difflr.training import fit, train
 
 
 def some_images() -> Images:

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from difflr.backbones import load_backbone
+from difflr.classifier import augment
 from difflr.data import Images
 from difflr.errors import DifflrError
 from difflr.recipes import differential, head_only, uniform
-from difflr.training import augment, evaluate, train
+from difflr.training import evaluate, train
 
 
 def gradient_pictures(n: int = 64) -> torch.Tensor:
@@ -78,20 +79,20 @@ def test_recipes_start_from_the_same_weights_and_see_the_same_batches():
     backbone, images, seen = load_backbone("strokenet"), small_task(), {}
     for name, plan in (("a", uniform(6, 1)), ("b", differential(6, 1))):
         steps = []
-        from difflr import training
+        from difflr import classifier
 
-        original = training.augment
+        original = classifier.augment
 
         def spy(pixels, numbers, *, steps=steps, original=original, **options):
             result = original(pixels, numbers, **options)
             steps.append(result.clone())
             return result
 
-        training.augment = spy
+        classifier.augment = spy
         try:
             train(backbone, plan, images, images, n_classes=2, seed=5, batch_size=16)
         finally:
-            training.augment = original
+            classifier.augment = original
         seen[name] = torch.stack(steps)
     assert torch.equal(seen["a"], seen["b"])
 

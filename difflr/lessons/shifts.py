@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from difflr.backbones import load_backbone
+from difflr.classifier import Classifier
 from difflr.data import Images
 from difflr.errors import shown
 from difflr.evidence import difference, estimate, grouped, said, verdict
@@ -18,7 +19,7 @@ from difflr.plan import Plan
 from difflr.recordings import Run, load_recording
 from difflr.splits import Splits, split_model
 from difflr.strokes import target_task
-from difflr.training import Classifier, fit
+from difflr.training import fit
 
 __all__ = [
     "INPUT_SHIFTS",
