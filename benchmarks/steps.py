@@ -29,7 +29,7 @@ from difflr.freezing import freeze_to
 from difflr.prefix import cut_prefix
 from difflr.training import fit
 
-__all__ = ["RUNGS", "beside"]
+__all__ = ["RUNGS", "beside", "profiled"]
 
 Rung = Callable[
     [Turns], object
@@ -181,6 +181,29 @@ def ladder(start: Backbone, images: Images, rounds: int, clock: str) -> str:
     return table(("batch", "precision", "step", "/ the ideal's", "of the limit", "goal"), rows)
 
 
+PARTS = {  # names of torch's operators that belong together, the first match counts
+    "convolutions, backward": "convolution_backward",
+    "convolutions, forward": "convolution",
+    "AdamW": "adamw",
+    "BatchNorm": "batch_norm",
+}
+
+
+def profiled(step: Callable[[], None], count: int = 10) -> str:
+    """Return the table of where the limit's own step goes: what no one can leave out at this precision."""
+    for _ in range(3):
+        step()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        for _ in range(count):
+            step()
+    spent = dict.fromkeys([*PARTS, "all else"], 0.0)
+    for event in profiler.key_averages():
+        part = next((part for part, name in PARTS.items() if name in event.key), "all else")
+        spent[part] += event.self_cpu_time_total
+    whole = sum(spent.values())
+    return table(("part", "share"), [(part, f"{us / whole:.0%}") for part, us in spent.items()])
+
+
 def frozen(start: Backbone, images: Images, rounds: int, clock: str) -> str:
     """Return the table of steps of 64 with the first k splits frozen."""
     rows = []
@@ -202,6 +225,8 @@ def main() -> None:
     images, start = given.pictures(arguments), given.start(arguments)
     print("### What each layer adds\n")
     print(ladder(start, images, arguments.rounds, arguments.clock), flush=True)
+    print("### Where the limit's step goes\n")
+    print(profiled(ideal_step(start, images)))
     print("### Frozen phases\n")
     print(frozen(start, images, arguments.rounds, arguments.clock))
 

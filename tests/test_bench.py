@@ -170,6 +170,20 @@ def test_steps_take_turns_and_their_typical_ratio_has_an_interval(benchmarks):
     assert timing.typical([2.0, 3.0], [1.0, 1.0]) == (2.5, 2.0, 3.0)
 
 
+def test_the_profile_counts_all_of_a_step_once(benchmarks, few):
+    """Shares add up to the whole, and convolutions with their gradients are most of it."""
+    import ideal
+    import steps
+
+    lines = steps.profiled(ideal.ideal_step(*few, 8), 2).splitlines()[2:]
+    shares = {
+        part.strip(): int(share.strip(" %")) for _, part, share, _ in (x.split("|") for x in lines)
+    }
+    assert list(shares) == [*steps.PARTS, "all else"]
+    assert 97 <= sum(shares.values()) <= 103
+    assert all(shares[part] > 0 for part in steps.PARTS)
+
+
 def test_ratios_are_of_the_same_round_and_goals_are_counted(benchmarks):
     """A machine that slows down in mid-bench meets both; what misses its goal is found in the tables."""
     import bench
