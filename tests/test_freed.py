@@ -2,72 +2,85 @@
 
 import os
 import platform
-import resource
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
-import torch
 
 from difflr import freed
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
 MIB = 2**20
 
-
-def mapped_pages() -> int:
-    """How many pages the system has mapped so far because this process touched them."""
+FRESH = """
+import resource
+from pathlib import Path
+from difflr import freed
+MIB = 2**20
+def mapped_pages():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def resident_pages():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+"""
 
 
-def resident() -> int:
-    """Bytes of memory that this process has now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def fresh(code: str) -> list[int]:
+    """Run code in a process whose heap nothing else has used, and return the numbers it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH + code], capture_output=True, text=True, check=True
+    )
+    return [int(number) for number in done.stdout.split()]
 
 
 @glibc
 def test_within_the_block_freed_memory_is_used_again():
-    """Once there is room, a tensor of 40 MiB (always mapped by default) costs no page anew."""
-    with freed.kept():
-        torch.ones(200 * MIB, dtype=torch.uint8)
-        before = mapped_pages()
-        for _ in range(10):
-            torch.ones(40 * MIB, dtype=torch.uint8)
-        assert mapped_pages() - before < 1000  # by default 10 times 10,240
-
-
-@glibc
-def test_after_the_block_large_pieces_are_mapped_again():
-    """The block changes nothing for what the process does later."""
-    with freed.kept():
-        pass
+    """Once there is room, a piece of 40 MiB (always mapped by default) costs no page anew."""
+    (count,) = fresh("""
+with freed.kept():
+    b"x" * (200 * MIB)
     before = mapped_pages()
-    for _ in range(10):
-        torch.ones(40 * MIB, dtype=torch.uint8)
-    assert mapped_pages() - before >= 10 * 40 * MIB // os.sysconf("SC_PAGE_SIZE") * 0.9
+    for n in range(10):
+        bytes([n]) * (40 * MIB)
+    print(mapped_pages() - before)
+""")
+    assert count < 1000  # by default 10 times 10,240
+
+
+def test_after_the_block_the_thresholds_are_the_usual_ones(monkeypatch):
+    """What the process does later is as if there had been no block; then the memory goes back."""
+    calls = []
+
+    class Libc:
+        def mallopt(self, what, value):
+            calls.append((what, value))
+
+        def malloc_trim(self, pad):
+            calls.append("trim")
+
+    monkeypatch.setattr(freed, "_glibc", Libc)
+    with freed.kept():
+        assert calls == [(-3, 1024 * MIB), (-1, 1024 * MIB)]  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+    assert calls[2:] == [(-3, 32 * MIB), (-1, 64 * MIB), "trim"]
 
 
 @glibc
 def test_after_the_block_it_is_handed_back():
     """What was freed inside does not stay with the process, also when an error ends the block."""
-    freed.hand_back()
-    before = resident()
-
-    def interrupted():
-        with freed.kept():
-            blocks = [torch.ones(20 * MIB, dtype=torch.uint8) for _ in range(10)]
-            pins.append(
-                torch.ones(1000)
-            )  # above the blocks, so that they are not at the heap's end
-            del blocks
-            assert resident() > before + 150 * MIB
-            raise KeyboardInterrupt
-
-    pins = []
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert resident() < before + 50 * MIB
-    assert pins[0].sum() == 1000
+    before, inside, after = fresh("""
+before = resident_pages()
+try:
+    with freed.kept():
+        blocks = [bytes([n]) * (20 * MIB) for n in range(10)]
+        pin = b"x" * 1000  # above the blocks, so that they are not at the heap's end
+        del blocks
+        inside = resident_pages()
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    print(before, inside, resident_pages())
+""")
+    mib = MIB // os.sysconf("SC_PAGE_SIZE")
+    assert inside > before + 150 * mib
+    assert after < before + 50 * mib
 
 
 def test_another_allocator_is_left_alone(monkeypatch):
