@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ideal import DEVICE, ideal_step
+from ideal import DEVICE, frozen_model, ideal_step
 from PIL import Image
 from timing import Candidate, Stopwatch, whole
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-import difflr
 from difflr.backbones import Backbone
-from difflr.classifier import Classifier
 from difflr.data import Images
 from difflr.freed import kept
 from difflr.training import fit
@@ -70,8 +68,7 @@ def difflr_epoch(
     import pytorch_lightning as pl
     from pytorch_lightning.loggers import TensorBoardLogger
 
-    network = start.build(10)
-    model = Classifier(network, _plan(network), mean=start.mean, std=start.std, flip=True)
+    model = frozen_model(start, 0, flip=True)
     if compiled:
         model.network.compile()
     pictures = Images(images.pixels.to(DEVICE), images.labels.to(DEVICE))
@@ -90,10 +87,6 @@ def difflr_epoch(
             )
 
     return epoch
-
-
-def _plan(network: nn.Module) -> difflr.Plan:
-    return difflr.make_plan("differential", difflr.split_model(network), 1, lr=1e-4)
 
 
 class _Files(Dataset[Any]):
