@@ -65,6 +65,7 @@ class Cell:
             input shift starts from the network that knows the clean pictures, with its head.
         bn: what BatchNorm of frozen splits does: ``"kept"``, ``"drifting"`` (statistics follow the
             pictures, weights stay) or ``"trained"``.
+        augment: whether training pictures are moved and mirrored at random.
     """
 
     recipe: str
@@ -73,6 +74,7 @@ class Cell:
     epochs: int = 6
     shift: str = "none"
     bn: str = "kept"
+    augment: bool = True
 
     def __post_init__(self) -> None:
         as_int("train_size", self.train_size, 2)
@@ -81,14 +83,16 @@ class Cell:
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "Cell":
-        """Return the cell that a run belongs to."""
-        return cls(**{item.name: run[item.name] for item in fields(cls)})
+        """Return the cell that a run belongs to; what could not vary when it was made has its default."""
+        return cls(**{item.name: run[item.name] for item in fields(cls) if item.name in run})
 
     @property
     def key(self) -> str:
         """The cell in one line; two cells are the same exactly if their keys are."""
         options = ":".join(f"{name}={value!r}" for name, value in sorted(self.options.items()))
-        return f"{self.recipe}:{options} n={self.train_size} e={self.epochs} {self.shift} {self.bn}"
+        plain = "" if self.augment else " not augmented"
+        where = f"n={self.train_size} e={self.epochs} {self.shift} {self.bn}"
+        return f"{self.recipe}:{options} {where}{plain}"
 
     @property
     def tags(self) -> dict[str, Any]:
@@ -147,7 +151,7 @@ class Study:
 
 def reads_as(tag: Any, text: str) -> bool:
     """Whether a tag's value is what ``text`` says: ``3e-4`` and ``0.0003`` are the same number."""
-    if isinstance(tag, str) or tag is None:
+    if isinstance(tag, str | bool) or tag is None:
         return text == str(tag)
     try:
         return float(tag) == float(text)

@@ -24,6 +24,7 @@ __all__ = [
     "lp_ft",
     "make_plan",
     "milestones_2020",
+    "two_rates",
     "uniform",
 ]
 
@@ -46,6 +47,17 @@ def differential(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 10
     Source: fastai's ``slice(lo, hi)``; ULMFiT (arXiv 1801.06146) calls it discriminative.
     """
     return Plan([_phase(splits, epochs, Ratio(lr, ratio))])
+
+
+def two_rates(splits: N, epochs: int = 6, lr: float = 3e-3, ratio: float = 10.0) -> Plan:
+    """Train everything, the last split at ``lr`` and all before it at ``lr / ratio``.
+
+    What a new head needs, without any grading inside the body: the rival that tells the two apart.
+    Source: fastai's ``slice(hi)``, whose ratio is 10.
+    """
+    n = _count(splits)
+    first, last = expand_lrs(Ratio(lr, ratio), 2)
+    return Plan([_phase(n, epochs, [*[first] * (n - 1), last])])
 
 
 def falling(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 100.0) -> Plan:
@@ -137,6 +149,7 @@ RECIPES: dict[str, Callable[..., Plan]] = {
         uniform,
         head_only,
         differential,
+        two_rates,
         gradual,
         lp_ft,
         fine_tune,

@@ -20,7 +20,7 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
     """Return the study called ``name`` on these pictures and weights.
 
     Args:
-        name: ``"plateau"``, ``"recipes"``, ``"which_splits"`` or ``"frozen_bn"``.
+        name: ``"plateau"``, ``"peak"``, ``"recipes"``, ``"which_splits"`` or ``"frozen_bn"``.
         task: pictures, network and what else is held fixed.
         quick: a few pictures, cells and seeds, for tests and lessons: seconds instead of hours.
 
@@ -35,10 +35,14 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
     if quick:
         task = replace(task, batch_size=20, test_size=100, probes=50, curve=50)
         return Study(name, task, cells, (0, 1), (100, 101), choose_by)
-    # The plateau is what its choosing runs show; elsewhere they only find a learning rate.
-    seeds = range(5) if name == "plateau" else range(1)
-    return Study(name, task, cells, tuple(seeds), choose_by=choose_by)
+    choosing, reporting = _SEEDS.get(name, (1, 5))
+    report = tuple(range(100, 100 + reporting))
+    return Study(name, task, cells, tuple(range(choosing)), report, choose_by)
 
+
+# How many seeds choose, and how many others report. The plateau is what its choosing runs show; the
+# peak asks for a difference of a point; elsewhere they only find a learning rate.
+_SEEDS = {"plateau": (5, 5), "peak": (12, 20)}
 
 Grid = tuple[list[Cell], tuple[str, ...]]
 
@@ -58,6 +62,22 @@ def _plateau(embedded: bool, quick: bool) -> Grid:
         for lr, ratio, size in grid
     ]
     return cells, ("ratio", "train_size")
+
+
+def _peak(embedded: bool, quick: bool) -> Grid:
+    """How large the difference is at the best rates: eight rates, a quarter of a decade apart."""
+    rates = (1e-3, 1e-2) if quick else tuple(float(f"{10 ** (-3.5 + i / 4):.2g}") for i in range(8))
+    rivals = [("uniform", {}), ("two_rates", {"ratio": 10.0})]
+    rivals += [("differential", {"ratio": ratio}) for ratio in (10.0, 100.0)]
+    sizes = (40,) if quick else (100, 300) if embedded else (500, 1000)
+    lengths = (2,) if quick else (3, 6, 12)
+    cells = [
+        Cell(name, {"lr": lr, **options}, size, epochs, augment=augment)
+        for size, epochs, augment, (name, options), lr in product(
+            sizes, lengths, (True, False), rivals, rates
+        )
+    ]
+    return cells, ("recipe", "ratio", "train_size", "epochs", "augment")
 
 
 def _recipes(embedded: bool, quick: bool) -> Grid:
@@ -125,6 +145,7 @@ def _options(name: str, lr: float) -> dict[str, float]:
 
 STUDIES: dict[str, Callable[[bool, bool], Grid]] = {
     "plateau": _plateau,
+    "peak": _peak,
     "recipes": _recipes,
     "which_splits": _which_splits,
     "frozen_bn": _frozen_bn,

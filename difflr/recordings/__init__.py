@@ -9,9 +9,9 @@ A recording is one gzip-ed JSON object:
 - ``sessions``: date, machine, jobs × threads and versions of each call that added runs;
 - ``plans``: fingerprint to plan, as ``Plan.to_dict``;
 - ``runs``: one object per run:
-  ``recipe``, ``options`` (of ``make_plan``), ``train_size``, ``epochs``, ``shift``, ``bn`` (see
-  ``difflr.grid.Cell``), ``seed``, ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a
-  fingerprint; null where another package trained by a schedule of its own, whose ``recipe`` then
+  ``recipe``, ``options`` (of ``make_plan``), ``train_size``, ``epochs``, ``shift``, ``bn``,
+  ``augment`` (true where it is missing; see ``difflr.grid.Cell``), ``seed``,
+  ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a fingerprint; null where another package trained by a schedule of its own, whose ``recipe`` then
   begins with the package's name), ``session`` (an index), and the measures, null where not finite
   or not measured:
   ``accuracy`` (0 to 1), ``loss`` (mean cross-entropy), ``seconds`` (training, by the clock),

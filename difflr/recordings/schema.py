@@ -110,13 +110,17 @@ def parse(data: Any) -> Recording:
 
 def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping[str, Plan]) -> Run:
     expected = {f.name for f in fields(Run)} - {"cell"} | {f.name for f in fields(Cell)}
-    if set(data) != expected:
-        raise ValueError(f"a run has the fields {sorted(set(data) ^ expected)} too many or too few")
+    wrong = set(data) ^ expected
+    if wrong - {"augment"}:  # a field that the first recordings did not have
+        raise ValueError(f"a run has the fields {sorted(wrong)} too many or too few")
+    augment = data.get("augment", True)
+    if not isinstance(augment, bool):
+        raise TypeError(f"augment is {shown(augment)}")
     for name in ("recipe", "shift", "bn", "measured_on"):
         if not isinstance(data[name], str):
             raise TypeError(f"{name} is {shown(data[name])}")
     options = {str(k): as_number(k, v) for k, v in data["options"].items()}
-    cell = Cell(**{**{f.name: data[f.name] for f in fields(Cell)}, "options": options})
+    cell = Cell.of({**data, "options": options})
     as_int("epochs", cell.epochs, 1)
     plan = data["plan"]  # null where another package trained, by its own schedule
     if plan is not None and (plan not in plans or plans[plan].epochs != cell.epochs):
