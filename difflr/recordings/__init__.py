@@ -11,8 +11,9 @@ A recording is one gzip-ed JSON object:
 - ``runs``: one object per run:
   ``recipe``, ``options`` (of ``make_plan``), ``train_size``, ``epochs``, ``shift``, ``bn``,
   ``augment`` (true where it is missing; see ``difflr.grid.Cell``), ``seed``,
-  ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a fingerprint; null where another package trained by a schedule of its own, whose ``recipe`` then
-  begins with the package's name), ``session`` (an index), and the measures, null where not finite
+  ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a fingerprint;
+  null where another package trained by a schedule of its own, whose ``recipe`` then begins
+  with the package's name), ``session`` (an index), and the measures, null where not finite
   or not measured:
   ``accuracy`` (0 to 1), ``loss`` (mean cross-entropy), ``seconds`` (training, by the clock),
   ``cpu_seconds`` (training, of all threads together), ``flops`` (training),
