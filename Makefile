@@ -36,8 +36,8 @@ run: env
 # core with the oldest Lightning.
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
-	sh tests/old_widgets.sh $(BIN)/python
-	sh tests/old_lightning.sh $(BIN)/python
+	sh tests/support/old_widgets.sh $(BIN)/python
+	sh tests/support/old_lightning.sh $(BIN)/python
 
 # Bytes bent towards code not yet reached, for as long as you like: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 300
@@ -90,7 +90,7 @@ lab: env
 # The pictures of the recorded studies that the README shows: seconds, nothing is trained.
 pictures: env
 	for study in plateau recipes which_splits frozen_bn; do \
-	  $(BIN)/python -m difflr.gallery $$study --out $(OUT)/gallery >/dev/null || exit 1; done
+	  $(BIN)/python -m difflr.evidence.gallery $$study --out $(OUT)/gallery >/dev/null || exit 1; done
 	for picture in plateau-500 forgetting-500 which-splits; do \
 	  cp $(OUT)/gallery/$$picture.png images/; done
 	cp $(OUT)/gallery/recipes-cpu-seconds.png images/recipes.png
@@ -108,7 +108,7 @@ images: env
 
 # The embedded weights, pre-trained on the source task of the strokes.
 weights: env
-	$(BIN)/python -m difflr.strokenet --out difflr/weights/strokenet.safetensors
+	$(BIN)/python -m difflr.experiments.strokenet --out difflr/experiments/weights/strokenet.safetensors
 
 clean:
 	rm -rf $(VENV)

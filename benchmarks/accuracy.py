@@ -17,17 +17,17 @@ from typing import NamedTuple
 
 import given
 from rivals import RIVALS, run_rival
+from timing import describe_difference as goal
 from timing import median, ratio, table
-from timing import verdict as goal
 
 import difflr
-from difflr.evidence import estimate, grouped, said, verdict
-from difflr.grid import Cell, Task
-from difflr.recordings import Recording, Run, load_recording
-from difflr.statistics import mean_interval, paired
-from difflr.studies import RATES
-from difflr.training import train
-from difflr.trial import stage
+from difflr.evidence.summaries import describe_difference, estimate, format_estimate, grouped
+from difflr.experiments.statistics import mean_interval, paired
+from difflr.experiments.training import train
+from difflr.studies.declared import RATES
+from difflr.studies.design import Cell, Task
+from difflr.studies.recordings import Recording, Run, load_recording
+from difflr.studies.trial import stage
 
 __all__ = ["Trained", "best_peer", "short_plan", "summary"]
 
@@ -109,8 +109,8 @@ def summary(runs: dict[str, dict[int, Trained]], rivals: Sequence[str], own: Seq
         if name in own:
             worse = gap.mean + gap.half < 0
             met = "≤ 50%: missed" if worse else goal(100 * share.median, "≤", 50, "%")
-        accuracy = said(mean_interval([run.accuracy for run in found.values()]))
-        against = "" if name == best else verdict(gap)
+        accuracy = format_estimate(mean_interval([run.accuracy for run in found.values()]))
+        against = "" if name == best else describe_difference(gap)
         rows.append((name, accuracy, f"{median(seconds):.1f}", str(share), against, met))
     head = ("training", "accuracy", "seconds", "its time / the best peer's", "against it", "goal")
     return table(head, rows)

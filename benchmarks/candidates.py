@@ -19,10 +19,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from difflr.backbones import Backbone
-from difflr.data import Images
-from difflr.freed import kept
-from difflr.training import fit
+from difflr.experiments.allocator import keep_freed_memory
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.data import Images
+from difflr.experiments.training import fit
 
 __all__ = [
     "difflr_epoch",
@@ -54,7 +54,7 @@ def limit_epoch(
     step = ideal_step(start, images, batch, bf16=bf16, compiled=compiled)
 
     def epoch() -> None:
-        with kept():
+        with keep_freed_memory():
             for _ in range(-(-len(images) // batch)):
                 step()
 
@@ -64,7 +64,7 @@ def limit_epoch(
 def difflr_epoch(
     start: Backbone, images: Images, batch: int, *, bf16: bool = False, compiled: bool = False
 ) -> Candidate:
-    """Train with ``difflr.training.fit``: Lightning, augmentation, plan, freezing, curves in TensorBoard."""
+    """Train with ``fit``: Lightning, augmentation, plan, freezing, curves in TensorBoard."""
     import pytorch_lightning as pl
     from pytorch_lightning.loggers import TensorBoardLogger
 

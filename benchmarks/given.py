@@ -4,10 +4,10 @@ import argparse
 import logging
 import warnings
 
-from difflr.backbones import Backbone
-from difflr.data import Images
-from difflr.grid import Task
-from difflr.taskdata import load_parts, load_start
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.data import Images
+from difflr.studies.design import Task
+from difflr.studies.material import load_parts, load_start
 
 __all__ = ["command_line", "pictures", "start"]
 

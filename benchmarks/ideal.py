@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 import difflr
-from difflr.backbones import Backbone
-from difflr.classifier import Classifier
-from difflr.data import Images
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import Images
 from difflr.freezing import freeze_to
 from difflr.prefix import cut_prefix
 

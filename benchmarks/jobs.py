@@ -15,9 +15,9 @@ import joblib
 import torch
 from timing import measure, median, ratio, table, verdict
 
-from difflr.grid import Cell, Study, Task
-from difflr.study import run_study, share_cores
-from difflr.trial import run_trial
+from difflr.studies.design import Cell, Study, Task
+from difflr.studies.running import run_study, share_cores
+from difflr.studies.trial import run_trial
 
 Way = Callable[[Iterable[int]], object]  # does the runs of these seeds
 

@@ -17,10 +17,10 @@ import torch
 from ideal import BATCH, frozen_model
 from timing import table, verdict
 
-from difflr.backbones import Backbone
-from difflr.data import Images
-from difflr.freed import hand_back
-from difflr.training import fit
+from difflr.experiments.allocator import release_freed_memory
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.data import Images
+from difflr.experiments.training import fit
 
 KINDS = ("full", "head only", "head only, features kept")
 SELF = Path("/proc/self")
@@ -34,7 +34,7 @@ def peak(job: Callable[[], object]) -> float:
         job()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     gc.collect()
-    hand_back()  # glibc keeps what was freed for the next
+    release_freed_memory()  # glibc keeps what was freed for the next
     (SELF / "clear_refs").write_text("5")  # Linux: the peak is what is there now
     before = _status("VmRSS")
     job()

@@ -19,11 +19,11 @@ from timing import Stopwatch, alternate, median, ratio, table, verdict, whole
 from torch import nn
 
 import difflr
-from difflr.backbones import Backbone
-from difflr.callback import PlanCallback
-from difflr.data import Images
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.data import Images
+from difflr.experiments.training import fit
+from difflr.lightning.callback import PlanCallback
 from difflr.schedule import PlanScheduler
-from difflr.training import fit
 
 CALLS = 400
 HOOKS: tuple[tuple[str, type, tuple[str, ...]], ...] = (

@@ -11,10 +11,10 @@ import torch
 from ideal import BATCH, frozen_model
 from timing import measure, table, verdict
 
-from difflr.backbones import Backbone
-from difflr.classifier import Classifier
-from difflr.data import Images
-from difflr.training import fit
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import Images
+from difflr.experiments.training import fit
 
 
 def kept(start: Backbone, images: Images, clock: str, lengths: tuple[int, ...]) -> str:

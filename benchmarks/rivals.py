@@ -8,10 +8,10 @@ The runs go into the study's own journal: beside difflr's recipes, on the same p
 seeds, with rates chosen as theirs are (the grid ``RATES``, measured on validation pictures), and with the
 same measures. The same command goes on where it stopped.
 
-What is the same for all: pictures, their order, shifts and flips (``difflr.classifier.augment``, drawn by
-the same numbers), normalisation, network, new head. What is the rival's: optimizer, schedule, freezing,
-BatchNorm. ``…:defaults`` leaves the learning rate to the package as well. Where it leaves something open,
-this was decided:
+What is the same for all: pictures, their order, shifts and flips (``augment`` of
+``difflr.experiments.classifier``, drawn by the same numbers), normalisation, network, new head. What is
+the rival's: optimizer, schedule, freezing, BatchNorm. ``…:defaults`` leaves the learning rate to the
+package as well. Where it leaves something open, this was decided:
 
 - ``fastai.fine_tune``: a ``Learner`` with fastai's split of a ResNet into three, Adam, weight decay and
   all else at fastai's defaults. Of the epochs, one is its frozen epoch. No validation pictures.
@@ -42,15 +42,15 @@ from torch import nn
 from torch.nn import functional as F
 
 import difflr
-from difflr.classifier import augment
-from difflr.data import Images
-from difflr.grid import Cell, Study, Task
-from difflr.recordings import load_recording, restore_journal, save_recording
-from difflr.studies import RATES
-from difflr.study import run_study
-from difflr.taskdata import load_parts, some
-from difflr.training import evaluate
-from difflr.trial import as_run, changes, stage
+from difflr.experiments.classifier import augment
+from difflr.experiments.data import Images
+from difflr.experiments.training import evaluate
+from difflr.studies.declared import RATES
+from difflr.studies.design import Cell, Study, Task
+from difflr.studies.material import load_parts, sample
+from difflr.studies.recordings import load_recording, restore_journal, save_recording
+from difflr.studies.running import run_study
+from difflr.studies.trial import as_run, changes, stage
 
 __all__ = ["RIVALS", "Batches", "rivals_study", "run_rival"]
 
@@ -279,7 +279,7 @@ def run_rival(
     )
     held = [
         (batches.normalise(pixels), labels)
-        for pixels, labels in some(load_parts(task).validation, 200).batches(200)
+        for pixels, labels in sample(load_parts(task).validation, 200).batches(200)
     ]
     held_in = torch.utils.data.DataLoader(held, batch_size=None)
     clock, cpu = time.perf_counter(), time.process_time()

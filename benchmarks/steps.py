@@ -21,13 +21,13 @@ from timing import Ratio, Turns, table, typical, verdict
 from torch.nn import functional as F
 
 import difflr
-from difflr.backbones import Backbone
-from difflr.classifier import augment
-from difflr.data import Images
-from difflr.freed import kept
+from difflr.experiments.allocator import keep_freed_memory
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.classifier import augment
+from difflr.experiments.data import Images
+from difflr.experiments.training import fit
 from difflr.freezing import freeze_to
 from difflr.prefix import cut_prefix
-from difflr.training import fit
 
 __all__ = ["RUNGS", "beside", "profiled"]
 
@@ -159,7 +159,7 @@ RUNGS: dict[str, Callable[[Backbone, Images, int, int, bool], Rung]] = {
 def beside(rung: Rung, step: Callable[[], None], rounds: int, clock: str) -> Ratio:
     """Return how long a step of the rung takes as a multiple of ``step``; one more epoch warms up."""
     turns = Turns(step, clock)
-    with kept():  # the ideal, too, is as fast as it can be
+    with keep_freed_memory():  # the ideal, too, is as fast as it can be
         rung(turns, rounds + 1)
     warm = len(turns.own) // (rounds + 1)
     return typical(turns.own[warm:], turns.others[warm:])

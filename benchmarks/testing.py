@@ -13,7 +13,7 @@ from timing import table, verdict
 
 ROOT = Path(__file__).parents[1]
 # The lessons as they are, and once more with every exercise solved.
-LESSONS = [sys.executable, "-m", "pytest", "notebooks", "tests/test_notebooks.py"]
+LESSONS = [sys.executable, "-m", "pytest", "notebooks", "tests/lessons/test_notebooks.py"]
 JOBS = {"lessons and solutions": (LESSONS, 10), "make test": (["make", "test"], 15)}
 
 

@@ -14,8 +14,8 @@ import given
 import torch
 from timing import Candidate, Stopwatch, alternate, measure, median, ratio, table, verdict
 
-from difflr.backbones import Backbone
-from difflr.data import Images
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.data import Images
 
 PEERS = {
     "usual Lightning, PIL transforms": candidates.usual_epoch,

@@ -45,7 +45,7 @@ def kernel(rounds: int = 60) -> dict[str, float]:
 
 def browser(rounds: int = 30) -> float:
     """Return the median milliseconds from an arrow key on a slider to the new picture loaded."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     import browsing
 
     with browsing.opened() as notebook:

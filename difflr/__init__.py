@@ -5,48 +5,88 @@ The names below are loaded when they are first used, so that ``import difflr`` s
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_HOME = {
-    "DifflrError": "errors",
-    "Phase": "phase",
-    "Plan": "plan",
-    "MILESTONES_2020": "milestones",
-    "from_milestones": "milestones",
-    "to_milestones": "milestones",
-    "RECIPES": "recipes",
-    "make_plan": "recipes",
-    "Ratio": "rates",
-    "Ulmfit": "rates",
-    "expand_lrs": "rates",
-    "Split": "splits",
-    "Splits": "splits",
-    "split_model": "splits",
-    "freeze_to": "freezing",
-    "set_trainable": "freezing",
-    "param_groups": "groups",
-    "report": "inspector",
-    "PlanScheduler": "schedule",
-    "ParametersSplitsModule": "lightning",
-    "PlanCallback": "callback",
-    "CachedPrefix": "prefix",
-    "range_test": "finder",
-    "load_backbone": "backbones",
-    "replace_head": "backbones",
-    "plot_plan": "plots",
-    "describe_plan": "plots",
-}
+if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` says the same
+    from difflr.errors import DifflrError
+    from difflr.experiments.backbones import load_backbone
+    from difflr.figures.plan import describe_plan, plot_plan
+    from difflr.freezing import freeze_to, set_trainable
+    from difflr.groups import param_groups
+    from difflr.heads import replace_head
+    from difflr.inspector import report
+    from difflr.lightning.callback import PlanCallback
+    from difflr.lightning.module import ParametersSplitsModule
+    from difflr.milestones import MILESTONES_2020, from_milestones, to_milestones
+    from difflr.plan import Phase, Plan
+    from difflr.prefix import CachedPrefix
+    from difflr.rangetest.finder import range_test
+    from difflr.rates import Ratio, Ulmfit, expand_lrs
+    from difflr.recipes import RECIPES, make_plan
+    from difflr.schedule import PlanScheduler
+    from difflr.splits import Split, Splits, split_model
 
-__all__ = sorted(_HOME)
+__all__ = [
+    "MILESTONES_2020",
+    "RECIPES",
+    "CachedPrefix",
+    "DifflrError",
+    "ParametersSplitsModule",
+    "Phase",
+    "Plan",
+    "PlanCallback",
+    "PlanScheduler",
+    "Ratio",
+    "Split",
+    "Splits",
+    "Ulmfit",
+    "describe_plan",
+    "expand_lrs",
+    "freeze_to",
+    "from_milestones",
+    "load_backbone",
+    "make_plan",
+    "param_groups",
+    "plot_plan",
+    "range_test",
+    "replace_head",
+    "report",
+    "set_trainable",
+    "split_model",
+    "to_milestones",
+]
 __version__ = "0.1.0"
 
+_HOME = {
+    "errors": ["DifflrError"],
+    "experiments.backbones": ["load_backbone"],
+    "figures.plan": ["describe_plan", "plot_plan"],
+    "freezing": ["freeze_to", "set_trainable"],
+    "groups": ["param_groups"],
+    "heads": ["replace_head"],
+    "inspector": ["report"],
+    "lightning.callback": ["PlanCallback"],
+    "lightning.module": ["ParametersSplitsModule"],
+    "milestones": ["MILESTONES_2020", "from_milestones", "to_milestones"],
+    "plan": ["Phase", "Plan"],
+    "prefix": ["CachedPrefix"],
+    "rangetest.finder": ["range_test"],
+    "rates": ["Ratio", "Ulmfit", "expand_lrs"],
+    "recipes": ["RECIPES", "make_plan"],
+    "schedule": ["PlanScheduler"],
+    "splits": ["Split", "Splits", "split_model"],
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'difflr' has no attribute {name!r}")
-    value = getattr(import_module(f"difflr.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'difflr' has no attribute {name!r}")
+        value = getattr(import_module(f"difflr.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,6 @@
 
 import sys
 
-from difflr.cli import main
+from difflr.cli.main import main
 
 sys.exit(main())

@@ -6,7 +6,7 @@ torchvision need not be imported.
 
 from torch import nn
 
-from difflr.errors import DifflrError, some
+from difflr.errors import DifflrError, first_few
 
 __all__ = ["auto_patterns"]
 
@@ -29,7 +29,7 @@ def auto_patterns(model: nn.Module) -> Cuts:
         nested = auto_patterns(children[inner])
         return {split: [f"{inner}.{name}" for name in names] for split, names in nested.items()}
     raise DifflrError(
-        f"{type(model).__name__} with the children {some(list(children), 12)} is no family that difflr "
+        f"{type(model).__name__} with the children {first_few(list(children), 12)} is no family that difflr "
         "knows how to cut.",
         "Pass the splits yourself: {'stem': ['conv1', 'bn1'], 'body': 'layer*', 'head': 'fc'} or a "
         "list of modules.",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["DifflrError", "as_index", "as_int", "as_number", "shown", "some"]
+__all__ = ["DifflrError", "as_index", "as_int", "as_number", "short_repr", "first_few"]
 
 
 class DifflrError(ValueError):
@@ -46,7 +46,7 @@ def as_number(
     bounds = f"{'above' if above else 'of at least'} {low:g}" if low > -math.inf else "(finite)"
     bounds += f" and at most {high:g}" if high < math.inf else ""
     raise DifflrError(
-        f"Received {name}={shown(value)}, expected a number {bounds}.", f"Change {name}."
+        f"Received {name}={short_repr(value)}, expected a number {bounds}.", f"Change {name}."
     )
 
 
@@ -59,7 +59,7 @@ def as_int(name: str, value: Any, low: int | None = None, high: int | None = Non
     least = "" if low is None else f" of at least {low}"
     least += "" if high is None else f" and at most {high}"
     raise DifflrError(
-        f"Received {name}={shown(value)}, expected a whole number{least}.", f"Change {name}."
+        f"Received {name}={short_repr(value)}, expected a whole number{least}.", f"Change {name}."
     )
 
 
@@ -69,13 +69,13 @@ def as_index(name: str, value: Any, n_splits: int) -> int:
     if whole and -n_splits <= int(value) < n_splits:
         return int(value)
     raise DifflrError(
-        f"Received {name}={shown(value)}, expected a whole number from {-n_splits} to {n_splits - 1} "
+        f"Received {name}={short_repr(value)}, expected a whole number from {-n_splits} to {n_splits - 1} "
         f"for {n_splits} splits.",
         "Pass 0 to train all splits or -1 to train the last one only.",
     )
 
 
-def shown(value: Any, width: int = 80) -> str:
+def short_repr(value: Any, width: int = 80) -> str:
     """Return ``repr(value)``, cut where it would flood a message."""
     try:
         text = repr(value)
@@ -86,7 +86,7 @@ def shown(value: Any, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def some(names: Sequence[str], most: int = 6) -> str:
+def first_few(names: Sequence[str], most: int = 6) -> str:
     """Return the first names of a list for a message, and how many more there are."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

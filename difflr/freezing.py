@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import UninitializedParameter
 
-from difflr.errors import DifflrError, as_index, shown
+from difflr.errors import DifflrError, as_index, short_repr
 from difflr.splits import Split, Splits
 
 __all__ = ["bn_mode", "freeze_to", "set_trainable", "thaw"]
@@ -30,7 +30,7 @@ def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
     if isinstance(n, str):
         if n not in splits.names:
             raise DifflrError(
-                f"Received freeze_to={shown(n)}, the splits are {', '.join(splits.names)}.",
+                f"Received freeze_to={short_repr(n)}, the splits are {', '.join(splits.names)}.",
                 "Pass one of these names, or a whole number.",
             )
         n = splits.names.index(n)

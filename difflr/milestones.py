@@ -7,9 +7,8 @@ Source: the recipe by Lucas Vazquez in Lightning's issue #2005.
 from collections.abc import Mapping
 from typing import Any
 
-from difflr.errors import DifflrError, as_int, shown
-from difflr.phase import Phase
-from difflr.plan import Plan
+from difflr.errors import DifflrError, as_int, short_repr
+from difflr.plan import Phase, Plan
 
 __all__ = ["MILESTONES_2020", "from_milestones", "to_milestones"]
 
@@ -52,14 +51,15 @@ def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any)
     """
     if not isinstance(milestones, Mapping) or not milestones:
         raise DifflrError(
-            f"Received milestones={shown(milestones)}, expected a dictionary that maps epochs to phases.",
+            f"Received milestones={short_repr(milestones)}, expected a dictionary that maps epochs to "
+            "phases.",
             "Pass e.g. {1: {'freeze_to': -1, 'duration': 1, 'pct_start': 0.3, 'lrs': [0, 1e-3]}}.",
         )
     shared = {key: options.pop(key) for key in ("div_factor", "final_div_factor") if key in options}
     epochs = [as_int("milestone", epoch) for epoch in milestones]
     if len(set(epochs)) < len(epochs) or min(epochs) != 1:
         raise DifflrError(
-            f"Received milestones at epochs {shown(sorted(epochs))}, expected the first at 1.",
+            f"Received milestones at epochs {short_repr(sorted(epochs))}, expected the first at 1.",
             "Count epochs from 1, as the 2020 recipe does.",
         )
     phases: list[Phase] = []

@@ -8,7 +8,7 @@ from torch import fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
-from difflr.errors import DifflrError, shown
+from difflr.errors import DifflrError, short_repr
 
 __all__ = ["CachedPrefix", "cut_prefix"]
 
@@ -89,7 +89,7 @@ def cut_prefix(network: nn.Module) -> tuple[nn.Module | None, nn.Module]:
         traced = fx.symbolic_trace(network)
     except Exception as error:
         raise DifflrError(
-            f"The forward of {type(network).__name__} cannot be cut: {shown(str(error))}.",
+            f"The forward of {type(network).__name__} cannot be cut: {short_repr(str(error))}.",
             "Train it without the cache: torch.fx cannot follow branches that depend on data.",
         ) from error
     attributes = [node for node in traced.graph.nodes if node.op == "get_attr"]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from difflr.errors import DifflrError, as_int, as_number, shown
+from difflr.errors import DifflrError, as_int, as_number, short_repr
 
 __all__ = ["LRs", "Ratio", "Ulmfit", "expand_lrs"]
 
@@ -99,7 +99,7 @@ def _finite(rates: Callable[[], list[float]], source: object) -> list[float]:
         lrs = [math.inf]
     if not all(0 < lr < float("inf") for lr in lrs):
         raise DifflrError(
-            f"{shown(source)} gives learning rates {shown(lrs)}, expected numbers above 0.",
+            f"{short_repr(source)} gives learning rates {short_repr(lrs)}, expected numbers above 0.",
             "Pass a larger lr or a factor nearer to 1.",
         )
     return lrs

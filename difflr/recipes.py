@@ -7,10 +7,9 @@ names to functions, so that a command line or a study can go through them.
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
 
-from difflr.errors import DifflrError, as_int, as_number, shown
+from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.milestones import MILESTONES_2020, from_milestones
-from difflr.phase import Phase
-from difflr.plan import Plan
+from difflr.plan import Phase, Plan
 from difflr.rates import LRs, Ratio, Ulmfit, expand_lrs
 
 __all__ = [
@@ -168,7 +167,7 @@ def make_plan(name: str, splits: N, epochs: int = 6, **options: float) -> Plan:
     """
     if not isinstance(name, str) or name not in RECIPES:
         raise DifflrError(
-            f"Received recipe {shown(name)}.", f"The recipes are {', '.join(RECIPES)}."
+            f"Received recipe {short_repr(name)}.", f"The recipes are {', '.join(RECIPES)}."
         )
     recipe = RECIPES[name]
     known = recipe.__code__.co_varnames[2 : recipe.__code__.co_argcount]
@@ -183,7 +182,9 @@ def _count(splits: N) -> int:
     if isinstance(splits, int) or not isinstance(splits, Sized):
         return as_int("splits", splits, 1)
     if not len(splits):
-        raise DifflrError(f"Received {shown(splits)}, expected at least one split.", "Pass them.")
+        raise DifflrError(
+            f"Received {short_repr(splits)}, expected at least one split.", "Pass them."
+        )
     return len(splits)
 
 

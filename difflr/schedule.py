@@ -7,7 +7,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from difflr.errors import DifflrError, as_int, shown
+from difflr.errors import DifflrError, as_int, short_repr
 from difflr.freezing import set_trainable
 from difflr.plan import Plan
 from difflr.splits import Splits
@@ -127,7 +127,9 @@ def check_fingerprint(
         own["steps_per_epoch"] = steps_per_epoch
     changed = [key for key in own if saved.get(key) != own[key]]
     if changed:
-        difference = "; ".join(f"{k}: saved {shown(saved.get(k))}, now {own[k]}" for k in changed)
+        difference = "; ".join(
+            f"{k}: saved {short_repr(saved.get(k))}, now {own[k]}" for k in changed
+        )
         raise DifflrError(
             f"The checkpoint was written under another plan ({difference}).",
             "Resume with the plan, splits, epochs and steps per epoch of the saved run, or load "

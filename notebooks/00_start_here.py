@@ -46,10 +46,11 @@ if importlib.util.find_spec("difflr") is None:
 import copy
 
 import difflr
-from difflr.charts import Picture, plot_bars
-from difflr.classifier import Classifier
-from difflr.data import load_data
-from difflr.training import evaluate, fit, train
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import load_data
+from difflr.experiments.training import evaluate, fit, train
+from difflr.figures.bars import plot_shares
+from difflr.figures.picture import Picture
 from difflr.widgets import PlanEditor
 
 # %% [markdown]
@@ -125,7 +126,7 @@ for name, recipe in {
     found[name] = evaluate(again, foggy.test)[0]
 
 # %% tags=["keep_output"]
-figure = plot_bars(found, "What should learn when the contrast is gone? (test accuracy)")
+figure = plot_shares(found, "What should learn when the contrast is gone? (test accuracy)")
 Picture(
     figure, "Test accuracies: " + ", ".join(f"{name} {share:.0%}" for name, share in found.items())
 )

@@ -49,12 +49,19 @@ import inspect
 import torch
 
 import difflr
-from difflr.charts import Picture, plot_bars
-from difflr.classifier import Classifier
-from difflr.data import load_data
-from difflr.lessons.networks import PatchNet, WordNet
-from difflr.lessons.splits import check_budget, check_cut, check_groups, check_prediction, quiz
-from difflr.training import evaluate, fit
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import load_data
+from difflr.experiments.training import evaluate, fit
+from difflr.figures.bars import plot_shares
+from difflr.figures.picture import Picture
+from difflr.lessons.splits import (
+    check_budget,
+    check_cut,
+    check_groups,
+    check_prediction,
+    quiz,
+)
+from difflr.lessons.splits.networks import PatchNet, WordNet
 from difflr.widgets import SplitExplorer
 
 # %%
@@ -153,7 +160,7 @@ for name, kind in {"shallow to deep": Classifier, "deep to shallow": Backwards}.
     found[name] = evaluate(model, test)[0]
 
 # %% tags=["keep_output"]
-figure = plot_bars(found, "The same plan and splits, in two orders (test accuracy)")
+figure = plot_shares(found, "The same plan and splits, in two orders (test accuracy)")
 Picture(
     figure, "Test accuracies: " + ", ".join(f"{name} {share:.0%}" for name, share in found.items())
 )

@@ -50,10 +50,13 @@ import torch
 
 import difflr
 from difflr import report
-from difflr.charts import Picture, plot_bars
-from difflr.classifier import Classifier
-from difflr.cost import count_costs
-from difflr.data import Images, load_data
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import Images, load_data
+from difflr.experiments.flops import count_costs
+from difflr.experiments.strokes import source_task
+from difflr.experiments.training import evaluate
+from difflr.figures.bars import plot_shares
+from difflr.figures.picture import Picture
 from difflr.lessons.freezing import (
     check_freeze,
     check_prediction,
@@ -61,10 +64,8 @@ from difflr.lessons.freezing import (
     check_training,
     quiz,
 )
-from difflr.lessons.weightfigure import plot_weights
-from difflr.measure import displacement, drift
-from difflr.strokes import source_task
-from difflr.training import evaluate
+from difflr.lessons.freezing.weightfigure import plot_weights
+from difflr.studies.measures import displacement, drift
 
 # %%
 # The pictures and the network that carry all lessons: embedded, small, offline. For photographs, write
@@ -118,7 +119,7 @@ for name, share in found.items():
     print(f"{name + ' frozen':>24}: {share:4.0%}")
 
 # %% tags=["keep_output"]
-figure = plot_bars(
+figure = plot_shares(
     {f"{name} frozen": share for name, share in found.items()},
     "Operations of one training step",
 )
@@ -234,7 +235,7 @@ for name, model in looked.items():
     )
 
 # %% tags=["keep_output"]
-figure = plot_bars(right, "Old drawings still known, though no weight moved (accuracy)")
+figure = plot_shares(right, "Old drawings still known, though no weight moved (accuracy)")
 Picture(
     figure,
     "Test accuracies on the old drawings, after the frozen network looked at 640 foggy pictures: "

@@ -52,9 +52,10 @@ from pytorch_lightning.loggers import CSVLogger
 
 import difflr
 from difflr import report
-from difflr.charts import Picture
-from difflr.classifier import Classifier
-from difflr.data import load_data
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import load_data
+from difflr.experiments.training import fit
+from difflr.figures.picture import Picture
 from difflr.lessons.groups import (
     check_configure,
     check_design,
@@ -62,8 +63,7 @@ from difflr.lessons.groups import (
     check_rates,
     quiz,
 )
-from difflr.lessons.ratefigure import plot_rates
-from difflr.training import fit
+from difflr.lessons.groups.ratefigure import plot_rates
 from difflr.widgets import PlanEditor
 
 # %%

@@ -50,9 +50,11 @@ import torch
 from torch.optim.lr_scheduler import ConstantLR, OneCycleLR, SequentialLR
 
 import difflr
-from difflr import Phase, Plan, onecycle
-from difflr.charts import Picture, plot_bars
-from difflr.data import load_data
+from difflr import Phase, Plan
+from difflr.experiments.data import load_data
+from difflr.experiments.training import train
+from difflr.figures.bars import plot_shares
+from difflr.figures.picture import Picture
 from difflr.lessons.curves import BATCHES, EPOCHS, drive, plot_curves, rehearse
 from difflr.lessons.one_cycle import (
     check_configure,
@@ -61,7 +63,7 @@ from difflr.lessons.one_cycle import (
     check_prediction,
     quiz,
 )
-from difflr.training import train
+from difflr.plan import anneal, position
 from difflr.widgets import PlanEditor
 
 # %%
@@ -93,7 +95,7 @@ found = {
 }
 
 # %% tags=["keep_output"]
-figure = plot_bars(found, "The same largest learning rate, level or as a cycle (test accuracy)")
+figure = plot_shares(found, "The same largest learning rate, level or as a cycle (test accuracy)")
 Picture(
     figure, "Test accuracies: " + ", ".join(f"{name} {share:.0%}" for name, share in found.items())
 )
@@ -184,9 +186,9 @@ from_torch = [lrs[0] for lrs in drive(optimizer, OneCycleLR(optimizer, 1.0, tota
 first, last = 1.0 / 25, 1.0 / 25 / 1e4
 by_hand = []
 for step in range(10):
-    rising, share = onecycle.position(step, total_steps=10, pct_start=0.3)
+    rising, share = position(step, total_steps=10, pct_start=0.3)
     start, end = (first, 1.0) if rising else (1.0, last)
-    by_hand.append(onecycle.anneal(start, end, share))
+    by_hand.append(anneal(start, end, share))
 
 for step, lr in enumerate(from_torch):
     print(f"step {step}: {lr:.6f}")

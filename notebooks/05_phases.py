@@ -58,9 +58,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import difflr
 from difflr import Phase, Plan
-from difflr.charts import Picture, plot_logged, read_logged
-from difflr.cost import count_costs
-from difflr.data import load_data
+from difflr.experiments.data import load_data
+from difflr.experiments.flops import count_costs
+from difflr.experiments.quiet import quiet
+from difflr.figures.logged import plot_logged, read_logged
+from difflr.figures.picture import Picture
 from difflr.lessons.curves import plot_curves
 from difflr.lessons.phases import (
     SCHEDULE,
@@ -70,8 +72,7 @@ from difflr.lessons.phases import (
     check_prediction,
     quiz,
 )
-from difflr.lessons.watch import Watch
-from difflr.quiet import quiet
+from difflr.lessons.phases.watch import Watch
 from difflr.widgets import PlanEditor
 
 # %%

@@ -49,28 +49,34 @@ import statistics
 from itertools import product
 
 import difflr
-from difflr.charts import Picture
-from difflr.compute import equal_cost
-from difflr.data import load_data
-from difflr.evidence import (
+from difflr.evidence.equal_cost import equal_cost
+from difflr.evidence.forgetting import describe_forgetting, plot_forgetting
+from difflr.evidence.plateau import describe_plateau, plot_plateau
+from difflr.evidence.recipes import describe_recipes, plot_recipes
+from difflr.evidence.summaries import (
     by_rate,
+    describe_difference,
     difference,
     estimate,
+    format_estimate,
     grouped,
     plateau_width,
-    said,
-    verdict,
     when_off,
 )
-from difflr.evidencefigures import describe_plateau, plot_plateau
-from difflr.forgettingfigure import describe_forgetting, plot_forgetting
+from difflr.experiments.data import load_data
+from difflr.experiments.statistics import paired
+from difflr.experiments.training import train
+from difflr.figures.picture import Picture
 from difflr.lessons import comparing
-from difflr.lessons.comparing import SIZE, check_fair, check_interval, check_prediction, worst
-from difflr.lessons.labs import Lab
-from difflr.recipesfigure import describe_recipes, plot_recipes
-from difflr.recordings import load_recording
-from difflr.statistics import paired
-from difflr.training import train
+from difflr.lessons.comparing import (
+    SIZE,
+    check_fair,
+    check_interval,
+    check_prediction,
+    worst,
+)
+from difflr.lessons.comparing.labs import Lab
+from difflr.studies.recordings import load_recording
 from difflr.widgets.replay import Replay
 
 # %%
@@ -147,9 +153,9 @@ reported = {
     for ratio in plateau.values("ratio")
 }
 for ratio, runs in reported.items():
-    against = "" if ratio == 1 else verdict(difference(runs, reported[1.0]))
+    against = "" if ratio == 1 else describe_difference(difference(runs, reported[1.0]))
     print(
-        f"ratio {ratio:>6g}, base LR {runs[0].tags['base_lr']:g}: {said(estimate(runs))}  {against}"
+        f"ratio {ratio:>6g}, base LR {runs[0].tags['base_lr']:g}: {format_estimate(estimate(runs))}  {against}"
     )
 
 # %% [markdown]
@@ -218,7 +224,9 @@ by_ratio = {
 }
 missed = {ratio: [when_off(runs, f) for f in (0.1, 10)] for ratio, runs in by_ratio.items()}
 for ratio, (low, high) in missed.items():
-    print(f"ratio {ratio:>4}: too low {verdict(low):<26} too high {verdict(high)}")
+    print(
+        f"ratio {ratio:>4}: too low {describe_difference(low):<26} too high {describe_difference(high)}"
+    )
 low, high = missed[1], missed[100]
 assert low[1].mean + low[1].half < high[1].mean - 0.05  # too high: differential loses far less
 assert high[0].mean + high[0].half < -0.05  # too low: it loses dearly, as uniform does
@@ -267,10 +275,15 @@ def at(lr, ratio):
 
 
 fast_middle = [at(lr, ratio) for lr, ratio in ((3e-3, 0.1), (1e-2, 1), (3e-2, 10), (1e-1, 100))]
-print("middle at about 1e-2, head from 3e-3 to 1e-1:", *map(said, fast_middle), sep="  ")
+print("middle at about 1e-2, head from 3e-3 to 1e-1:", *map(format_estimate, fast_middle), sep="  ")
 good_head = [at(1e-3, ratio) for ratio in (1, 10, 100, 1000)]
-print("head at 1e-3, middle from 3e-5 to 1e-3:", *map(said, good_head[::-1]), sep="  ")
-print("middle at 1e-4, head at 1e-4 and at 1e-3:", said(at(1e-4, 1)), said(at(1e-3, 100)), sep="  ")
+print("head at 1e-3, middle from 3e-5 to 1e-3:", *map(format_estimate, good_head[::-1]), sep="  ")
+print(
+    "middle at 1e-4, head at 1e-4 and at 1e-3:",
+    format_estimate(at(1e-4, 1)),
+    format_estimate(at(1e-3, 100)),
+    sep="  ",
+)
 best = max(value.mean for value in good_head)
 assert max(value.mean for value in fast_middle) < best - 0.08  # broken, whatever the head does
 assert min(value.mean for value in good_head) > best - 0.04  # good, whatever the middle does
@@ -297,7 +310,7 @@ for lr in (3e-4, 1e-3, 1e-2, 1e-1):
         plateau.where(measured_on="validation", train_size=SIZE, base_lr=lr, ratio=ratio)
         for ratio in (1000, 1)
     ]
-    print(f"base LR {lr:g}, ratio 1000 against uniform: {verdict(difference(*sides))}")
+    print(f"base LR {lr:g}, ratio 1000 against uniform: {describe_difference(difference(*sides))}")
 
 # %% [markdown]
 # The same pair of recipes, and the winner depends on the base LR at which you compare them. That is how to
@@ -321,7 +334,7 @@ def compare(run):
     return paired(differential, uniform)
 
 
-verdict(compare(Lab(gain=0.0).run))
+describe_difference(compare(Lab(gain=0.0).run))
 
 # %% tags=["check", "NBVAL_CHECK_OUTPUT"]
 check_fair(compare)
@@ -366,8 +379,10 @@ for (name,), runs in grouped(recipes.where(measured_on="test", epochs=6), "recip
     six[name] = runs
 for name in sorted(six, key=lambda name: -estimate(six[name]).mean):
     seconds = estimate(six[name], "cpu_seconds").mean
-    against = "" if name == "uniform" else verdict(difference(six[name], six["uniform"]))
-    print(f"{name:<38} {said(estimate(six[name]))} {seconds:4.0f} s  {against}")
+    against = (
+        "" if name == "uniform" else describe_difference(difference(six[name], six["uniform"]))
+    )
+    print(f"{name:<38} {format_estimate(estimate(six[name]))} {seconds:4.0f} s  {against}")
 seconds_of_uniform = estimate(six["uniform"], "cpu_seconds").mean
 
 # %% [markdown]
@@ -384,7 +399,7 @@ equal = {}
 for name in ("differential", "fine_tune", "lp_ft", "gradual", "head_only"):
     runs = recipes.where(measured_on="test", recipe=name)
     equal[name] = equal_cost(runs, six["uniform"])
-    print(f"{name:<13} with uniform's seconds: {verdict(equal[name])}")
+    print(f"{name:<13} with uniform's seconds: {describe_difference(equal[name])}")
 assert equal["lp_ft"].is_tie
 assert not difference(six["lp_ft"], six["uniform"]).is_tie  # at six epochs it was none
 assert equal["head_only"].mean + equal["head_only"].half < 0
@@ -423,7 +438,7 @@ def source(lr, ratio, measure="source_accuracy"):
 for lr, ratio in ((1e-4, 100), (1e-3, 1), (3e-3, 100)):
     old = source(lr, ratio, "source_old_bn")
     print(
-        f"base LR {lr:g}, ratio {ratio:>3}: {said(source(lr, ratio))}, old statistics {said(old)}"
+        f"base LR {lr:g}, ratio {ratio:>3}: {format_estimate(source(lr, ratio))}, old statistics {format_estimate(old)}"
     )
 before, tiny = source(1e-4, 100, "source_before").mean, source(1e-4, 100).mean
 assert tiny < before / 2  # at tiny rates more than half is lost ...
@@ -469,7 +484,10 @@ for recipe in ("uniform", "differential"):
     tested[recipe] = {seed: accuracy(recipe, best, seed, test) for seed in (100, 101, 102)}
     shares = ", ".join(f"{share:.1%}" for share in tested[recipe].values())
     print(f"{recipe:>12}, chosen {best:g}: {shares} of the test pictures")
-print("differential against uniform:", verdict(paired(tested["differential"], tested["uniform"])))
+print(
+    "differential against uniform:",
+    describe_difference(paired(tested["differential"], tested["uniform"])),
+)
 
 # %% [markdown]
 # Three seeds have a factor of 4.3 in their interval: it is wide, and says so. One seed chose, and only four

@@ -49,22 +49,30 @@ import copy
 import torch
 
 import difflr
-from difflr.charts import Picture, plot_bars
-from difflr.classifier import Classifier
-from difflr.data import Images, load_data
-from difflr.evidence import difference, estimate, said, verdict
-from difflr.lessons import shifts
-from difflr.lessons.shiftfigure import plot_pictures
-from difflr.lessons.shifts import INPUT_SHIFTS, check_adapt, check_prediction, regret, reported
-from difflr.outcomefigures import (
+from difflr.evidence.outcomes import (
     describe_movement,
     describe_which_splits,
     plot_movement,
     plot_which_splits,
 )
-from difflr.recordings import load_recording
-from difflr.strokes import SHIFT_KINDS, target_task
-from difflr.training import evaluate, fit
+from difflr.evidence.summaries import describe_difference, difference, estimate
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import Images, load_data
+from difflr.experiments.statistics import format_estimate
+from difflr.experiments.strokes import SHIFT_KINDS, target_task
+from difflr.experiments.training import evaluate, fit
+from difflr.figures.bars import plot_shares
+from difflr.figures.picture import Picture
+from difflr.lessons import shifts
+from difflr.lessons.shifts import (
+    INPUT_SHIFTS,
+    check_adapt,
+    check_prediction,
+    regret,
+    reported,
+)
+from difflr.lessons.shifts.shiftfigure import plot_pictures
+from difflr.studies.recordings import load_recording
 
 # %%
 # What you train yourself: embedded, small, offline. SHIFT may be any of SHIFT_KINDS.
@@ -161,7 +169,9 @@ if SHIFT == "contrast":
 
 # %% tags=["keep_output"]
 title = f"One split learns from 100 pictures under the shift {SHIFT} (test accuracy)"
-Picture(plot_bars(found, title), ", ".join(f"{name} {share:.0%}" for name, share in found.items()))
+Picture(
+    plot_shares(found, title), ", ".join(f"{name} {share:.0%}" for name, share in found.items())
+)
 
 # %% [markdown]
 # The bars lean to the left: an early split repairs what the camera did, and the head can do next to
@@ -225,7 +235,7 @@ for ours, rival in (
     print(f"{NAMES.get(ours, ours)} against {NAMES.get(rival, rival)}")
     for shift in ("none", *INPUT_SHIFTS):
         gap = difference(reported(ours, shift), reported(rival, shift))
-        print(f"  {shift.replace('none', 'new labels'):>10}: {verdict(gap)}")
+        print(f"  {shift.replace('none', 'new labels'):>10}: {describe_difference(gap)}")
 
 # %% [markdown]
 # **If one split alone may learn**, the answer turns round. Only first against only last, with new labels: <!--= which_splits accuracy recipe=first_splits shift=none vs recipe=head_only shift=none -->-38.2 points ± 2.9<!--/-->, and
@@ -307,11 +317,11 @@ for shift in ("none", "contrast"):
         )
         drifts[shift, recipe] = gap = difference(drifting, kept)
         print(
-            f"{shift.replace('none', 'new labels')}, {recipe}: drifting against kept {verdict(gap)}"
+            f"{shift.replace('none', 'new labels')}, {recipe}: drifting against kept {describe_difference(gap)}"
         )
         print(
-            f"  of the source task, kept {said(estimate(kept, 'source_accuracy'))}, "
-            f"drifting {said(estimate(drifting, 'source_accuracy'))}"
+            f"  of the source task, kept {format_estimate(estimate(kept, 'source_accuracy'))}, "
+            f"drifting {format_estimate(estimate(drifting, 'source_accuracy'))}"
         )
 assert all(drifts["none", recipe].is_tie for recipe in ("head_only", "gradual"))
 assert drifts["contrast", "head_only"].mean - drifts["contrast", "head_only"].half > 0.05

@@ -52,11 +52,14 @@ import torch
 from IPython.display import Markdown
 
 import difflr
-from difflr.charts import Picture, plot_runs
-from difflr.classifier import Classifier
-from difflr.compare import compare
-from difflr.data import load_data
-from difflr.lessons.folders import contact_sheet, without_copies, write_example
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.compare import compare
+from difflr.experiments.data import load_data
+from difflr.experiments.figure import plot_runs
+from difflr.experiments.settings import Settings
+from difflr.experiments.sheet import write_sheet
+from difflr.experiments.statistics import format_estimate, summarise
+from difflr.figures.picture import Picture
 from difflr.lessons.own_images import (
     check_choice,
     check_leaks,
@@ -65,9 +68,7 @@ from difflr.lessons.own_images import (
     check_sheet,
     quiz,
 )
-from difflr.settings import Settings
-from difflr.sheet import write_sheet
-from difflr.statistics import said, summarise
+from difflr.lessons.own_images.folders import contact_sheet, without_copies, write_example
 
 # %%
 # Your pictures: the path of a folder with train/<class>/ and test/<class>/. None: the lesson makes one.
@@ -386,14 +387,14 @@ for other in others:
     seeds = ", ".join(
         f"{100 * (share - first.accuracies[seed]):+.1f}" for seed, share in other.accuracies.items()
     )
-    difference = said(other.difference, unit="", sign=True)
+    difference = format_estimate(other.difference, unit="", sign=True)
     print(f"{other.recipe} against {first.recipe}: {difference} points (seed by seed: {seeds})")
 
 # %% tags=["keep_output"]
 Picture(
     plot_runs(tested.runs, f"{Path(data.name).name}: {len(data.test)} test pictures"),
     "Test accuracies with 95% intervals: "
-    + ", ".join(f"{final.recipe} {said(final.accuracy)}" for final in [first, *others]),
+    + ", ".join(f"{final.recipe} {format_estimate(final.accuracy)}" for final in [first, *others]),
 )
 
 # %% [markdown]
@@ -450,7 +451,7 @@ Markdown(sheet.read_text("utf-8"))
 # instead of seconds. Two things to know:
 #
 # - While training, pictures from a folder are mirrored at random. Where a mirrored picture means something
-#   else, as with letters, use `difflr.training.train(…, flip=False)`.
+#   else, as with letters, use `difflr.experiments.training.train(…, flip=False)`.
 # - With `train_size` below the number of pictures each seed draws others, and the interval then holds the
 #   luck of the draw as well.
 #

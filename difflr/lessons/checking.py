@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from difflr.errors import DifflrError, shown
+from difflr.errors import DifflrError, short_repr
+from difflr.lessons.feedback import Feedback
 from difflr.lessons.stubs import is_unfinished
-from difflr.lessons.verdict import Verdict
 
 __all__ = ["Lesson", "Unfinished", "Wrong", "called"]
 
@@ -47,21 +47,21 @@ class Lesson:
 
     def exercise(
         self, number: str, title: str
-    ) -> Callable[[Callable[..., str]], Callable[..., Verdict]]:
+    ) -> Callable[[Callable[..., str]], Callable[..., Feedback]]:
         """Make a check of a function that raises ``Wrong`` or returns what there is to say when right.
 
         The check never raises: what goes wrong in the learner's code becomes part of the verdict.
         It runs from a fixed seed and leaves the learner's random numbers alone.
         """
 
-        def decorate(check: Callable[..., str]) -> Callable[..., Verdict]:
+        def decorate(check: Callable[..., str]) -> Callable[..., Feedback]:
             self._titles[number] = title
 
             @wraps(check)
-            def checked(*answers: Any) -> Verdict:
+            def checked(*answers: Any) -> Feedback:
                 state, message, hints, more = self._judge(number, check, answers)
                 self._states[number] = state
-                return Verdict(
+                return Feedback(
                     state, f"Exercise {number}: {title}", message, hints, more, self.progress
                 )
 
@@ -106,7 +106,7 @@ def called(function: Any, *arguments: Any) -> Any:
     """Return what the learner's function returns, or say that it is none or returns nothing."""
     if not callable(function):
         raise Wrong(
-            f"Received {shown(function)}, expected a function.",
+            f"Received {short_repr(function)}, expected a function.",
             "Pass the function itself, without calling it: `check(cut)`, not `check(cut(…))`.",
         )
     result = function(*arguments)

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, TensorDataset
 
-from difflr.drawing import split_colours
-from difflr.quiet import quiet
+from difflr.experiments.quiet import quiet
+from difflr.figures.style import split_colours
 
 __all__ = ["BATCHES", "EPOCHS", "drive", "plot_curves", "rehearse"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import ipywidgets as w
 from matplotlib.colors import to_hex
 
-from difflr.drawing import split_colours
+from difflr.figures.style import split_colours
 from difflr.widgets.draft import SHAPES, PhaseDraft, round_lr
 
 __all__ = ["PhaseControls", "SplitRow", "notch"]

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from difflr.errors import DifflrError
-from difflr.phase import Phase
-from difflr.plan import Plan
+from difflr.plan import Phase, Plan
 from difflr.rates import Ratio, Ulmfit, expand_lrs
 
 __all__ = ["SHAPES", "Draft", "PhaseDraft", "plan_code", "round_lr"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from difflr.drawing import picture_bundle
+from difflr.figures.picture import picture_bundle
 
 __all__ = ["Panel", "button", "message_html", "picture_box", "table_html"]
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import ipywidgets as w
 
-from difflr.cost import Costs, count_costs
 from difflr.errors import DifflrError
+from difflr.experiments.flops import Costs, count_costs
+from difflr.figures.plan import PlanFigure, describe_plan
 from difflr.milestones import to_milestones
 from difflr.plan import Plan
-from difflr.planfigure import PlanFigure
-from difflr.plots import describe_plan
 from difflr.splits import Splits
 from difflr.widgets.draft import plan_code
 from difflr.widgets.panel import message_html, picture_box, table_html

@@ -6,10 +6,10 @@ from typing import Any
 import ipywidgets as w
 from torch.optim import Optimizer
 
-from difflr.drawing import figure_png
 from difflr.errors import DifflrError
-from difflr.finder import RangeTest, range_test
-from difflr.rangefigure import blank_figure
+from difflr.figures.picture import figure_png
+from difflr.rangetest.figure import blank_figure
+from difflr.rangetest.finder import RangeTest, range_test
 from difflr.splits import Splits
 from difflr.widgets.editor import PlanEditor
 from difflr.widgets.panel import Panel, button, message_html, picture_box

@@ -5,10 +5,17 @@ import os
 
 import ipywidgets as w
 
-from difflr.drawing import short
-from difflr.errors import DifflrError, shown
-from difflr.evidence import Estimate, difference, estimate, grouped, said, verdict
-from difflr.recordings import Recording, Run, load_recording
+from difflr.errors import DifflrError, short_repr
+from difflr.evidence.summaries import (
+    Estimate,
+    describe_difference,
+    difference,
+    estimate,
+    grouped,
+)
+from difflr.experiments.statistics import format_estimate
+from difflr.figures.style import short
+from difflr.studies.recordings import Recording, Run, load_recording
 from difflr.widgets.panel import Panel, button, message_html, picture_box
 from difflr.widgets.replayfigure import Point, ReplayFigure
 
@@ -125,7 +132,7 @@ class Replay(Panel):
         values = [option[1] for option in control.options]
         if value not in values:
             raise DifflrError(
-                f"Received {name} {shown(value)}, the recording has {', '.join(map(str, values))}.",
+                f"Received {name} {short_repr(value)}, the recording has {', '.join(map(str, values))}.",
                 "Pass one of them.",
             )
         control.value = value
@@ -178,11 +185,11 @@ class Replay(Panel):
             elif not runs:
                 text += ": the grid has no runs there."
             else:
-                text += f" ({len(runs)} seeds): accuracy {said(estimate(runs))}"
+                text += f" ({len(runs)} seeds): accuracy {format_estimate(estimate(runs))}"
                 source = estimate(runs, "source_accuracy")
                 if not math.isnan(source.mean):
                     before = estimate(runs, "source_before").mean
-                    text += f"; source task {said(source)} (before: {100 * before:.1f}%"
+                    text += f"; source task {format_estimate(source)} (before: {100 * before:.1f}%"
                     old = estimate(runs, "source_old_bn").mean
                     if not math.isnan(old):
                         text += f", with BatchNorm's old statistics put back: {100 * old:.1f}%"
@@ -222,11 +229,12 @@ def score(cells: dict[Point, list[Run]], prediction: Point) -> str:
     means: dict[Point, Estimate] = {point: estimate(runs) for point, runs in cells.items()}
     order = sorted(means, key=lambda point: -means[point].mean)
     best = order[0]
-    text = f"Your prediction: {said(means[prediction])}, rank {order.index(prediction) + 1} of {len(order)}"
+    rank = f"rank {order.index(prediction) + 1} of {len(order)}"
+    text = f"Your prediction: {format_estimate(means[prediction])}, {rank}"
     if prediction == best:
         return text + ": the best point."
     gap = difference(cells[prediction], cells[best])
     return text + (
-        f". Best: {said(means[best])} at base LR {best[0]:g}, ratio {best[1]:g}; yours against it: "
-        f"{verdict(gap)}."
+        f". Best: {format_estimate(means[best])} at base LR {best[0]:g}, ratio {best[1]:g}; "
+        f"yours against it: {describe_difference(gap)}."
     )

@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from difflr.drawing import RED, figure_png, split_colours
-from difflr.evidence import estimate, said
-from difflr.evidencefigures import OKABE_ITO, draw_heat
-from difflr.recordings import Recording, Run
+from difflr.evidence.plateau import draw_heat
+from difflr.evidence.summaries import estimate, format_estimate
+from difflr.figures.picture import figure_png
+from difflr.figures.style import OKABE_ITO, RED, split_colours
+from difflr.studies.recordings import Recording, Run
 
 __all__ = ["ReplayFigure"]
 
@@ -72,7 +73,7 @@ class ReplayFigure:
             panels = [self.figure.add_axes(place) for place in places]
             self._curves(panels[:2], runs, epochs)
             self._splits(panels[2:], runs)
-            held = said(estimate(runs, "source_accuracy"))
+            held = format_estimate(estimate(runs, "source_accuracy"))
             old = estimate(runs, "source_old_bn")
             if not math.isnan(old.mean):
                 held += f" (old BatchNorm statistics: {100 * old.mean:.1f}%)"

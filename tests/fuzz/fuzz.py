@@ -18,10 +18,10 @@ import atheris
 
 with atheris.instrument_imports(include=["difflr"]):
     from difflr import DifflrError, Plan, expand_lrs, from_milestones, to_milestones
-    from difflr.cli import _parser, _seeds
-    from difflr.recordings import load_recording
-    from difflr.results import Results
-    from difflr.settings import Settings, parse_recipe
+    from difflr.cli.main import _parser, _seeds
+    from difflr.experiments.results import Results
+    from difflr.experiments.settings import Settings, parse_recipe
+    from difflr.studies.recordings import load_recording
 
 FOLDER = Path(tempfile.mkdtemp(prefix="difflr-fuzz-"))
 

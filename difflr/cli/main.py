@@ -1,0 +1,195 @@
+"""The command line: compare recipes, look at a plan, draw logged learning rates."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from difflr.errors import DifflrError, short_repr
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, or 2 for input that cannot be used."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except DifflrError as error:
+        # One line, whatever stands in a name that the message repeats.
+        print(f"difflr: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("difflr: stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from difflr import __version__
+    from difflr.cli.study import add_study_command
+    from difflr.recipes import RECIPES
+
+    parser = argparse.ArgumentParser(
+        prog="difflr", description="Differential learning rates for transfer learning."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    names = ", ".join(RECIPES)
+
+    job = commands.add_parser("compare", help="train recipes side by side and compare them")
+    job.add_argument(
+        "--data", default="strokes", help="strokes, cifar10 or a folder (default: strokes)"
+    )
+    job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
+    job.add_argument("--backbone", help="strokenet or a torchvision model such as resnet18")
+    job.add_argument("--weights", help="a .safetensors or .pt file, imagenet, or none")
+    job.add_argument(
+        "--recipes",
+        nargs="+",
+        help=f"of {names}; options after colons, e.g. differential:lr=3e-3:ratio=10",
+    )
+    job.add_argument("--seeds", nargs="+", default=["3"], help="how many, or the seeds: 0,1,2")
+    job.add_argument("--epochs", type=int, help="of every recipe (default: 6, strokes 8)")
+    job.add_argument("--train-size", type=int, help="pictures (default: 1000, strokes 300)")
+    job.add_argument("--image-size", type=int, help="side in pixels that pictures are resized to")
+    job.add_argument("--batch-size", type=int, help="default: 64, strokes 32")
+    job.add_argument("--weight-decay", type=float, default=0.01, help="default: 0.01")
+    job.add_argument(
+        "--precision",
+        help="of training, as Lightning names it: 32-true (default), bf16-mixed or 16-mixed",
+    )
+    job.add_argument(
+        "--out", default="runs/compare", help="folder for results (default: runs/compare)"
+    )
+    job.add_argument(
+        "--validate",
+        action="store_true",
+        help="measure on a fifth of the training pictures, to choose learning rates fairly",
+    )
+    job.add_argument("--no-progress", action="store_true", help="no progress bar")
+    job.set_defaults(run=_compare)
+
+    plan = commands.add_parser("plan", help="print and draw a plan without training")
+    source = plan.add_mutually_exclusive_group()
+    source.add_argument("--recipe", default="differential", help=f"one of {names}")
+    source.add_argument("--milestones", help="a JSON file with a milestones dictionary")
+    plan.add_argument(
+        "--backbone", default="resnet18", help="whose splits to use (default: resnet18)"
+    )
+    plan.add_argument("--epochs", type=int, default=6, help="of a recipe (default: 6)")
+    plan.add_argument("--steps-per-epoch", type=int, default=50, help="default: 50")
+    plan.add_argument("--out", default="plan.png", help="the picture (default: plan.png)")
+    plan.set_defaults(run=_plan)
+
+    add_study_command(commands)
+
+    curves = commands.add_parser("curves", help="draw learning rates logged to TensorBoard")
+    curves.add_argument("folder", help="the TensorBoard folder of one run")
+    curves.add_argument("--title", default="", help="above the picture")
+    curves.add_argument("--out", default="lrs.png", help="the picture (default: lrs.png)")
+    curves.set_defaults(run=_curves)
+    return parser
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from difflr.experiments.compare import compare, table
+    from difflr.experiments.figure import plot_runs
+    from difflr.experiments.settings import Settings
+
+    out = Path(arguments.out).expanduser()
+    settings = Settings.fitting(
+        arguments.data,
+        backbone=arguments.backbone,
+        weights=arguments.weights,
+        recipes=arguments.recipes and _listed(arguments.recipes),
+        seeds=_seeds(arguments.seeds),
+        epochs=arguments.epochs,
+        train_size=arguments.train_size,
+        image_size=arguments.image_size,
+        batch_size=arguments.batch_size,
+        weight_decay=arguments.weight_decay,
+        precision=arguments.precision,
+        validate=arguments.validate,
+        data_dir=arguments.data_dir,
+    )
+    results = compare(settings, out, progress=not arguments.no_progress)
+    print(table(results))
+    data, weights, chosen = (results.about[part] for part in ("data", "weights", "settings"))
+    title = (
+        f"{weights['backbone']} on {Path(data['name']).name}, {chosen['train_size']} training "
+        f"pictures, {chosen['epochs']} epochs"
+    )
+    figure = plot_runs(results.runs, title, data["measured_on"])
+    _save(figure, out / "compare.png")
+    print(f"\n{results.path}\n{out / 'compare.png'}")
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from difflr.experiments.backbones import load_backbone
+    from difflr.experiments.settings import parse_recipe
+    from difflr.figures.plan import describe_plan, plot_plan
+    from difflr.milestones import from_milestones
+    from difflr.recipes import make_plan
+    from difflr.splits import split_model
+
+    splits = split_model(load_backbone(arguments.backbone, "none").build(2))
+    if arguments.milestones:
+        plan = from_milestones(_read_milestones(Path(arguments.milestones)))
+        plan.check(splits)
+    else:
+        name, options = parse_recipe(arguments.recipe)
+        plan = make_plan(name, splits, arguments.epochs, **options)
+    print(plan)
+    print(f"\n{describe_plan(plan, splits.names)}")
+    _save(plot_plan(plan, splits.names, arguments.steps_per_epoch), Path(arguments.out))
+    print(f"\n{arguments.out}")
+
+
+def _curves(arguments: argparse.Namespace) -> None:
+    from difflr.figures.logged import plot_logged, read_logged
+
+    figure = plot_logged(read_logged(Path(arguments.folder)), arguments.title)
+    _save(figure, Path(arguments.out))
+    print(arguments.out)
+
+
+def _listed(words: Sequence[str]) -> list[str]:
+    """Return words given apart or joined by commas, each once."""
+    return list(dict.fromkeys(part for word in words for part in word.split(",") if part))
+
+
+def _seeds(words: Sequence[str]) -> list[int]:
+    parts = _listed(words)
+    alone = len(parts) == 1 and "," not in words[0]
+    if not all(part.isdecimal() and len(part) <= (3 if alone else 18) for part in parts):
+        raise DifflrError(
+            f"Received seeds {short_repr(' '.join(words))}, expected whole numbers from 0.",
+            "Pass how many (3, at most 999) or which (0,1,2).",
+        )
+    return list(range(int(parts[0]))) if alone else [int(part) for part in parts]
+
+
+def _read_milestones(path: Path) -> dict[int, Any]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        return {int(epoch): milestone for epoch, milestone in data.items()}  # JSON keys are text
+    except OSError as error:
+        raise DifflrError(
+            f"{path} cannot be read: {error.strerror}.", "Pass a JSON file."
+        ) from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DifflrError(
+            f"{path} holds no milestones dictionary: {error}.",
+            'Write e.g. {"1": {"freeze_to": -1, "duration": 1, "pct_start": 0.3, "lrs": [0, 1e-3]}}.',
+        ) from error
+
+
+def _save(figure: Any, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+    except (OSError, ValueError) as error:  # ValueError: a suffix that matplotlib does not know
+        raise DifflrError(f"{path} cannot be written: {error}.", "Pass another --out.") from error

@@ -1,0 +1,141 @@
+"""``difflr study``: run a declared study, or go on with one, and record what it found."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from difflr.errors import DifflrError, short_repr
+from difflr.studies.design import tag_matches
+
+__all__ = ["add_study_command"]
+
+
+def add_study_command(commands: Any) -> None:
+    """Add the command ``study`` to the subparsers of the command line."""
+    job = commands.add_parser("study", help="run a declared study; a killed one goes on")
+    job.add_argument("name", help="plateau, peak, recipes, which_splits or frozen_bn")
+    job.add_argument("--data", default="strokes", help="strokes, cifar10 or a folder")
+    job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
+    job.add_argument("--backbone", help="default: strokenet for strokes, else resnet18")
+    job.add_argument("--weights", help="a .safetensors or .pt file, imagenet, or none")
+    job.add_argument(
+        "--source", help="class-per-folder tree of the task that the weights were trained on"
+    )
+    job.add_argument("--image-size", type=int, help="side in pixels that pictures are resized to")
+    job.add_argument(
+        "--precision",
+        help="of training, as Lightning names it: 32-true (default), bf16-mixed or 16-mixed",
+    )
+    job.add_argument(
+        "--test-size",
+        type=int,
+        help="pictures to measure on: validation, test, source (default: all)",
+    )
+    job.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="TAG=VALUE",
+        help="a part of the grid, e.g. train_size=500,1000 epochs=6; the rest can follow later",
+    )
+    job.add_argument("--jobs", type=int, help="runs at a time (default: one per core)")
+    job.add_argument("--threads", type=int, help="per run (default: cores / jobs)")
+    job.add_argument("--cluster", help="address of a Dask scheduler, or local")
+    job.add_argument("--quick", action="store_true", help="a few small runs, to try it out")
+    job.add_argument(
+        "--go-on-from",
+        metavar="RECORDING",
+        help="keep the runs of a recording and add what is missing",
+    )
+    job.add_argument("--out", default="runs/study", help="folder (default: runs/study)")
+    job.add_argument("--no-progress", action="store_true", help="no progress bar")
+    job.set_defaults(run=_study)
+
+
+def _study(arguments: argparse.Namespace) -> None:
+    from difflr.evidence.gallery import draw_all
+    from difflr.experiments.settings import Settings
+    from difflr.studies.declared import declare
+    from difflr.studies.design import Task
+    from difflr.studies.recordings import load_recording, restore_journal, save_recording
+
+    fitting = Settings.fitting(
+        arguments.data,
+        backbone=arguments.backbone,
+        weights=arguments.weights,
+        image_size=arguments.image_size,
+        precision=arguments.precision,
+        data_dir=arguments.data_dir,
+    )
+    own_weights = fitting.backbone == "strokenet" and fitting.weights is None
+    task = Task(
+        data=fitting.data,
+        backbone=fitting.backbone,
+        weights=fitting.weights,
+        source=arguments.source or ("strokes" if own_weights else None),
+        image_size=fitting.image_size,
+        batch_size=fitting.batch_size,
+        precision=fitting.precision,
+        data_dir=fitting.data_dir,
+        test_size=arguments.test_size,
+    )
+    study = declare(arguments.name, task, quick=arguments.quick)
+    for text in arguments.only:
+        study = _part(study, text)
+    out = Path(arguments.out).expanduser()
+    if arguments.go_on_from:
+        restore_journal(load_recording(arguments.go_on_from), out / f"{study.name}.jsonl")
+    options = {
+        "n_jobs": arguments.jobs,
+        "threads": arguments.threads,
+        "progress": not arguments.no_progress,
+    }
+    journal = _run(study, out, arguments.cluster, options)
+    recorded = out / f"{study.name}.json.gz"
+    recording = save_recording(journal, recorded)
+    texts = draw_all(recording, out)
+    print("\n\n".join(texts.values()))
+    print(f"\n{len(recording.runs)} runs\n{journal}\n{recorded}")
+
+
+def _part(study: Any, text: str) -> Any:
+    """Return the study with only those cells whose tag has one of the values in ``tag=value,…``."""
+    tag, _, values = text.partition("=")
+    if tag not in study.cells[0].tags:
+        raise DifflrError(
+            f"Received --only {short_repr(text)}.",
+            f"Pass TAG=VALUE,…; the tags are {', '.join(study.cells[0].tags)}.",
+        )
+    cells = []
+    for value in values.split(","):
+        found = [cell for cell in study.cells if tag_matches(cell.tags[tag], value)]
+        if not found:
+            known = dict.fromkeys(str(cell.tags[tag]) for cell in study.cells)
+            raise DifflrError(
+                f"Received --only {short_repr(text)}: no {tag} is {short_repr(value)}.",
+                f"Pass some of {', '.join(known)}.",
+            )
+        cells += found
+    return replace(study, cells=cells)
+
+
+def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) -> Path:
+    from difflr.studies.running import run_study
+
+    if cluster is None:
+        return run_study(study, out, **options)
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise DifflrError(
+            "--cluster needs Dask, which is not installed.", 'pip install "difflr[cluster]".'
+        ) from error
+    try:
+        client = Client() if cluster == "local" else Client(cluster, timeout=20)
+    except (OSError, ValueError) as error:
+        raise DifflrError(
+            f"No Dask scheduler answers at {cluster}: {error}.", "Pass tcp://HOST:PORT or local."
+        ) from error
+    with client:
+        return run_study(study, out, backend="dask", **options)

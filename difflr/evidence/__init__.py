@@ -1,0 +1,1 @@
+"""What recorded runs say: summaries, pictures and quoted numbers."""

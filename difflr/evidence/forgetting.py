@@ -1,0 +1,93 @@
+"""The picture of forgetting: what of the source task was lost, and whether weights or statistics lost it."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from difflr.evidence.summaries import chosen, estimate, grouped
+from difflr.figures.style import OKABE_ITO, short, style
+from difflr.studies.recordings import Recording
+
+__all__ = ["describe_forgetting", "plot_forgetting"]
+
+_KEPT, _STATISTICS, _WEIGHTS = OKABE_ITO[0], OKABE_ITO[5], "0.82"
+
+
+def plot_forgetting(
+    recording: Recording, train_size: int, ratios: Sequence[float] = (1, 100)
+) -> Figure:
+    """Draw for each ratio, over the base LR, how the accuracy on the source task divides up.
+
+    From below: what the fine-tuned network still gets right with its old head; what comes back when
+    BatchNorm's old running statistics are put back, so was lost by the statistics alone; and what
+    does not come back. (Weights that have learned with new statistics may do worse with the old
+    ones: then nothing comes back.)
+    """
+    figure = Figure(figsize=(5.2 * len(ratios), 5.2), dpi=110, layout="constrained")
+    panels = figure.subplots(1, len(ratios), sharey=True, squeeze=False)[0]
+    for axes, ratio in zip(panels, ratios, strict=True):
+        rates, before, kept, restored = _shares(recording, train_size, ratio)
+        places = np.arange(len(rates))
+        back = np.maximum(restored - kept, 0)
+        top = kept + back
+        bars = (
+            (kept, 0 * kept, _KEPT, "", "still known"),
+            (back, kept, _STATISTICS, "//", "back with BatchNorm's old statistics"),
+            (np.maximum(before - top, 0), top, _WEIGHTS, "..", "not back: the weights moved"),
+        )
+        for height, bottom, colour, hatch, label in bars:
+            axes.bar(
+                places, height, 0.75, bottom, color=colour, hatch=hatch, edgecolor="white",
+                label=label,
+            )  # fmt: skip
+        axes.axhline(before, color="black", lw=1.5, ls="--", label="before fine-tuning")
+        axes.set_xticks(places, [short(lr) for lr in rates])
+        axes.set_xlabel("base LR (of the last split)", size=13)
+        axes.set_title(f"ratio {ratio:g}" + (" (uniform)" if ratio == 1 else ""), size=14)
+        style(axes)
+    panels[0].set_ylabel("accuracy on the source task (%)", size=13)
+    handles, labels = panels[0].get_legend_handles_labels()
+    columns = 4 if len(ratios) > 2 else 2  # one row does not fit below two panels
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, fontsize=12, frameon=False
+    )
+    return figure
+
+
+def describe_forgetting(
+    recording: Recording, train_size: int, ratios: Sequence[float] = (1, 100)
+) -> str:
+    """Return in words what ``plot_forgetting`` draws."""
+    parts = [f"Accuracy on the source task after fine-tuning on {train_size:,} pictures."]
+    for ratio in ratios:
+        rates, before, kept, restored = _shares(recording, train_size, ratio)
+        points = ", ".join(
+            f"{short(lr)} {own:.0f} ({back:.0f})"
+            for lr, own, back in zip(rates, kept, restored, strict=True)
+        )
+        parts.append(
+            f"Ratio {ratio:g}, before {before:.0f}%; by base LR, in brackets with BatchNorm's old "
+            f"statistics put back: {points}%."
+        )
+    return " ".join(parts)
+
+
+def _shares(
+    recording: Recording, train_size: int, ratio: float
+) -> tuple[list[float], float, np.ndarray, np.ndarray]:
+    """Return base LRs, and in % the source accuracy before, after, and after with old statistics."""
+    cells = grouped(chosen(recording, "validation", train_size=train_size, ratio=ratio), "base_lr")
+    rates = sorted(float(str(lr)) for (lr,) in cells)
+    kept, restored = (
+        np.array([100 * estimate(cells[(lr,)], measure).mean for lr in rates])
+        for measure in ("source_accuracy", "source_old_bn")
+    )
+    before = 100 * estimate(cells[(rates[0],)], "source_before").mean
+    return (
+        rates,
+        0.0 if math.isnan(before) else before,
+        np.nan_to_num(kept),
+        np.nan_to_num(restored),
+    )

@@ -1,0 +1,146 @@
+"""Pictures of outcomes: which splits to move, other bars, and what moved.
+
+Each has a ``describe_…`` that says the same in words.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from difflr.evidence.summaries import chosen, estimate, grouped
+from difflr.experiments.statistics import format_estimate
+from difflr.figures.style import MARKERS, OKABE_ITO, style
+from difflr.studies.recordings import Recording, Run
+
+__all__ = [
+    "describe_groups",
+    "describe_movement",
+    "describe_which_splits",
+    "plot_groups",
+    "plot_movement",
+    "plot_which_splits",
+]
+
+_LABELS = {  # in the order in which they stand in a picture
+    "none": "new labels",
+    "noise": "noise",
+    "blur": "blur",
+    "contrast": "contrast",
+    "colour": "colour",
+    "first_splits": "only first",
+    "head_only": "only last",
+    "differential": "rising",
+    "uniform": "uniform",
+    "falling": "falling",
+}
+
+
+def plot_which_splits(recording: Recording) -> Figure:
+    """Draw for each shift the test accuracy of training only first, only last, rising, falling, all."""
+    return plot_groups(recording, "shift", "recipe", "Which splits should move?")
+
+
+def describe_which_splits(recording: Recording) -> str:
+    """Return in words what ``plot_which_splits`` draws."""
+    return describe_groups(recording, "shift", "recipe")
+
+
+def plot_groups(recording: Recording, across: str, by: str, title: str = "", **tags: Any) -> Figure:
+    """Draw test accuracy as bars: a group per value of the tag ``across``, a bar per value of ``by``."""
+    cells = grouped(chosen(recording, "test", **tags), across, by)
+    groups, members = (_ordered(key[i] for key in cells) for i in (0, 1))
+    figure = Figure(figsize=(10, 5), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / len(members)
+    for index, member in enumerate(members):
+        values = [estimate(cells.get((group, member), [])) for group in groups]
+        axes.bar(
+            [i + (index - (len(members) - 1) / 2) * width for i in range(len(groups))],
+            [100 * value.mean for value in values],
+            width,
+            yerr=np.nan_to_num([100 * value.half for value in values]),
+            color=OKABE_ITO[index % 8],
+            hatch=("", "//", "..", "\\\\", "xx", "++", "oo")[index % 7],
+            edgecolor="white",
+            capsize=3,
+            label=_label(member),
+        )
+    axes.set_xticks(range(len(groups)), [_label(group) for group in groups])
+    axes.set_ylabel("test accuracy (%), 95% interval", size=14)
+    axes.set_title(title, size=15)
+    figure.legend(loc="outside lower center", ncols=5, fontsize=13, frameon=False)
+    style(axes)
+    axes.tick_params(axis="x", labelsize=14, length=0)
+    return figure
+
+
+def describe_groups(recording: Recording, across: str, by: str, **tags: Any) -> str:
+    """Return in words what ``plot_groups`` draws."""
+    parts, found = [], grouped(chosen(recording, "test", **tags), across)
+    for group in _ordered(value for (value,) in found):
+        cells = grouped(found[(group,)], by)
+        own = ", ".join(
+            f"{_label(member)} {format_estimate(estimate(cells[(member,)]))}"
+            for member in _ordered(value for (value,) in cells)
+        )
+        parts.append(f"{_label(group)}: {own}")
+    return f"Test accuracy by {by.replace('_', ' ')}. " + "; ".join(parts) + "."
+
+
+def _ordered(values: Iterable[object]) -> list[object]:
+    """Return each value once: those with a place of their own first, in that order."""
+    known = [*_LABELS]
+    return sorted(
+        dict.fromkeys(values),
+        key=lambda value: known.index(str(value)) if str(value) in known else len(known),
+    )
+
+
+def _label(value: object) -> str:
+    return _LABELS.get(str(value), str(value).replace("_", " "))
+
+
+def plot_movement(recording: Recording, runs: dict[str, list[Run]]) -> Figure:
+    """Draw how far each split's weights moved and how alike its features stayed, per named group."""
+    figure = Figure(figsize=(10, 4.8), dpi=120, layout="constrained")
+    panels = figure.subplots(1, 2)
+    names = recording.splits
+    for axes, measure, title in zip(
+        panels,
+        ("displacement", "cka"),
+        ("how far the weights moved", "how alike the features stayed"),
+        strict=True,
+    ):
+        for index, (label, own) in enumerate(runs.items()):
+            values = [estimate(own, measure, i) for i in range(len(names))]
+            axes.errorbar(
+                range(len(names)), [value.mean for value in values],
+                yerr=np.nan_to_num([value.half for value in values]), color=OKABE_ITO[index % 8],
+                marker=MARKERS[index % len(MARKERS)], ms=9, lw=2, capsize=4, label=label,
+            )  # fmt: skip
+        axes.set_xticks(range(len(names)), names, rotation=30)
+        axes.set_title(title, size=14)
+        style(axes)
+    panels[0].set_ylabel("relative L2 distance", size=13)
+    panels[1].set_ylabel("linear CKA before / after", size=13)
+    panels[1].set_ylim(0, 1.05)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=12, frameon=False)
+    return figure
+
+
+def describe_movement(recording: Recording, runs: dict[str, list[Run]]) -> str:
+    """Return in words what ``plot_movement`` draws."""
+    parts = []
+    for label, own in runs.items():
+        moved, alike = (
+            ", ".join(
+                f"{name} {estimate(own, measure, i).mean:.2g}"
+                for i, name in enumerate(recording.splits)
+            )
+            for measure in ("displacement", "cka")
+        )
+        parts.append(f"{label}: weights moved by {moved}; CKA {alike}")
+    return ". ".join(parts) + "."

@@ -1,0 +1,192 @@
+"""What recorded runs say: means with intervals, paired differences, and the width of a plateau."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from difflr.errors import DifflrError, as_int, as_number
+from difflr.experiments.statistics import Estimate, format_estimate, mean_interval, paired
+from difflr.studies.recordings import Recording, Run
+
+__all__ = [
+    "chosen",
+    "Width",
+    "by_rate",
+    "difference",
+    "estimate",
+    "grouped",
+    "numbers",
+    "plateau_width",
+    "format_estimate",
+    "describe_difference",
+    "when_off",
+]
+
+
+def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[object, ...], list[Run]]:
+    """Return the runs by the values of these tags, in the order in which they first come."""
+    groups: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        values = run.tags
+        groups[tuple(values[tag] for tag in tags)].append(run)
+    return dict(groups)
+
+
+def numbers(runs: Sequence[Run], measure: str, index: int | None = None) -> list[float]:
+    """Return one number per run (of split or epoch ``index``); those without are left out."""
+    found = [getattr(run, measure) for run in runs]
+    picked = found if index is None else [values[index] for values in found]
+    return [value for value in picked if value is not None]
+
+
+def estimate(runs: Sequence[Run], measure: str = "accuracy", index: int | None = None) -> Estimate:
+    """Return the mean over runs with its 95% interval (see ``mean_interval``); NaN without runs."""
+    values = numbers(runs, measure, index)
+    return mean_interval(values) if values else Estimate(math.nan, math.nan)
+
+
+def difference(runs: Sequence[Run], rival: Sequence[Run], measure: str = "accuracy") -> Estimate:
+    """Return the mean paired difference over the seeds that both have, with its 95% interval.
+
+    Raises:
+        DifflrError: when they have no seed in common, or a side has a seed twice.
+    """
+    sides = []
+    for side in (runs, rival):
+        by_seed = {r.seed: getattr(r, measure) for r in side if getattr(r, measure) is not None}
+        if len({run.seed for run in side}) != len(side):
+            raise DifflrError(
+                "A side of the comparison has a seed twice.", "Compare two cells, from one stage."
+            )
+        sides.append(by_seed)
+    return paired(*sides)
+
+
+def describe_difference(value: Estimate) -> str:
+    """Say what a paired difference of accuracies shows; a tie is called a tie.
+
+    >>> describe_difference(Estimate(0.004, 0.009))
+    'tie (+0.4 points ± 0.9)'
+    """
+    text = format_estimate(value, unit=" points", sign=True)
+    if math.isnan(value.half):
+        return f"{text}, from one seed: no verdict"
+    return f"tie ({text})" if value.is_tie else text
+
+
+@dataclass(frozen=True)
+class Width:
+    """Width of a plateau in decades of the base LR, with a 95% bootstrap interval over seeds.
+
+    ``at_edge``: the plateau reaches the lowest or highest LR tried, so it is at least this wide.
+    """
+
+    decades: float
+    low: float
+    high: float
+    at_edge: bool
+
+
+def plateau_width(
+    accuracies: Mapping[float, Mapping[int, float]],
+    within: float = 0.02,
+    *,
+    reference: float | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Width:
+    """Return how far the base LR can be off and still be within ``within`` of the best accuracy.
+
+    The mean accuracy over seeds is taken as linear in the logarithm of the LR between those tried;
+    the plateau is the stretch around the best LR where it stays at least at the best less ``within``.
+
+    Args:
+        accuracies: base LR to seed to accuracy (0 to 1), the same seeds for every LR.
+        within: 0.02 is two points of accuracy.
+        reference: the best accuracy to compare with; None takes the curve's own.
+        resamples, seed: of the bootstrap over seeds (percentiles 2.5 and 97.5).
+    """
+    within, n = as_number("within", within, 0.0, 1.0), as_int("resamples", resamples, 1)
+    rates = sorted(accuracies)
+    seeds = sorted(set.intersection(*(set(accuracies[lr]) for lr in rates))) if rates else []
+    if len(rates) < 2 or rates[0] <= 0 or not seeds:
+        raise DifflrError(
+            f"Received {len(rates)} learning rates with {len(seeds)} seeds in common.",
+            "A width needs at least two learning rates above 0 and a seed that all have.",
+        )
+    x = np.log10(rates)
+    table = np.array([[accuracies[lr][s] for lr in rates] for s in seeds])
+    width, at_edge = _stretch(x, table.mean(0), within, reference)
+    draws = np.random.default_rng(seed).integers(len(seeds), size=(n, len(seeds)))
+    widths = [_stretch(x, table[rows].mean(0), within, reference)[0] for rows in draws]
+    low, high = np.percentile(widths, [2.5, 97.5])
+    return Width(width, float(low), float(high), at_edge)
+
+
+def _stretch(
+    x: NDArray[np.float64], y: NDArray[np.float64], within: float, reference: float | None
+) -> tuple[float, bool]:
+    best = int(y.argmax())
+    floor = (y[best] if reference is None else reference) - within
+    if y[best] < floor:
+        return 0.0, False
+    ends, at_edge = [], False
+    for way in (-1, 1):
+        i = best
+        while 0 <= i + way < len(x) and y[i + way] >= floor:
+            i += way
+        end = float(x[i])
+        if 0 <= i + way < len(x):  # where the line to the next LR falls below the floor
+            end += float((x[i + way] - x[i]) * (y[i] - floor) / (y[i] - y[i + way]))
+        else:
+            at_edge = True
+        ends.append(end)
+    return ends[1] - ends[0], at_edge
+
+
+def when_off(runs: Sequence[Run], factor: float) -> Estimate:
+    """Return what is lost with a base LR ``factor`` times the best one: a paired difference.
+
+    The best LR is the one with the best mean of these same runs, which flatters it a little.
+
+    Args:
+        runs: of one recipe at several base LRs, measured on the same pictures.
+        factor: 10 is ten times too high, 0.1 ten times too low.
+
+    Raises:
+        DifflrError: where that LR was not tried.
+    """
+    rates = {rate: own for (rate,), own in grouped(runs, "base_lr").items()}
+    best = max(rates, key=lambda rate: estimate(rates[rate]).mean)
+    wished = float(str(best)) * as_number("factor", factor, 0.0, above=True)
+    # Half-decades are written 1, 3, 10: three times 3e-4 means 1e-3.
+    near = [rate for rate in rates if math.isclose(float(str(rate)), wished, rel_tol=0.15)]
+    if not near:
+        raise DifflrError(
+            f"The best base LR is {best:g}; {wished:g} was not tried.", "Choose another factor."
+        )
+    return difference(rates[near[0]], rates[best])
+
+
+def by_rate(runs: Sequence[Run]) -> dict[float, dict[int, float]]:
+    """Return base LR to seed to accuracy, as ``plateau_width`` takes it."""
+    table: dict[float, dict[int, float]] = defaultdict(dict)
+    for run in runs:
+        table[run.tags["base_lr"]][run.seed] = run.accuracy
+    return dict(table)
+
+
+def chosen(recording: Recording, measured_on: str, **tags: Any) -> list[Run]:
+    """Return the runs with these tags, or say that there are none."""
+    runs = recording.where(measured_on=measured_on, **tags)
+    if not runs:
+        raise DifflrError(
+            f"The recording {recording.study} has no runs with {tags} measured on {measured_on}.",
+            "Choose values that it has: see Recording.values(tag).",
+        )
+    return runs

@@ -1,0 +1,161 @@
+"""Backbones: a pre-trained network, where its weights come from, and a new head for the task."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from difflr.errors import DifflrError, first_few
+from difflr.heads import last_linear, replace_head
+
+__all__ = ["Backbone", "load_backbone"]
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network that can be built again and again with the same pre-trained weights.
+
+    ``mean`` and ``std`` normalise pictures scaled to 0…1, one number per colour; ``sha256`` is that
+    of the weights' file (empty where there is none).
+    """
+
+    name: str
+    weights: str
+    sha256: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    _make: Callable[[], nn.Module]
+    _state: dict[str, torch.Tensor] | None
+
+    def build(self, n_classes: int, *, new_head: bool = True) -> nn.Module:
+        """Return the network with its weights and, unless ``new_head=False``, a fresh head.
+
+        The head is drawn from torch's global random numbers: seed them for a repeatable one.
+        """
+        network = self._make()
+        if self._state is not None:
+            network.load_state_dict(self._state)
+        return replace_head(network, n_classes) if new_head else network
+
+
+def load_backbone(name: str, weights: str | None = None) -> Backbone:
+    """Return the backbone called ``name`` with its weights read and checked.
+
+    Args:
+        name: ``"strokenet"`` (embedded) or a classification model of torchvision, e.g.
+            ``"resnet18"``.
+        weights: ``None`` for the embedded weights of strokenet or torchvision's ImageNet weights
+            (downloaded, with checksum); ``"none"`` for random ones; or the path of a
+            ``.safetensors`` or ``.pt``/``.pth`` state dict.
+
+    Raises:
+        DifflrError: for an unknown name, weights that are missing or unreadable, that cannot be
+            downloaded, or that belong to another architecture.
+    """
+    if name == "strokenet":
+        from difflr.experiments import strokenet
+
+        mean, std = strokenet.MEAN, strokenet.STD
+        weights = (
+            str(strokenet.embedded_weights_path()) if weights in (None, "embedded") else weights
+        )
+        make: Callable[..., nn.Module] = strokenet.StrokeNet
+    else:
+        from torchvision import models
+
+        if name not in models.list_models(module=models):
+            raise DifflrError(
+                f"Received backbone {name!r}.",
+                "Use strokenet or a classification model of torchvision such as resnet18.",
+            )
+        mean, std = _IMAGENET_MEAN, _IMAGENET_STD
+        make = models.get_model_builder(name)
+    if weights == "none":
+        return Backbone(name, "none", "", mean, std, make, None)
+    if weights in (None, "imagenet"):
+        state, sha = _download(name)
+        return Backbone(name, "imagenet", sha, mean, std, make, state)
+    path = Path(str(weights)).expanduser()
+    state = _read(path)
+    rows = _source_classes(state, make())
+    sized = (lambda: make(num_classes=rows)) if rows else make
+    _check(name, path, state, sized())
+    shown = "embedded" if name == "strokenet" and "difflr" in path.parts else path.name
+    return Backbone(name, shown, _sha256(path), mean, std, sized, state)
+
+
+def _source_classes(state: dict[str, torch.Tensor], network: nn.Module) -> int:
+    """Return how many classes the weights' own head has (0 where it cannot be told)."""
+    head = state.get(f"{last_linear(network)}.weight")
+    return int(head.shape[0]) if head is not None and head.ndim == 2 else 0
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise DifflrError(
+            f"The weights {str(path)!r} are not there.",
+            "Pass the path of a .safetensors or .pt file, or 'none' to start from random weights.",
+        )
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        return {
+            key: value.float() if value.is_floating_point() else value
+            for key, value in state.items()
+        }
+    except Exception as error:
+        raise DifflrError(
+            f"The weights {str(path)!r} cannot be read: {(str(error) or repr(error)).splitlines()[0]}.",
+            "Pass a state dict saved as .safetensors or .pt (tensors only).",
+        ) from error
+
+
+def _check(name: str, path: Path, state: dict[str, torch.Tensor], network: nn.Module) -> None:
+    """Raise unless ``state`` fits ``network`` entry by entry."""
+    own = network.state_dict()
+    wrong = [f"no {key}" for key in own if key not in state]
+    wrong += [f"unknown {key}" for key in state if key not in own]
+    wrong += [
+        f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if wrong:
+        raise DifflrError(
+            f"The weights {str(path)!r} are not those of a {name}: {first_few(wrong, 3)}.",
+            "Pass --backbone with the architecture that the weights were trained with.",
+        )
+
+
+def _download(name: str) -> tuple[dict[str, torch.Tensor], str]:
+    """Return torchvision's weights and their SHA-256; a file of an earlier day is checked as well."""
+    from torchvision import models
+
+    url = str(models.get_model_weights(name).DEFAULT.url)
+    file = url.rpartition("/")[2]
+    start = file.rpartition("-")[2].partition(".")[0]  # resnet18-f37072fd.pth
+    path = Path(torch.hub.get_dir()) / "checkpoints" / file
+    try:
+        if not (path.is_file() and _sha256(path).startswith(start)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Moved to its place only once it is whole and its checksum right.
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=start)
+    except Exception as error:
+        raise DifflrError(
+            f"The ImageNet weights of {name} could not be downloaded: {error}.",
+            "Pass --weights PATH with a file of your own, or --weights none to train from scratch.",
+        ) from error
+    return _read(path), _sha256(path)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

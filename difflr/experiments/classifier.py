@@ -1,0 +1,88 @@
+"""A network that classifies pictures, as a Lightning module with a plan."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from difflr.lightning.module import ParametersSplitsModule
+from difflr.plan import Plan
+from difflr.prefix import CachedPrefix
+
+__all__ = ["Classifier", "augment"]
+
+
+class Classifier(ParametersSplitsModule):
+    """A network that classifies uint8 pictures, trained by ``plan``.
+
+    Args:
+        network: takes normalised float pictures (N, 3, H, W), returns logits (N, classes).
+        plan: what to train, for how long, how fast.
+        mean, std: normalisation of pictures scaled to 0…1, per colour.
+        flip: also mirror pictures at random while training.
+        shift: move them by up to so many pixels while training.
+        seed: of the augmentation.
+        weight_decay: of AdamW, for weights that are matrices.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        plan: Plan,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        flip: bool = False,
+        shift: int = 4,
+        seed: int = 0,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.milestones = plan
+        self.weight_decay = weight_decay
+        self.flip, self.shift, self.seed = flip, shift, seed
+        self.cached: CachedPrefix | None = None  # set by ``fit``
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes) for uint8 pictures (N, 3, H, W)."""
+        return self.network(self.normalise(pixels))
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the network's input (N, 3, H, W) for uint8 pictures (N, 3, H, W)."""
+        # Channels last for the features alone: a 3x3 kernel over 1x1 features would be laid out anew in
+        # every step, which costs a tenth of one.
+        x = (pixels.float() - self.mean) / self.std
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def training_step(
+        self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
+    ) -> torch.Tensor:
+        """Return the cross-entropy of an augmented batch (or of the pictures that a cached one names)."""
+        pixels, labels = batch
+        if self.cached is not None:
+            return F.cross_entropy(self.cached(pixels), labels)
+        # Drawn from the step alone, so that a resumed run sees what it would have seen.
+        numbers = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        logits = self(augment(pixels, numbers, flip=self.flip, pad=self.shift))
+        return F.cross_entropy(logits, labels)
+
+
+def augment(
+    pixels: torch.Tensor, numbers: torch.Generator, *, flip: bool, pad: int = 4
+) -> torch.Tensor:
+    """Shift each picture of a batch by up to ``pad`` pixels, and mirror half of them if ``flip``.
+
+    Every picture draws its own numbers (torchvision's v2 transforms draw once per batch).
+    """
+    n, _, height, width = pixels.shape
+    top, left = torch.randint(0, 2 * pad + 1, (2, n), generator=numbers)
+    windows = F.pad(pixels, (pad,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+    moved = windows[torch.arange(n), :, top, left]
+    if flip:
+        mirrored = torch.rand(n, 1, 1, 1, generator=numbers) < 0.5
+        moved = torch.where(mirrored.to(pixels.device), moved.flip(3), moved)
+    return moved

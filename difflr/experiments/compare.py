@@ -1,0 +1,160 @@
+"""The main job: recipes side by side, on the same pictures, from the same seeds, for the same epochs."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from difflr.errors import DifflrError
+from difflr.experiments.backbones import Backbone, load_backbone
+from difflr.experiments.data import Data, Images, load_data
+from difflr.experiments.results import Results
+from difflr.experiments.settings import Settings, parse_recipe
+from difflr.experiments.statistics import format_estimate, summarise, verdict
+from difflr.experiments.training import train
+from difflr.plan import Plan
+from difflr.recipes import make_plan
+from difflr.splits import split_model
+from difflr.studies.provenance import versions
+
+__all__ = ["compare", "table"]
+
+
+def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
+    """Train every recipe from every seed and return the runs, those of an earlier call included.
+
+    For one seed all recipes get the same subset of the training pictures, the same new head and the
+    same batches, so their accuracies can be compared in pairs.
+
+    Args:
+        settings: what is held fixed.
+        out: folder for ``results.json`` and ``tensorboard/``, made where it is missing.
+        progress: draw a progress bar over all steps.
+
+    Raises:
+        DifflrError: for input that cannot be used; finished runs stay in ``out``.
+    """
+    plans = _plans(settings)
+    data = load_data(settings.data, image_size=settings.image_size, data_dir=settings.data_dir)
+    if settings.validate:  # to choose learning rates without looking at the test pictures
+        held_out, pool = data.train.divide(max(len(data.train) // 5, len(data.classes)), seed=0)
+        data = replace(data, train=pool, test=held_out)
+    data.train.subset(settings.train_size, 0)  # complains now rather than after the weights
+    backbone = load_backbone(settings.backbone, settings.weights)
+    made_with = {**versions(), "threads": str(torch.get_num_threads())}
+    results = Results(out / "results.json", _about(settings, data, backbone), made_with)
+    todo = [
+        (recipe, seed)
+        for seed in settings.seeds
+        for recipe in plans
+        if not _done(results, recipe, seed, plans[recipe])
+    ]
+    test = data.test.resized(settings.image_size) if todo else data.test
+    steps = -(-settings.train_size // settings.batch_size) * settings.epochs
+    with tqdm(total=steps * len(todo), unit="step", disable=not (progress and todo)) as bar:
+        drawn: dict[int, Images] = {}  # of the seed at hand: drawn and resized once for all recipes
+        for recipe, seed in todo:
+            bar.set_description(f"{recipe}, seed {seed}")
+            if seed not in drawn:
+                images = data.train.subset(settings.train_size, seed)
+                drawn = {seed: images.resized(settings.image_size)}
+            outcome, _ = train(
+                backbone,
+                plans[recipe],
+                drawn[seed],
+                test,
+                n_classes=len(data.classes),
+                seed=seed,
+                batch_size=settings.batch_size,
+                flip=data.flip,
+                weight_decay=settings.weight_decay,
+                precision=settings.precision,
+                logger=_logger(out, recipe, seed),
+                on_step=bar.update,
+            )
+            results.add(
+                {"recipe": recipe, "seed": seed, **vars(outcome), "plan": plans[recipe].to_dict()}
+            )
+    return results
+
+
+def _logger(out: Path, recipe: str, seed: int) -> Any:
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    folder = recipe.replace(":", "_").replace("=", "")  # characters that a file system may refuse
+    # By default TensorBoard lets ten values wait to be written, fewer than a step has: training would wait.
+    return TensorBoardLogger(out, name="tensorboard", version=f"{folder}-{seed}", max_queue=1000)
+
+
+def _plans(settings: Settings) -> dict[str, Plan]:
+    """Return the plan of every recipe, checked before anything is loaded or trained."""
+    splits = split_model(load_backbone(settings.backbone, "none").build(2))
+    plans = {}
+    for text in settings.recipes:
+        name, options = parse_recipe(text)
+        label = text.replace("-", "_") if not options else ":".join([name, *text.split(":")[1:]])
+        plans[label] = make_plan(name, splits, settings.epochs, **options)
+    return plans
+
+
+def _done(results: Results, recipe: str, seed: int, plan: Plan) -> bool:
+    run = results.find(recipe, seed)
+    if run is not None and Plan.from_dict(run["plan"]) != plan:
+        raise DifflrError(
+            f"{results.path} holds a run of {recipe} with another plan.",
+            "Pass another folder with --out.",
+        )
+    return run is not None
+
+
+def _about(settings: Settings, data: Data, backbone: Backbone) -> dict[str, dict[str, Any]]:
+    return {
+        "data": {
+            "name": data.name,
+            "classes": list(data.classes),
+            "train_pool": len(data.train),
+            "test_size": len(data.test),
+            "measured_on": "a fifth of the training pictures" if settings.validate else "test",
+        },
+        "weights": {
+            "backbone": backbone.name,
+            "file": backbone.weights,
+            "sha256": backbone.sha256,
+        },
+        "settings": {
+            "train_size": settings.train_size,
+            "image_size": settings.image_size or data.train.pixels.shape[-1],
+            "epochs": settings.epochs,
+            "batch_size": settings.batch_size,
+            "optimizer": "AdamW",
+            "weight_decay": settings.weight_decay,
+            "precision": settings.precision,
+            "augmentation": "shift by up to 4 pixels" + (", flip" if data.flip else ""),
+        },
+    }
+
+
+def table(results: Results) -> str:
+    """Return the comparison as text: accuracy with 95% interval, difference, seconds, what trained."""
+    summaries = summarise(results.runs)
+    first = summaries[0].recipe
+    width = max(len(summary.recipe) for summary in summaries)
+    lines = [
+        f"{'recipe':<{width}}  {'accuracy (95% interval)':>23}  {'against ' + first:>22}  "
+        f"{'seconds':>7}  {'trainable':>9}"
+    ]
+    for summary in summaries:
+        accuracy = format_estimate(summary.accuracy)
+        if summary.difference is None:
+            difference = "-"
+        else:
+            difference = format_estimate(summary.difference, unit="", sign=True)
+            word = verdict(summary.difference)
+            difference += f" ({word})" if word in ("tie", "no verdict") else ""
+        lines.append(
+            f"{summary.recipe:<{width}}  {accuracy:>23}  {difference:>22}  "
+            f"{summary.seconds:>7.1f}  {summary.trainable_share:>9.1%}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,160 @@
+"""Pictures: three sources behind one interface, kept as uint8 tensors in memory.
+
+``strokes`` is made by difflr itself, ``cifar10`` is downloaded with its checksum, anything else is a
+folder with ``train/<class>/`` and ``test/<class>/``.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from difflr.errors import DifflrError, as_int
+from difflr.experiments.folder import read_folder
+
+__all__ = ["Data", "Images", "load_data"]
+
+_STROKES_TRAIN, _STROKES_TEST = 2000, 2000
+
+
+@dataclass(frozen=True)
+class Images(Dataset[Any]):
+    """Pictures with labels: ``pixels`` uint8 (N, 3, H, W), ``labels`` int64 (N,)."""
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a whole batch at once: what makes torch's DataLoader as fast as plain indexing."""
+        index = torch.as_tensor(indices)
+        return self.pixels[index], self.labels[index]
+
+    def subset(self, size: int, seed: int) -> "Images":
+        """Return ``size`` pictures drawn by ``seed``, as many of each class as possible."""
+        return self.divide(size, seed)[0]
+
+    def divide(self, size: int, seed: int) -> tuple["Images", "Images"]:
+        """Return ``size`` pictures drawn by ``seed`` as ``subset`` does, and all the others."""
+        classes = len(torch.unique(self.labels))
+        if not classes <= size <= len(self):
+            raise DifflrError(
+                f"Received a training size of {size}, expected one from {classes} (one per class) to "
+                f"{len(self)} (all there are).",
+                "Change --train-size.",
+            )
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        # Deal the classes out in turn, so that every prefix is as balanced as it can be.
+        rank = torch.zeros(len(self), dtype=torch.long)
+        for label in torch.unique(self.labels):
+            own = order[self.labels[order] == label]
+            rank[own] = torch.arange(len(own))
+        dealt = order[torch.argsort(rank[order], stable=True)]
+        chosen, rest = (
+            Images(self.pixels[i], self.labels[i]) for i in (dealt[:size], dealt[size:])
+        )
+        return chosen, rest
+
+    def resized(self, size: int | None) -> "Images":
+        """Return the pictures at ``size`` × ``size`` pixels (unchanged for None or their own size)."""
+        if size is None or self.pixels.shape[-2:] == (size, size):
+            return self
+        parts = [
+            torch.nn.functional.interpolate(
+                part.float(), (size, size), mode="bilinear", antialias=True, align_corners=False
+            )
+            .round_()
+            .clamp_(0, 255)
+            .to(torch.uint8)
+            for part in self.pixels.split(500)  # in parts: floats take four times the room
+        ]
+        return Images(torch.cat(parts), self.labels)
+
+    def batches(self, batch_size: int, *, seed: int | None = None) -> DataLoader[Any]:
+        """Return a loader of whole batches, shuffled by ``seed`` or in order for None."""
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        return DataLoader(
+            self,
+            batch_size=batch_size,
+            shuffle=seed is not None,
+            generator=generator,
+            collate_fn=_as_is,
+        )
+
+
+def _as_is(batch: Any) -> Any:
+    return batch
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set: ``flip`` says whether a mirrored picture keeps its label."""
+
+    name: str
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    flip: bool
+
+
+def load_data(source: str, *, image_size: int | None = None, data_dir: str | None = None) -> Data:
+    """Return the pictures of ``source``.
+
+    Args:
+        source: ``"strokes"`` (with dials of ``strokes.target_task`` after colons, such as
+            ``"strokes:input_shift=0.8:shift_kind=noise"``), ``"cifar10"`` or the path of a folder
+            with ``train/`` and ``test/``, each with one folder per class.
+        image_size: side in pixels that a folder's pictures are resized to; None takes them as they
+            are, which needs all of them to be squares of one size. For CIFAR10 use
+            ``Images.resized`` on the subset that you train on: all of it would not fit in memory.
+        data_dir: where CIFAR10 is kept (default: ``$DIFFLR_DATA`` or ``~/.cache/difflr``).
+
+    Raises:
+        DifflrError: when the source is unknown, empty, unreadable or cannot be downloaded.
+    """
+    size = None if image_size is None else as_int("image_size", image_size, 8)
+    if source.partition(":")[0] == "strokes":
+        return _strokes(source)
+    if source == "cifar10":
+        return _cifar10(data_dir)
+    parts, classes = read_folder(Path(source).expanduser(), size)
+    train, test = (Images(*map(torch.from_numpy, parts[part])) for part in ("train", "test"))
+    return Data(source, train, test, classes, flip=True)
+
+
+def _strokes(source: str) -> Data:
+    from difflr.experiments.strokes import TARGET_CLASSES, target_task
+
+    dials: dict[str, Any] = {}
+    for pair in source.split(":")[1:]:
+        name, _, value = pair.partition("=")
+        if name not in ("input_shift", "label_shift", "shift_kind"):
+            raise DifflrError(
+                f"Received {pair!r} in {source!r}.",
+                "The dials are input_shift and label_shift (0 to 1) and shift_kind.",
+            )
+        try:
+            dials[name] = value if name == "shift_kind" else float(value)
+        except ValueError:
+            raise DifflrError(f"Received {pair!r}, expected a number.", "Write 0 to 1.") from None
+    train, test = (
+        Images(*map(torch.from_numpy, target_task(split, size, **dials)))
+        for split, size in (("train", _STROKES_TRAIN), ("test", _STROKES_TEST))
+    )
+    names = tuple(f"drawing {i}" for i in range(TARGET_CLASSES))
+    return Data(source, train, test, names, flip=False)
+
+
+def _cifar10(data_dir: str | None) -> Data:
+    from difflr.experiments.cifar import CLASSES, read_cifar10
+
+    root = Path(data_dir or os.environ.get("DIFFLR_DATA", "~/.cache/difflr")).expanduser()
+    parts = read_cifar10(root)
+    train, test = (Images(*map(torch.from_numpy, parts[part])) for part in ("train", "test"))
+    return Data("cifar10", train, test, CLASSES, flip=True)

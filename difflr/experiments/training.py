@@ -1,0 +1,183 @@
+"""One run: a classifier trained by its plan from one seed, and what was measured."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from difflr.errors import DifflrError
+from difflr.experiments import allocator
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import Images
+from difflr.experiments.quiet import quiet
+from difflr.lightning.module import ParametersSplitsModule
+from difflr.plan import Plan
+from difflr.prefix import CachedPrefix
+
+__all__ = ["Outcome", "evaluate", "fit", "train"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run gave: test accuracy (0 to 1) and loss, seconds of training, trainable share."""
+
+    accuracy: float
+    loss: float
+    seconds: float
+    trainable_share: float
+
+
+def fit(
+    model: ParametersSplitsModule,
+    images: Images,
+    *,
+    seed: int,
+    batch_size: int = 64,
+    precision: Any = "32-true",
+    cache: bool = False,
+    logger: Any = False,
+    callbacks: Sequence[pl.Callback] = (),
+) -> float:
+    """Train ``model`` by its plan on batches shuffled by ``seed``, and return the seconds it took.
+
+    Args:
+        model: a ``Classifier``, or a module of your own that takes uint8 batches.
+        precision: of Lightning's Trainer. ``"bf16-mixed"`` is faster where the processor has it.
+            Weights, and the evaluation afterwards, stay in float32.
+        cache: let the frozen first splits see each picture once a phase (see ``CachedPrefix``); for a
+            Classifier with ``flip=False, shift=0``. The result is the same but for rounding.
+
+    Raises:
+        DifflrError: where Lightning would train in another precision, or features cannot be kept.
+    """
+    pictures = _numbered(model, images) if cache else images
+    with quiet():
+        trainer = pl.Trainer(
+            max_epochs=model.plan.epochs,
+            devices=1,
+            precision=precision,
+            logger=logger,
+            log_every_n_steps=1,
+            callbacks=list(callbacks),
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        if precision == "16-mixed" != trainer.precision:
+            raise DifflrError(
+                f"Lightning would train in {trainer.precision} here, not in {precision}.",
+                f"Pass {trainer.precision}.",
+            )
+        start = time.perf_counter()
+        with allocator.keep_freed_memory():
+            trainer.fit(model, pictures.batches(batch_size, seed=seed))
+        seconds = time.perf_counter() - start
+    if isinstance(model, Classifier):
+        model.cached = None  # its features take memory
+    return seconds
+
+
+def _numbered(model: ParametersSplitsModule, images: Images) -> Images:
+    """Give the model the pictures, and return their numbers in place of them."""
+    if not isinstance(model, Classifier) or model.flip or model.shift:
+        raise DifflrError(
+            "Augmented pictures are new in every epoch: features of them cannot be kept.",
+            "Pass a Classifier with flip=False and shift=0, or cache=False.",
+        )
+    model.cached = CachedPrefix(model.network, images.pixels, model.normalise)
+    return Images(torch.arange(len(images)), images.labels)
+
+
+def train(
+    backbone: Backbone,
+    plan: Plan,
+    images: Images,
+    test: Images,
+    *,
+    n_classes: int,
+    seed: int,
+    batch_size: int = 64,
+    flip: bool = False,
+    shift: int = 4,
+    weight_decay: float = 0.01,
+    precision: Any = "32-true",
+    cache: bool = False,
+    logger: Any = False,
+    on_step: Callable[[], None] | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> tuple[Outcome, Classifier]:
+    """Fine-tune ``backbone`` by ``plan`` and measure it on ``test``.
+
+    The seed decides the new head, the order of the pictures and their augmentation, so two plans
+    with one seed start from the same weights and see the same batches. Options as for ``Classifier``
+    and ``fit``.
+
+    Returns:
+        What was measured, and the trained model.
+    """
+    torch.manual_seed(seed)
+    model = Classifier(
+        backbone.build(n_classes),
+        plan,
+        mean=backbone.mean,
+        std=backbone.std,
+        flip=flip,
+        shift=shift,
+        seed=seed,
+        weight_decay=weight_decay,
+    )
+    ticks = [_Tick(on_step)] if on_step else []
+    seconds = fit(
+        model,
+        images,
+        seed=seed,
+        batch_size=batch_size,
+        precision=precision,
+        cache=cache,
+        logger=logger,
+        callbacks=[*callbacks, *ticks],
+    )
+    accuracy, loss = evaluate(model, test)
+    return Outcome(accuracy, loss, seconds, trainable_share(model)), model
+
+
+def trainable_share(model: ParametersSplitsModule) -> float:
+    """Return the share of parameters that train, averaged over the epochs of the plan."""
+    sizes = [split.numel for split in model.splits]
+    plan = model.plan
+    trained = sum(
+        phase.epochs * sum(n for n, trains in zip(sizes, phase.trainable, strict=True) if trains)
+        for phase in plan.phases
+    )
+    return trained / (plan.epochs * sum(sizes))
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, images: Images, batch_size: int = 500) -> tuple[float, float]:
+    """Return accuracy (0 to 1) and mean cross-entropy of ``model`` in eval mode."""
+    was_training = model.training
+    model.eval()
+    hits, loss = 0, 0.0
+    device = next(model.parameters()).device
+    for pixels, labels in images.batches(batch_size):
+        logits = model(pixels.to(device)).cpu()
+        hits += int((logits.argmax(1) == labels).sum())
+        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+    model.train(was_training)
+    return hits / len(images), loss / len(images)
+
+
+class _Tick(pl.Callback):
+    """Call back after every batch, for a progress bar over many runs."""
+
+    def __init__(self, on_step: Callable[[], None]) -> None:
+        self._on_step = on_step
+
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+        self._on_step()

@@ -1,0 +1,1 @@
+"""Pictures: one style, and the plan before anything is trained."""

@@ -1,0 +1,413 @@
+"""A plan as a picture and in words, before anything is trained."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from difflr.errors import DifflrError, as_int
+from difflr.figures.picture import canvas_png
+from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, short, split_colours
+from difflr.plan import Plan
+
+__all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "describe_plan", "plan_curves", "plot_plan"]
+
+
+class PlanFigure:
+    """Learning rates, momentum and frozen splits of a plan; ``update`` shows another plan.
+
+    Args:
+        plan: the plan to show first.
+        names: of its splits, shallow to deep.
+        steps_per_epoch: optimizer steps in one epoch.
+        dpi: dots per inch; the figure is 9 inches wide.
+
+    ``figure`` is the matplotlib figure, ``lines`` holds one line per split and ``momentum`` the line
+    of the momentum. Their x is in epochs; a frozen split and the gap between phases are NaN.
+    """
+
+    def __init__(
+        self, plan: Plan, names: Sequence[str], steps_per_epoch: int = 50, dpi: float = 80
+    ) -> None:
+        self.names = tuple(names)
+        self.steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1)
+        self._colours = split_colours(len(self.names))
+        self._axes = PlanAxes(self.names, dpi)
+        self.figure = self._axes.figure
+        (self.momentum,) = self._axes.momentum.plot([], [], color="black", lw=2)
+        self.lines = [self._split_line(i, colour) for i, colour in enumerate(self._colours)]
+        self._trained = PolyCollection([], edgecolors="white", linewidths=1.5)
+        self._frozen = PolyCollection(
+            [], facecolors="#eeeeee", edgecolors="#9a9a9a", linewidths=0.5, hatch="////"
+        )
+        for cells in (self._trained, self._frozen):
+            self._axes.strip.add_collection(cells, autolim=False)
+        self._patch = Rectangle((0, 0), 0, 0, visible=False, ec="white", lw=1.5)
+        self._axes.strip.add_patch(self._patch)
+        self._borders = [_upright(axes, color=GREY, lw=1) for axes in self._axes.all]
+        self._cursors = [_upright(axes, color=RED, lw=2.5, zorder=5) for axes in self._axes.all]
+        self._peaks: list[Text] = []
+        self._phase_names: list[Text] = []
+        self._background: tuple[Any, ...] = (None, None, [])
+        self.update(plan)
+
+    def update(self, plan: Plan) -> None:
+        """Show another plan for the same number of splits."""
+        plan.check(len(self.names))
+        self.plan = plan
+        curves = plan_curves(plan, self.steps_per_epoch)
+        for i, line in enumerate(self.lines):
+            line.set_data(curves.x, curves.lrs[:, i])
+            # The markers of splits with equal LRs stand side by side, not on one another.
+            line.set_markevery(curves.points(0.15 + 0.45 * (i + 0.5) / len(self.lines)))
+        self.momentum.set_data(curves.x, curves.momentum)
+        self._axes.fit(plan, curves.lr_limits)
+        self._set_cells(plan)
+        self._set_phases(plan)
+
+    def mark(self, step: int | None) -> None:
+        """Draw a line at optimizer step ``step``, or none."""
+        x = [] if step is None else [step / self.steps_per_epoch] * 2
+        for cursor in self._cursors:
+            cursor.set_data(x, [0, 1][: len(x)])
+
+    def png(self) -> bytes:
+        """Return the picture as PNG.
+
+        What a learning rate does not change (axes, names, phases) is kept from the picture before,
+        which makes the redraw for a slider several times as fast.
+        """
+        canvas: Any = self.figure.canvas
+        moving = [*self.lines, self.momentum, *self._cursors]
+        if self._layout != self._background[0]:
+            for line in moving:
+                line.set_visible(False)
+            canvas.draw()
+            kept = canvas.copy_from_bbox(self.figure.bbox)
+            self._background = (self._layout, kept, [text.get_text() for text in self._peaks])
+            for line in moving:
+                line.set_visible(True)
+        _, kept, written = self._background
+        canvas.restore_region(kept)
+        for line in moving:
+            self.figure.draw_artist(line)
+        for text, old, (start, length, split) in zip(
+            self._peaks, written, self._written_cells, strict=False
+        ):
+            if text.get_text() != old:
+                self._patch.set(
+                    bounds=(start, split, length, 1), fc=self._colours[split], visible=True
+                )
+                self.figure.draw_artist(self._patch)
+                self.figure.draw_artist(text)
+        self._patch.set_visible(False)
+        return canvas_png(self.figure)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture in pixels."""
+        canvas: Any = self.figure.canvas
+        return canvas.get_width_height()
+
+    @property
+    def _layout(self) -> tuple[Any, ...]:
+        """All that the kept background depends on."""
+        plan = self.plan
+        phases = tuple((phase.epochs, phase.trainable) for phase in plan.phases)
+        momentum = (plan.base_momentum, plan.max_momentum, plan.cycle_momentum)
+        return phases, momentum, self._axes.lr.get_ylim()
+
+    def _split_line(self, split: int, colour: Any) -> Line2D:
+        # Where lines lie on one another, the deeper one is narrower and leaves a rim.
+        width = 5.0 - 3.0 * split / max(1, len(self.names) - 1)
+        marker = MARKERS[split % len(MARKERS)]
+        (line,) = self._axes.lr.plot(
+            [], [], color=colour, lw=width, marker=marker, ms=self._axes.text_size - 2
+        )
+        line.set(mec="white", mew=0.8)
+        # The key: the same marker beside the split's name.
+        (key,) = self._axes.strip.plot(
+            [-0.013], [split + 0.5], color=colour, marker=marker, ms=self._axes.text_size - 2
+        )
+        key.set(transform=self._axes.strip.get_yaxis_transform(), clip_on=False)
+        return line
+
+    def _set_cells(self, plan: Plan) -> None:
+        """Fill the strip: a coloured cell with the peak LR where a split trains, else a hatched one."""
+        trained: list[list[tuple[int, int]]] = []
+        colours: list[Colour] = []
+        frozen: list[list[tuple[int, int]]] = []
+        self._written_cells = []
+        texts = []
+        for start, phase in zip(plan.starts, plan.phases, strict=True):
+            end = start + phase.epochs
+            for i, trains in enumerate(phase.trainable):
+                cell = [(start, i), (end, i), (end, i + 1), (start, i + 1)]
+                (trained if trains else frozen).append(cell)
+                if trains:
+                    colours.append(self._colours[i])
+                if trains and phase.epochs / plan.epochs > 0.07:  # else the number has no room
+                    self._written_cells.append((start, phase.epochs, i))
+                    ink = ink_on(self._colours[i])
+                    texts.append(((start + end) / 2, i + 0.52, short(phase.lrs[i]), ink))
+        self._trained.set_verts(trained)
+        self._trained.set_facecolor(colours)
+        self._frozen.set_verts(frozen)
+        _write(
+            self._axes.strip,
+            self._peaks,
+            texts,
+            fontsize=self._axes.text_size - 1,
+            va="center_baseline",
+        )
+
+    def _set_phases(self, plan: Plan) -> None:
+        x = np.repeat(np.array(plan.starts[1:], float), 3)
+        x[2::3] = np.nan
+        for border in self._borders:
+            border.set_data(x, np.resize([0.0, 1.0, np.nan], len(x)))
+        top = self._axes.lr.get_ylim()[1]
+        texts = []
+        for number, (start, phase) in enumerate(zip(plan.starts, plan.phases, strict=True), 1):
+            share = phase.epochs / plan.epochs
+            name = f"phase {number}" if share > 0.09 else f"{number}" if share > 0.025 else ""
+            texts.append((start + phase.epochs / 2, top, name, "black"))
+        _write(self._axes.lr, self._phase_names, texts, fontsize=11, va="bottom")
+
+
+def _write(
+    axes: Axes, pool: list[Text], items: list[tuple[float, float, str, str]], **style: Any
+) -> None:
+    """Show ``items`` (x, y, text, colour) with the texts of ``pool``; make more where it is short."""
+    while len(pool) < len(items):
+        pool.append(axes.text(0, 0, "", ha="center", **style))
+    for text, (x, y, content, colour) in zip(pool, items, strict=False):
+        text.set(position=(x, y), text=content, color=colour, visible=True)
+    for text in pool[len(items) :]:
+        text.set_visible(False)
+
+
+def _upright(axes: Axes, **style: Any) -> Line2D:
+    """Return a line whose x is in epochs and whose y runs from 0 (bottom) to 1 (top)."""
+    return axes.plot([], [], transform=axes.get_xaxis_transform(), **style)[0]
+
+
+class PlanAxes:
+    """A figure with axes for learning rates, for a strip with a row per split, and for momentum.
+
+    They stand in one column over the same epochs. ``text_size`` fits a row of the strip, in points.
+
+    Args:
+        names: of the splits, shallow to deep.
+        dpi: dots per inch; the figure is 9 inches wide and grows with the number of splits.
+    """
+
+    def __init__(self, names: Sequence[str], dpi: float) -> None:
+        n = len(names)
+        strip = min(max(1.0, 0.26 * n), 4.0)
+        self.text_size = min(11.0, 72 * strip / n * 0.7)
+        tall = 4.45 + strip
+        self.figure = Figure(figsize=(9, tall), dpi=dpi)
+        FigureCanvasAgg(self.figure)
+        left, width = 0.135, 0.85
+        self.momentum, self.strip, self.lr = self.all = tuple(
+            self.figure.add_axes((left, bottom / tall, width, height / tall))
+            for bottom, height in ((0.55, 0.7), (1.35, strip), (1.45 + strip, 2.4))
+        )
+        top = 1 - 0.17 / tall
+        self._title = self.figure.text(left, top, "", fontsize=13, va="center")
+        self.figure.text(left + width, top, "hatched: frozen", fontsize=11, va="center", ha="right")
+        self._no_momentum = self.momentum.text(
+            0.5, 0.5, "", transform=self.momentum.transAxes, ha="center", va="center"
+        )
+        self._dress(names)
+
+    def fit(self, plan: Plan, lr_limits: tuple[float, float]) -> None:
+        """Set title and limits for a plan; those of the learning rates are powers of ten."""
+        self._title.set_text(
+            f"Learning rate of each split over {plan.epochs} epoch{'s'[: plan.epochs > 1]}"
+        )
+        bottom, top = lr_limits
+        self.lr.set_ylim(10.0**bottom, 10.0**top)
+        decades = range(math.ceil(bottom), math.floor(top) + 1, max(1, round((top - bottom) / 6)))
+        self.lr.yaxis.set_major_locator(FixedLocator([10.0**e for e in decades]))
+        self._no_momentum.set_text("" if plan.cycle_momentum else "left to the optimizer")
+        low, high = sorted((plan.base_momentum, plan.max_momentum))
+        room = max(0.01, (high - low) * 0.25)
+        self.momentum.set_ylim(low - room, high + room)
+        self.momentum.set_yticks(sorted({low, high}))
+        for axes in self.all:
+            axes.set_xlim(0, plan.epochs)
+
+    def _dress(self, names: Sequence[str]) -> None:
+        momentum, strip, lr = self.momentum, self.strip, self.lr
+        lr.set_yscale("log")
+        lr.set_ylabel("learning rate", fontsize=12)
+        lr.yaxis.set_minor_locator(NullLocator())
+        # Plain text: the default power of ten is typeset anew at every drawing.
+        lr.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+        lr.grid(axis="y", color="#dddddd", lw=0.8)
+        strip.set_ylim(len(names), 0)
+        strip.set_yticks([i + 0.5 for i in range(len(names))], names)
+        momentum.set_ylabel("momentum", fontsize=10)
+        momentum.set_xlabel("epoch", fontsize=12)
+        momentum.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+        for axes in self.all:
+            axes.tick_params(labelsize=11)
+            axes.set_autoscale_on(False)
+            for side in ("top", "right"):
+                axes.spines[side].set_visible(False)
+        for axes in (lr, strip):
+            axes.tick_params(axis="x", labelbottom=False, length=0)
+        strip.tick_params(axis="y", length=0, pad=19, labelsize=self.text_size)
+
+
+_POINTS = 240  # in a plan; more cannot be told apart on a screen, and each costs time
+
+
+@dataclass(frozen=True)
+class PlanCurves:
+    """Learning rates and momentum of a plan at some of its steps, phase by phase.
+
+    ``x`` (points) is in epochs, ``lrs`` is (points, splits), ``momentum`` (points). All are NaN in the
+    gap between two phases, a learning rate also where its split is frozen, the momentum wherever it
+    is left to the optimizer. ``phases`` holds the first point of each phase and the one after its
+    last; ``lr_limits`` are powers of ten that hold what matters of the learning rates.
+    """
+
+    x: NDArray[Any]
+    lrs: NDArray[Any]
+    momentum: NDArray[Any]
+    phases: tuple[tuple[int, int], ...]
+    lr_limits: tuple[float, float]
+
+    def points(self, share: float) -> list[int]:
+        """Return one point in each phase, at a share of its points from 0 to 1."""
+        return [begin + int(share * (end - begin)) for begin, end in self.phases]
+
+
+def plan_curves(plan: Plan, steps_per_epoch: int) -> PlanCurves:
+    """Return the curves of a plan whose epochs have ``steps_per_epoch`` optimizer steps."""
+    steps, breaks = _steps(plan, steps_per_epoch)
+    points = [plan.at(step, steps_per_epoch) for step in steps]
+    x = np.insert(np.array(steps) / steps_per_epoch, breaks, np.nan)
+    lrs = np.array([point.lrs for point in points])
+    lrs = np.insert(np.where(lrs > 0, lrs, np.nan), breaks, np.nan, axis=0)
+    momentum = np.insert([point.momentum for point in points], breaks, np.nan)
+    ends = [*(b + i for i, b in enumerate(breaks)), len(x)]
+    begins = [0, *(end + 1 for end in ends[:-1])]
+    return PlanCurves(
+        x,
+        lrs,
+        momentum if plan.cycle_momentum else momentum * np.nan,
+        tuple(zip(begins, ends, strict=True)),
+        _lr_limits(plan, lrs),
+    )
+
+
+def _steps(plan: Plan, steps_per_epoch: int) -> tuple[list[int], list[int]]:
+    """Return the steps to draw, and the positions in that list at which a new phase begins."""
+    steps: list[int] = []
+    breaks = []
+    share = max(8, _POINTS // len(plan.phases))
+    for start, phase in zip(plan.starts, plan.phases, strict=True):
+        count = phase.epochs * steps_per_epoch
+        inside = set(np.linspace(0, count - 1, min(share, count)).round().astype(int).tolist())
+        peak = math.floor(phase.pct_start * count - 1)
+        # The peak, and the end of a fall over decades, must not lie between two drawn steps.
+        inside |= {s for s in (peak, peak + 1, count - 2, count - 3) if 0 <= s < count}
+        if steps:
+            breaks.append(len(steps))
+        steps += [start * steps_per_epoch + s for s in sorted(inside)]
+    return steps, breaks
+
+
+def _lr_limits(plan: Plan, lrs: NDArray[Any]) -> tuple[float, float]:
+    used = [(lr, lr / phase.div_factor) for phase in plan.phases for lr in phase.lrs if lr]
+    # The last steps of a phase fall by further decades, which would press all else together.
+    low = min(max(start, peak / 30) for peak, start in used)
+    # A phase of one step trains at its minimum, however low that is: show it all the same.
+    drawn = [column[column > 0] for column in lrs.T]  # NaN is not above 0
+    low = min([low, *(max(rates) for rates in drawn if len(rates))])
+    bottom = math.floor(2 * math.log10(low)) / 2  # half decades, not to jump at every move
+    top = math.ceil(2 * math.log10(max(peak for peak, _ in used)) + 0.3) / 2
+    return bottom, top
+
+
+def plot_plan(plan: Plan, names: Sequence[str] | None = None, steps_per_epoch: int = 50) -> Figure:
+    """Draw a plan before training: LR per split on a log axis, momentum, and what is frozen.
+
+    Args:
+        plan: the plan; every number drawn is ``plan.lrs(step, steps_per_epoch)``.
+        names: of the splits, shallow to deep.
+        steps_per_epoch: optimizer steps in one epoch.
+
+    Returns:
+        A matplotlib figure; ``figure.savefig("plan.png")`` writes it.
+
+    Raises:
+        DifflrError: for another number of names than splits.
+    """
+    return PlanFigure(plan, _names(plan, names), steps_per_epoch, dpi=120).figure
+
+
+def describe_plan(plan: Plan, names: Sequence[str] | None = None) -> str:
+    """Return in words what ``plot_plan`` draws: the text for those who do not see the picture."""
+    names = _names(plan, names)
+    parts = [
+        f"Learning rates over {_count(plan.epochs, 'epoch')} in {_count(len(plan.phases), 'phase')} "
+        f"for {_count(plan.n_splits, 'split')}, {names[0]} (shallow) to {names[-1]} (deep)."
+    ]
+    for index, (start, phase) in enumerate(zip(plan.starts, plan.phases, strict=True), 1):
+        last = start + phase.epochs
+        span = f"epoch {last}" if phase.epochs == 1 else f"epochs {start + 1} to {last}"
+        peaks = [
+            f"{lr:.2g}" if trains else "frozen"
+            for lr, trains in zip(phase.lrs, phase.trainable, strict=True)
+        ]
+        parts.append(
+            f"Phase {index}, {span}, peaks after {phase.pct_start:.0%} of its steps: "
+            f"{', '.join(_runs(names, peaks))}."
+        )
+    if plan.cycle_momentum:
+        low, high = plan.base_momentum, plan.max_momentum
+        parts.append(f"Momentum is {low:g} at each peak and {high:g} at the ends of a phase.")
+    else:
+        parts.append("Momentum is left to the optimizer.")
+    return " ".join(parts)
+
+
+def _runs(names: Sequence[str], values: Sequence[str]) -> list[str]:
+    """Say what holds for each split, neighbours with the same value together."""
+    parts = []
+    for value, pairs in groupby(zip(names, values, strict=True), key=lambda pair: pair[1]):
+        members = [name for name, _ in pairs]
+        who = members[0] if len(members) == 1 else f"{members[0]} to {members[-1]}"
+        parts.append(f"{who} {value}")
+    return parts
+
+
+def _names(plan: Plan, names: Sequence[str] | None) -> tuple[str, ...]:
+    names = tuple(names or (f"split {i}" for i in range(plan.n_splits)))
+    if len(names) != plan.n_splits:
+        raise DifflrError(
+            f"Received {len(names)} names for a plan of {plan.n_splits} splits.",
+            "Pass the names of the splits that the plan is made for.",
+        )
+    return names
+
+
+def _count(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

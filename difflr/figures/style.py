@@ -1,0 +1,56 @@
+"""What the pictures of difflr share: colours that everybody can tell apart, numbers, PNG bytes."""
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+
+__all__ = [
+    "OKABE_ITO",
+    "style",
+    "GREY",
+    "MARKERS",
+    "RED",
+    "Colour",
+    "ink_on",
+    "short",
+    "split_colours",
+]
+
+Colour = tuple[float, float, float, float]
+
+GREY = "#5f5f5f"
+RED = "#c1121f"  # the marker of "now"; nothing else is red
+MARKERS = "osD^vP*Xh<>p"  # a second cue beside the colour
+
+
+def split_colours(n: int) -> list[Colour]:
+    """Return one colour per split, dark for shallow; printed in grey they still differ."""
+    # The yellow end of viridis cannot be read on white.
+    return [matplotlib.colormaps["viridis"](x) for x in np.linspace(0.0, 0.75, n)]
+
+
+def ink_on(colour: Colour) -> str:
+    """Return black or white, whichever reads better on ``colour``."""
+    red, green, blue, _ = colour
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
+
+
+def short(lr: float) -> str:
+    """Write a learning rate with two digits and no zeros to count.
+
+    >>> short(0.001), short(0.00025)
+    ('1e-3', '2.5e-4')
+    """
+    mantissa, exponent = f"{lr:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")
+
+
+def style(axes: Axes) -> None:
+    """Give axes the look that all these pictures have."""
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=12)

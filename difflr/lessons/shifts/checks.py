@@ -1,0 +1,224 @@
+"""Lesson 7, When the recipe is wrong: the checks of its exercises."""
+
+import copy
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from difflr.errors import short_repr
+from difflr.evidence.summaries import (
+    describe_difference,
+    difference,
+    estimate,
+    format_estimate,
+    grouped,
+)
+from difflr.experiments.backbones import load_backbone
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import Images
+from difflr.experiments.strokes import target_task
+from difflr.experiments.training import fit
+from difflr.lessons.checking import Lesson, Wrong, called
+from difflr.plan import Plan
+from difflr.splits import Splits, split_model
+from difflr.studies.recordings import Run, load_recording
+
+__all__ = [
+    "INPUT_SHIFTS",
+    "check_adapt",
+    "check_choice",
+    "check_prediction",
+    "check_surgical",
+    "lesson",
+    "regret",
+    "reported",
+]
+
+lesson = Lesson("Lesson 7")
+INPUT_SHIFTS = ("noise", "blur", "contrast", "colour")
+_ENOUGH = 0.01
+
+
+@lru_cache(maxsize=1)
+def _groups() -> dict[tuple[object, ...], list[Run]]:
+    runs = load_recording("which_splits").where(measured_on="test")
+    return grouped(runs, "recipe", "shift")
+
+
+def reported(recipe: str, shift: str) -> list[Run]:
+    """Return the recorded runs of a recipe at its best LR, on the test pictures of a shift."""
+    return _groups()[recipe, shift]
+
+
+def regret(recipe: str, shift: str) -> float:
+    """Return how far a recipe's recorded mean lies below that of the best recipe for this shift."""
+    means = {own: estimate(runs).mean for (own, kind), runs in _groups().items() if kind == shift}
+    return max(means.values()) - means[recipe]
+
+
+@lesson.exercise("7.1", "Predict which end should learn")
+def check_prediction(prediction: Any) -> str:
+    """Compare ``{"new labels": end, "noise": end}`` with the recorded runs."""
+    kinds = {"new labels": "none", "noise": "noise"}
+    answers = _dictionary(prediction, tuple(kinds), ("first", "last"))
+    gaps = {
+        name: difference(reported("first_splits", shift), reported("head_only", shift))
+        for name, shift in kinds.items()
+    }
+    if answers["new labels"] == "first":
+        raise Wrong(
+            "With new labels the head is new, and its weights are random. If only the first split "
+            "learns, the head stays random.",
+            "Which part of the network does not know anything yet?",
+        )
+    if answers["noise"] == "last":
+        raise Wrong(
+            "The labels are the old ones, and so is the head: it knows them all. You look at the end "
+            "of the network because that is where one usually looks.",
+            "What has changed is what the network *sees*. Which part sees it first?",
+            "A first split that averages over neighbours could take much of the noise away.",
+        )
+    parts = [f"{name}: {describe_difference(gap)}" for name, gap in gaps.items()]
+    return f"The first split against the head, recorded. {'; '.join(parts)}."
+
+
+@lesson.exercise("7.2", "A plan for the first splits")
+def check_surgical(surgical: Any) -> str:
+    """Train a small network by ``surgical(epochs, lr)``: two splits move, all others stay as they are."""
+    for epochs, lr in ((1, 1e-2), (2, 3e-3)):
+        plan = called(surgical, epochs, lr)
+        if not isinstance(plan, Plan):
+            raise Wrong(
+                f"Received {short_repr(plan)}, expected a plan.", "Return `difflr.Plan([…])`."
+            )
+        plan.check(6)
+        if plan.epochs != epochs:
+            raise Wrong(f"Asked for {epochs} epochs, the plan has {plan.epochs}.")
+        if abs(max(max(phase.lrs) for phase in plan.phases) - lr) > 1e-9:
+            raise Wrong("The largest learning rate of the plan is not `lr`.")
+        network = load_backbone("strokenet").build(10)
+        before = split_model(copy.deepcopy(network))
+        moved = _moved(before, split_model(_trained(network, plan)))
+        if moved == [0, 1]:
+            continue
+        if moved == [2, 3, 4, 5]:
+            raise Wrong(
+                "You froze the first two splits and trained the others. `freeze_to=2` means: frozen "
+                "*up to* split 2.",
+                "`freeze_to` can only freeze the front. For the back there is `frozen`.",
+                "`Phase(0, epochs, lrs, frozen=(2, 3, 4, 5))`",
+            )
+        if moved == [4, 5]:
+            raise Wrong(
+                "This trains the last two splits. A negative `freeze_to` counts from the end.",
+                "Leave `freeze_to` at 0 and list what stays in `frozen`.",
+            )
+        names = ", ".join(before.names[i] for i in moved)
+        raise Wrong(
+            f"These splits moved: {names}. Asked for are the first two, `stem` and `layer1`.",
+            "`frozen` lists the indices of splits that stay: which are not among the first two?",
+        )
+    return "`stem` and `layer1` moved; all others are bit-identical, BatchNorm's statistics too."
+
+
+@lesson.exercise("7.3", "Mend an adaptation")
+def check_adapt(adapt: Any) -> str:
+    """Let ``adapt(network, images)`` train on a few pictures: the first two splits learn, the head stays."""
+    network = load_backbone("strokenet").build(10)
+    images = Images(*map(torch.from_numpy, target_task("train", 40, input_shift=1.0)))
+    before = split_model(copy.deepcopy(network))
+    result = called(adapt, network, images)
+    if isinstance(result, Classifier):
+        result = result.network
+    if not isinstance(result, nn.Module):
+        raise Wrong(
+            f"Received {short_repr(result)}, expected a network.", "Return the adapted network."
+        )
+    after = split_model(result)
+    moved = _moved(before, after)
+    if 5 in moved:
+        raise Wrong(
+            "The head that comes out is not the head that went in. The labels are the same as "
+            "before: the old head knows them, a new one would have to learn them from the start.",
+            "Under which kind of shift is `replace_head` needed?",
+            "Leave `replace_head` out: the network has the head that it needs.",
+        )
+    if not moved:
+        raise Wrong(
+            "Nothing has learned.", "Is what you return the network that was trained, or its copy?"
+        )
+    if moved != [0, 1]:
+        names = ", ".join(before.names[i] for i in moved)
+        raise Wrong(f"These splits moved: {names}. Asked for are the first two alone.")
+    return "The first two splits adapted, and the head is the one that knows the labels."
+
+
+@lesson.exercise("7.4", "Choose a recipe from the evidence")
+def check_choice(choice: Any) -> str:
+    """Compare ``{"new labels": recipe, "unknown camera": recipe}`` with the smallest recorded regrets."""
+    recipes = tuple(dict.fromkeys(str(recipe) for recipe, _ in _groups()))
+    answers = _dictionary(choice, ("new labels", "unknown camera"), recipes)
+    for name, shifts in (("new labels", ("none",)), ("unknown camera", INPUT_SHIFTS)):
+        worst = {recipe: max(regret(recipe, shift) for shift in shifts) for recipe in recipes}
+        least, own = min(worst.values()), worst[answers[name]]
+        if own > least + _ENOUGH:
+            where = max(shifts, key=lambda shift: regret(answers[name], shift))
+            hints = [
+                f"`regret(recipe, {shifts[0]!r})` says how far a recipe lies below the best one.",
+                f"The smallest regret is {100 * least:.1f} points.",
+            ]
+            if len(shifts) > 1:
+                hints.insert(
+                    1, "A camera may do any of four things. Take the largest of four regrets."
+                )
+            raise Wrong(
+                f"{name}: with {answers[name]} you may lie {100 * own:.1f} points below the best "
+                f"recipe ({where if where != 'none' else 'new labels'}). Another recipe risks less.",
+                *hints,
+            )
+    best = {
+        name: format_estimate(estimate(reported(answers["unknown camera"], name)))
+        for name in INPUT_SHIFTS
+    }
+    return f"Recorded for {answers['unknown camera']}: " + ", ".join(
+        f"{name} {text}" for name, text in best.items()
+    )
+
+
+def _trained(network: nn.Module, plan: Plan) -> nn.Module:
+    images = Images(*map(torch.from_numpy, target_task("train", 40)))
+    backbone = load_backbone("strokenet")
+    fit(Classifier(network, plan, mean=backbone.mean, std=backbone.std), images, seed=0)
+    return network
+
+
+def _moved(before: Splits, after: Splits) -> list[int]:
+    """Return the indices of the splits of which anything changed, buffers included."""
+    found = []
+    for index, (old, new) in enumerate(zip(before, after, strict=True)):
+        olds, news = (
+            [
+                *split.parameters.values(),
+                *(b for m in split.modules for b in m.buffers(recurse=False)),
+            ]
+            for split in (old, new)
+        )
+        if any(
+            a.shape != b.shape or not torch.equal(a, b.cpu())
+            for a, b in zip(olds, news, strict=True)
+        ):
+            found.append(index)
+    return found
+
+
+def _dictionary(answer: Any, keys: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str]:
+    if not isinstance(answer, Mapping) or {*answer} != {*keys}:
+        raise Wrong(
+            f"Expected a dictionary with the keys {' and '.join(f'`{key}`' for key in keys)}."
+        )
+    if not all(isinstance(value, str) and value in values for value in answer.values()):
+        raise Wrong("An answer is none of those to choose from.", f"They are {', '.join(values)}.")
+    return {key: str(value) for key, value in answer.items()}

@@ -1,0 +1,1 @@
+"""Differential learning rates in a Lightning module: the glue, and nothing else."""

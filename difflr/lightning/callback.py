@@ -1,0 +1,155 @@
+"""The callback that freezes by the plan and draws the curves; every ParametersSplitsModule brings it."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
+from torch.optim import Optimizer
+
+from difflr import freezing
+from difflr.errors import DifflrError
+from difflr.lightning.trainer import (
+    check_strategy,
+    check_trainer,
+    count_epoch,
+    epochs_done,
+    steps_per_epoch,
+)
+from difflr.plan import Plan
+from difflr.schedule import PlanScheduler, check_fingerprint
+from difflr.splits import Split, Splits
+
+__all__ = ["PlanCallback"]
+
+
+class PlanCallback(pl.Callback):
+    """Freeze what the plan says at every point where training can begin, and log each split's LR.
+
+    What is frozen follows from the scheduler's step alone and is never saved, so a resumed run (in
+    mid-epoch too) is frozen like the one that was never interrupted.
+    """
+
+    _splits: Splits
+    _asleep: list[Split]  # frozen splits, whose BatchNorm has to stay in evaluation mode
+    _first_epoch: int  # of this fit: a trainer that fits again goes on counting
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse what would shard the splits, before it does, and make everything trainable.
+
+        Data-parallel strategies synchronise only what is so now.
+        """
+        if stage != "fit":
+            return
+        if not hasattr(type(pl_module), "splits"):
+            raise DifflrError(
+                f"PlanCallback was given to a trainer that fits a {type(pl_module).__name__}.",
+                "Let the module inherit from ParametersSplitsModule, which brings the callback.",
+            )
+        check_strategy(trainer)
+        freezing.thaw(pl_module)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Refuse another plan's checkpoint here: torch would complain of the groups' sizes first."""
+        module: Any = pl_module
+        for state in checkpoint.get("lr_schedulers", []) if trainer.state.fn == "fit" else []:
+            if "fingerprint" in state:
+                check_fingerprint(state["fingerprint"], module.plan, module.splits.names)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse what would go wrong later, before anything is trained."""
+        module: Any = pl_module
+        plan: Plan = module.plan
+        plan.check(module.splits)
+        check_trainer(trainer, plan)
+        self._first_epoch = epochs_done(trainer)
+        if _scheduler(trainer) is None:
+            steps_per_epoch(trainer, plan)
+            _check_own_optimizers(trainer.optimizers)
+        if hasattr(pl_module, "on_epoch_start"):
+            rank_zero_warn(
+                "Lightning 2 never calls on_epoch_start; difflr does what the 2020 recipe did there. "
+                "Delete the method, or rename it to on_train_epoch_start if it does more."
+            )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Freeze for the first step, which a resumed run may take in the middle of a phase."""
+        module: Any = pl_module
+        # Only now: a strategy may have put other modules (SyncBatchNorm) in the place of the first.
+        self._splits = module.splits
+        self._freeze(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Freeze before the hooks of the module, which may read what trains."""
+        self._freeze(trainer, pl_module)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Freeze, for any hook since may have called ``train()``; log LR and momentum of the step."""
+        count_epoch(trainer)
+        self._freeze(trainer, pl_module)
+        scheduler = _scheduler(trainer)
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        opens_step = batch_idx % trainer.accumulate_grad_batches == 0
+        due = every and opens_step and trainer.global_step % every == 0
+        if scheduler is None or not due or not trainer.loggers:
+            return
+        point = scheduler.plan.at(scheduler.last_epoch, scheduler.steps_per_epoch)
+        names = self._splits.names
+        curves = {f"lr/{name}": lr for name, lr in zip(names, point.lrs, strict=True)}
+        if scheduler.cycles_momentum:
+            curves |= {f"momentum/{name}": point.momentum for name in names}
+        for logger in trainer.loggers:
+            logger.log_metrics(curves, step=trainer.global_step)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Say so if the step itself woke frozen BatchNorm layers: their statistics have moved."""
+        for split in self._asleep:
+            if freezing.bn_mode(split) not in ("eval", "-"):
+                raise DifflrError(
+                    f"training_step (or on_train_batch_start) switched BatchNorm layers of the frozen "
+                    f"split {split.name} to training, and their statistics have changed.",
+                    "Do not call train() there: difflr sets the mode before every batch.",
+                )
+
+    def _freeze(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        scheduler = _scheduler(trainer)
+        if scheduler is not None:
+            plan, phase = scheduler.plan, scheduler.plan.phases[scheduler.phase_index]
+        else:  # the module's own optimizer and scheduler: only the epoch is known
+            plan = pl_module.plan
+            phase = plan.phase_at(trainer.current_epoch - self._first_epoch)
+        trained = phase.trained
+        freezing.set_trainable(self._splits, trained, train_bn=plan.train_bn)
+        frozen = () if plan.train_bn else self._splits
+        self._asleep = [split for i, split in enumerate(frozen) if i not in trained]
+
+
+def _scheduler(trainer: pl.Trainer) -> PlanScheduler | None:
+    schedulers = (config.scheduler for config in trainer.lr_scheduler_configs)
+    return next((found for found in schedulers if isinstance(found, PlanScheduler)), None)
+
+
+def _check_own_optimizers(optimizers: list[Optimizer]) -> None:
+    """Say what an overridden ``configure_optimizers`` without the plan's scheduler means."""
+    own = [group for optimizer in optimizers for group in optimizer.param_groups]
+    if not any(float(g["lr"]) or float(g.get("initial_lr", 0)) for g in own):
+        raise DifflrError(
+            "configure_optimizers returns an optimizer whose learning rates are all 0 (the dummy of "
+            "the 2020 recipe?), so nothing would train.",
+            "Delete your configure_optimizers, or return self.get_scheduler(optimizer) with it.",
+        )
+    rank_zero_warn(
+        "configure_optimizers returns no PlanScheduler: the plan's splits are frozen by the epoch, "
+        "but its learning rates are not used. Return {'optimizer': optimizer, 'lr_scheduler': "
+        "self.get_scheduler(optimizer)} to use them."
+    )

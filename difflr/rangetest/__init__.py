@@ -1,0 +1,1 @@
+"""A range test that keeps the ratios between the splits."""

@@ -1,0 +1,61 @@
+"""The picture of a range test: loss against multiplier, with the suggestion marked."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from difflr.figures.style import RED, short
+
+if TYPE_CHECKING:
+    from difflr.rangetest.finder import RangeTest
+
+__all__ = ["blank_figure", "range_figure"]
+
+
+def range_figure(result: RangeTest, dpi: float = 80) -> Figure:
+    """Draw the losses as dots, the smoothed loss as a line and the suggestion in red."""
+    figure = _figure(dpi)
+    axes = figure.axes[0]
+    axes.plot(result.multipliers, result.losses, "o", color="#9a9a9a", ms=4, label="loss")
+    axes.plot(result.multipliers, result.smoothed, color="#31688e", lw=3, label="smoothed")
+    start, low = result.smoothed[0], min(result.smoothed)
+    room = max(start - low, 0.1 * abs(start), 1e-6)
+    lowest = min(filter(math.isfinite, result.losses), default=low)  # a dot may lie far lower
+    bottom = min(low - 0.4 * room, max(lowest, low - 1.2 * room) - 0.1 * room)
+    axes.set_ylim(bottom, start + 1.2 * room)  # where it explodes tells nothing
+    if result.suggestion is not None:
+        at = result.smoothed[result.multipliers.index(result.suggestion)]
+        axes.axvline(result.suggestion, color=RED, lw=2, ls="--")
+        axes.plot([result.suggestion], [at], "D", color=RED, ms=11, label="suggestion")
+        largest = short(max(result.suggested_lrs))
+        title = f"suggestion: × {result.suggestion:.2g}, largest LR {largest}"
+    else:
+        title = "the loss never fell: no suggestion"
+    axes.set_title(f"Range test, ratios kept; {title}", fontsize=13, loc="left")
+    axes.legend(fontsize=11, frameon=False, loc="lower left")  # the loss begins high
+    return figure
+
+
+def blank_figure(dpi: float = 80) -> Figure:
+    """Return the picture of a range test that has not been done: what its axes will show."""
+    figure = _figure(dpi)
+    axes = figure.axes[0]
+    axes.tick_params(which="both", bottom=False, left=False, labelbottom=False, labelleft=False)
+    axes.annotate("not tested yet", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=13)
+    return figure
+
+
+def _figure(dpi: float) -> Figure:
+    figure = Figure(figsize=(9, 3.6), dpi=dpi, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    axes.set_xlabel("multiplier of every split's learning rate", fontsize=12)
+    axes.set_ylabel("loss", fontsize=12)
+    axes.tick_params(labelsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

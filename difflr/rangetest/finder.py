@@ -1,0 +1,233 @@
+"""A range test that keeps the ratios: which base LR suits a plan's learning rates?
+
+All splits are moved together by one growing multiplier, so what is found is how far the whole
+phase can be turned up or down. Source of the idea: Smith's LR range test (arXiv 1506.01186).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from difflr.errors import DifflrError, as_int, as_number
+from difflr.freezing import set_trainable
+from difflr.plan import Phase
+from difflr.rangetest.snapshot import untouched
+from difflr.splits import Splits
+
+__all__ = ["LossCurve", "RangeTest", "range_test"]
+
+
+class LossCurve:
+    """Losses against multipliers that grow by the same factor at each step.
+
+    ``smoothed`` is their exponential moving average, freed from the bias of its start as Adam does
+    it (arXiv 1412.6980). ``diverged`` says whether the last loss was too high or no number.
+
+    Args:
+        steps: how many losses there will be if none diverges.
+        diverge: the smoothed loss has diverged at this multiple of the lowest one.
+        beta: how much of the average is kept at each step.
+    """
+
+    def __init__(self, steps: int, diverge: float, beta: float = 0.9) -> None:
+        self.steps, self.diverge, self.beta = steps, diverge, beta
+        self.multipliers: list[float] = []
+        self.losses: list[float] = []
+        self.smoothed: list[float] = []
+        self.diverged = False
+        self._mean = 0.0
+
+    def add(self, multiplier: float, loss: float) -> bool:
+        """Take one loss; return whether to go on."""
+        if not math.isfinite(loss):
+            self.diverged = True
+            return False
+        self._mean = self.beta * self._mean + (1 - self.beta) * loss
+        self.multipliers.append(multiplier)
+        self.losses.append(loss)
+        self.smoothed.append(self._mean / (1 - self.beta ** len(self.losses)))
+        # A loss may be tiny from the start, or below 0: measure the rise from the lowest point.
+        best = min(self.smoothed)
+        self.diverged = self.smoothed[-1] - best > (self.diverge - 1) * max(abs(best), 1e-3)
+        return not self.diverged
+
+    def steepest(self) -> float | None:
+        """Return the multiplier at the steepest fall of the smoothed loss before its lowest point.
+
+        None where it never fell by a fiftieth. The first tenth of the steps is left out: an average
+        of few losses falls and rises with the luck of their batches, while nothing is learned yet.
+        """
+        first = self.steps // 10
+        if len(self.smoothed) < first + 3:
+            return None
+        lowest = first + int(np.argmin(self.smoothed[first:]))
+        falling = np.array(self.smoothed[first : lowest + 1])
+        if len(falling) < 3 or falling[0] - falling[-1] < 0.02 * abs(falling[0]):
+            return None
+        slopes = np.gradient(falling, np.log(self.multipliers[first : lowest + 1]))
+        return self.multipliers[first + int(np.argmin(slopes))]
+
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Loss = Callable[[nn.Module, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What a range test saw: one loss per multiplier, and the multiplier it suggests.
+
+    ``suggestion`` lies where the smoothed loss falls fastest, after the first tenth of the steps; it
+    is None where it does not fall there. ``lrs`` are the learning rates at multiplier 1.
+    """
+
+    multipliers: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    lrs: tuple[float, ...]
+    diverged: bool
+    suggestion: float | None
+
+    @property
+    def suggested_lrs(self) -> tuple[float, ...]:
+        """The learning rates at the suggested multiplier (those it began with if there is none)."""
+        return tuple(lr * (self.suggestion or 1.0) for lr in self.lrs)
+
+    def describe(self) -> str:
+        """Return in words what ``figure`` draws."""
+        end = "then the loss diverged" if self.diverged else "without diverging"
+        text = (
+            f"Loss against a multiplier of all learning rates, {self.multipliers[0]:.2g} to "
+            f"{self.multipliers[-1]:.2g}, {end}. Lowest smoothed loss {min(self.smoothed):.3g}."
+        )
+        if self.suggestion is None:
+            return (
+                f"{text} The loss did not fall after the first tenth of the steps: no suggestion."
+            )
+        largest = max(self.suggested_lrs)
+        return f"{text} Suggested multiplier {self.suggestion:.2g}: largest LR {largest:.2g}."
+
+    def figure(self) -> Figure:
+        """Draw loss against multiplier with the suggestion marked."""
+        from difflr.rangetest.figure import range_figure
+
+        return range_figure(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        from difflr.figures.picture import figure_png, picture_bundle
+
+        return picture_bundle(figure_png(self.figure()), self.describe())
+
+
+def range_test(
+    splits: Splits,
+    optimizer: Optimizer,
+    batches: Iterable[Any],
+    phase: Phase | None = None,
+    *,
+    loss: Loss | None = None,
+    low: float = 1e-3,
+    high: float = 1e3,
+    steps: int = 100,
+    diverge: float = 3.0,
+) -> RangeTest:
+    """Train for a few steps with every LR multiplied by a growing number, then undo all of it.
+
+    Model (parameters, buffers, gradients, modes, what is frozen), optimizer and random state
+    (Python, numpy, torch, the loader's own generators) are afterwards what they were, bit for bit.
+
+    Args:
+        splits: of the model.
+        optimizer: as it will train, with the groups of ``param_groups``.
+        batches: a loader, or a list of batches; begun again when it is used up.
+        phase: whose learning rates and frozen splits to test, e.g. ``plan.phases[0]``; None takes
+            the model and the optimizer's ``lr`` as they are.
+        loss: takes model and batch, returns a scalar; by default the cross-entropy of
+            ``model(batch[0])`` against ``batch[1]``.
+        low, high: first and last multiplier.
+        steps: from ``low`` to ``high``, at least 5.
+        diverge: stop when the smoothed loss exceeds the lowest one by this factor.
+
+    Raises:
+        DifflrError: for bad numbers, learning rates that are all 0, or batches that are empty.
+    """
+    low = as_number("low", low, 0.0, above=True)
+    high = as_number("high", high, low, above=True)
+    steps = as_int("steps", steps, 5)
+    diverge = as_number("diverge", diverge, 1.0, above=True)
+    rates = _rates(splits, optimizer, phase)
+    step_loss = loss or _cross_entropy
+    with untouched(splits.model, optimizer, batches):
+        if phase is not None:
+            splits.model.train()
+            set_trainable(splits, phase.trained)
+        curve = LossCurve(steps, diverge)
+        source = _endless(batches)
+        for step in range(steps):
+            multiplier = low * (high / low) ** (step / (steps - 1))
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * multiplier
+            optimizer.zero_grad()
+            value = step_loss(splits.model, next(source))
+            if not curve.add(multiplier, float(value.detach())):
+                break
+            value.backward()
+            optimizer.step()
+    if not curve.losses:
+        raise DifflrError(
+            "The very first loss was not a finite number.",
+            "Check the data and the model before the learning rate.",
+        )
+    return RangeTest(
+        tuple(curve.multipliers),
+        tuple(curve.losses),
+        tuple(curve.smoothed),
+        tuple(phase.lrs) if phase else tuple(rates),
+        curve.diverged,
+        curve.steepest(),
+    )
+
+
+def _rates(splits: Splits, optimizer: Optimizer, phase: Phase | None) -> list[float]:
+    """Return the learning rate of each group at multiplier 1."""
+    groups = optimizer.param_groups
+    if phase is None:
+        rates = [float(group["lr"]) for group in groups]
+    else:
+        phase.check(len(splits), train_bn=True)
+        if any(group.get("split") not in range(len(splits)) for group in groups):
+            raise DifflrError(
+                "The optimizer's groups do not say which split they belong to.",
+                "Make them with param_groups(splits).",
+            )
+        rates = [phase.lrs[group["split"]] for group in groups]
+    if not any(rates):
+        raise DifflrError(
+            "All learning rates are 0, and so is every multiple of them.",
+            "Pass the phase to test, e.g. plan.phases[0], or set the optimizer's learning rates.",
+        )
+    return rates
+
+
+def _cross_entropy(model: nn.Module, batch: Any) -> Tensor:
+    return nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+
+def _endless(batches: Iterable[Any]) -> Iterator[Any]:
+    while True:
+        empty = True
+        for batch in batches:
+            empty = False
+            yield batch
+        if empty:
+            raise DifflrError(
+                "There are no batches.", "Pass a loader or a list that can be repeated."
+            )

@@ -1,0 +1,1 @@
+"""Declared studies, run through any number of processes, and their recordings."""

@@ -1,0 +1,152 @@
+"""The studies that difflr's claims rest on, as plain data: what ``difflr study NAME`` runs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import product
+
+from difflr.errors import DifflrError, short_repr
+from difflr.studies.design import BN_MODES, Cell, Study, Task
+
+__all__ = ["STUDIES", "declare"]
+
+# Half-decades wide enough for the best of every recipe to lie inside, on photographs and on strokes;
+# the plateau is followed to where it ends.
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+PLATEAU_RATES = (*RATES, 1e-1)
+SHIFTS = ("none", "noise", "blur", "contrast", "colour")
+
+
+def declare(name: str, task: Task, *, quick: bool = False) -> Study:
+    """Return the study called ``name`` on these pictures and weights.
+
+    Args:
+        name: ``"plateau"``, ``"peak"``, ``"recipes"``, ``"which_splits"`` or ``"frozen_bn"``.
+        task: pictures, network and what else is held fixed.
+        quick: a few pictures, cells and seeds, for tests and lessons: seconds instead of hours.
+
+    Raises:
+        DifflrError: for an unknown name.
+    """
+    if name not in STUDIES:
+        raise DifflrError(
+            f"Received study {short_repr(name)}.", f"The studies are {', '.join(STUDIES)}."
+        )
+    cells, choose_by = STUDIES[name](task.embedded, quick)
+    if quick:
+        task = replace(task, batch_size=20, test_size=100, probes=50, curve=50)
+        return Study(name, task, cells, (0, 1), (100, 101), choose_by)
+    choosing, reporting = _SEEDS.get(name, (1, 5))
+    report = tuple(range(100, 100 + reporting))
+    return Study(name, task, cells, tuple(range(choosing)), report, choose_by)
+
+
+# How many seeds choose, and how many others report. The plateau is what its choosing runs show; the
+# peak asks for a difference of a point; elsewhere they only find a learning rate.
+_SEEDS = {"plateau": (5, 5), "peak": (12, 20)}
+
+Grid = tuple[list[Cell], tuple[str, ...]]
+
+
+def _plateau(embedded: bool, quick: bool) -> Grid:
+    """Base LR × ratio between last and first split: 1 is uniform, below 1 the first is fastest."""
+    ratios = (0.1, 1.0, 10.0, 100.0, 1000.0)
+    sizes, large = ((100, 300), 1000) if embedded else ((500, 1000), 5000)
+    grid: Iterable[tuple[float, float, int]]
+    if quick:
+        grid = product((1e-3, 1e-2), (1.0, 100.0), (40,))
+    else:
+        coarse = product((1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), (1.0, 100.0), (large,))
+        grid = [*product(PLATEAU_RATES, ratios, sizes), *coarse]
+    cells = [
+        Cell("differential", {"lr": lr, "ratio": ratio}, size, _epochs(quick))
+        for lr, ratio, size in grid
+    ]
+    return cells, ("ratio", "train_size")
+
+
+def _peak(embedded: bool, quick: bool) -> Grid:
+    """How large the difference is at the best rates: eight rates, a quarter of a decade apart."""
+    rates = (1e-3, 1e-2) if quick else tuple(float(f"{10 ** (-3.5 + i / 4):.2g}") for i in range(8))
+    rivals = [("uniform", {}), ("two_rates", {"ratio": 10.0})]
+    rivals += [("differential", {"ratio": ratio}) for ratio in (10.0, 100.0)]
+    sizes = (40,) if quick else (100, 300) if embedded else (500, 1000)
+    lengths = (2,) if quick else (3, 6, 12)
+    cells = [
+        Cell(name, {"lr": lr, **options}, size, epochs, augment=augment)
+        for size, epochs, augment, (name, options), lr in product(
+            sizes, lengths, (True, False), rivals, rates
+        )
+    ]
+    return cells, ("recipe", "ratio", "train_size", "epochs", "augment")
+
+
+def _recipes(embedded: bool, quick: bool) -> Grid:
+    """All recipes by the same grid of base LRs, at lengths between which equal compute can be read."""
+    names = ["uniform", "head_only", "differential"]
+    if not quick:
+        names += ["gradual", "lp_ft", "fine_tune", "falling", "milestones_2020"]
+    lengths = (2,) if quick else (3, 6, 12)
+    rates = (1e-3, 1e-2) if quick else RATES
+    cells = [
+        Cell(name, _options(name, lr), _size(embedded, quick), epochs)
+        for name, lr, epochs in product(names, rates, lengths)
+        if (name, epochs) != ("milestones_2020", 3)  # it has six milestones
+    ]
+    return cells, ("recipe", "epochs")
+
+
+def _which_splits(embedded: bool, quick: bool) -> Grid:
+    """Where to learn when the input shifts (from a network that knows clean pictures), or the labels."""
+    names = ["first_splits", "head_only", "differential", "falling", "uniform"]
+    rates = (1e-3, 1e-2) if quick else RATES
+    cells = [
+        Cell(
+            name,
+            _options(name, lr),
+            _size(embedded, quick) // (1 if quick else 2),
+            _epochs(quick),
+            s,
+        )
+        for s, name, lr in product(("none", "noise") if quick else SHIFTS, names, rates)
+    ]
+    return cells, ("recipe", "shift")
+
+
+def _frozen_bn(embedded: bool, quick: bool) -> Grid:
+    """Running statistics of frozen splits kept, drifting, or trained with weight and bias."""
+    names = ["head_only"] if quick else ["head_only", "gradual", "lp_ft"]
+    rates = (1e-3, 1e-2) if quick else RATES
+    shifts = ("none",) if quick else ("none", "contrast")
+    cells = [
+        Cell(name, _options(name, lr), _size(embedded, quick), _epochs(quick), shift, bn)
+        for shift, name, bn, lr in product(shifts, names, BN_MODES, rates)
+    ]
+    return cells, ("recipe", "shift", "bn")
+
+
+def _epochs(quick: bool) -> int:
+    return 2 if quick else 6
+
+
+def _size(embedded: bool, quick: bool) -> int:
+    return 40 if quick else 300 if embedded else 1000
+
+
+def _options(name: str, lr: float) -> dict[str, float]:
+    """Return the options of a recipe whose largest learning rate is ``lr``."""
+    if name == "lp_ft":
+        return {"lr": lr, "tune_lr": lr / 10}
+    if name == "first_splits":
+        return {"lr": lr, "count": 1}
+    if name in ("differential", "falling"):
+        return {"lr": lr, "ratio": 100.0}
+    return {"lr": lr}
+
+
+STUDIES: dict[str, Callable[[bool, bool], Grid]] = {
+    "plateau": _plateau,
+    "peak": _peak,
+    "recipes": _recipes,
+    "which_splits": _which_splits,
+    "frozen_bn": _frozen_bn,
+}

@@ -1,0 +1,158 @@
+"""A study as plain data: what is held fixed, and the grid of what varies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from difflr.errors import DifflrError, as_int, as_number, short_repr
+from difflr.experiments.settings import as_precision
+from difflr.plan import Phase, Plan
+from difflr.recipes import make_plan
+
+__all__ = ["BN_MODES", "Cell", "Study", "Task", "tag_matches"]
+
+BN_MODES = ("kept", "drifting", "trained")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all runs of a study share. ``source`` is a class-per-folder tree, ``"strokes"`` or None.
+
+    ``clean`` is a network fine-tuned on unshifted pictures, where cells with an input shift start.
+    ``probes`` pictures are used for CKA and ``curve`` ones for the accuracy after each epoch;
+    ``precision`` is that of training, one of ``settings.PRECISIONS``;
+    ``test_size`` limits validation, test and source pictures each (None: all).
+    """
+
+    data: str = "strokes"
+    backbone: str = "strokenet"
+    weights: str | None = None
+    source: str | None = "strokes"
+    clean: str | None = None
+    image_size: int | None = None
+    batch_size: int = 64
+    weight_decay: float = 0.01
+    precision: str = "32-true"
+    shift_strength: float = 1.0
+    probes: int = 200
+    curve: int = 200
+    test_size: int | None = None
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "probes", "curve"):
+            as_int(name, getattr(self, name), 1)
+        as_number("weight_decay", self.weight_decay, 0.0)
+        as_number("shift_strength", self.shift_strength, 0.0, 1.0)
+        as_precision(self.precision)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the pictures are difflr's own."""
+        return self.data.partition(":")[0] == "strokes"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a grid: a recipe with its options, on so many training pictures.
+
+    Args:
+        recipe, options: as for ``make_plan``.
+        train_size: pictures that the run trains on.
+        epochs: of the plan.
+        shift: ``"none"`` starts from the pre-trained network with a new head (the labels are new); an
+            input shift starts from the network that knows the clean pictures, with its head.
+        bn: what BatchNorm of frozen splits does: ``"kept"``, ``"drifting"`` (statistics follow the
+            pictures, weights stay) or ``"trained"``.
+        augment: whether training pictures are moved and mirrored at random.
+    """
+
+    recipe: str
+    options: Mapping[str, float] = field(default_factory=dict)
+    train_size: int = 1000
+    epochs: int = 6
+    shift: str = "none"
+    bn: str = "kept"
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        as_int("train_size", self.train_size, 2)
+        if self.bn not in BN_MODES:
+            raise DifflrError(f"Received bn={short_repr(self.bn)}.", f"Pass one of {BN_MODES}.")
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any]) -> "Cell":
+        """Return the cell that a run belongs to; what could not vary when it was made has its default."""
+        return cls(**{item.name: run[item.name] for item in fields(cls) if item.name in run})
+
+    @property
+    def key(self) -> str:
+        """The cell in one line; two cells are the same exactly if their keys are."""
+        options = ":".join(f"{name}={value!r}" for name, value in sorted(self.options.items()))
+        plain = "" if self.augment else " not augmented"
+        where = f"n={self.train_size} e={self.epochs} {self.shift} {self.bn}"
+        return f"{self.recipe}:{options} {where}{plain}"
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        """What the cell can be grouped by: its fields, ``base_lr`` and ``ratio`` (1 if it has none)."""
+        own = {k: v for k, v in asdict(self).items() if k != "options"}
+        ratio = self.options.get("ratio", 1.0)
+        return {**own, "base_lr": self.options.get("lr"), "ratio": ratio}
+
+    def plan(self, splits: Any) -> Plan:
+        """Return the plan for these splits (or this number of them)."""
+        plan = make_plan(self.recipe, splits, self.epochs, **self.options)
+        if self.bn == "kept":
+            return plan
+        phases = [_lively(phase) if self.bn == "trained" else phase for phase in plan.phases]
+        return replace(plan, phases=phases, train_bn=True)
+
+
+def _lively(phase: Phase) -> Phase:
+    """Give the BatchNorm of frozen splits the lowest learning rate of the splits that train."""
+    low = min(lr for lr in phase.lrs if lr)
+    return replace(phase, lrs=tuple(lr or low for lr in phase.lrs))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A declared grid: every cell from every seed, then the best cells once on the test pictures.
+
+    First all ``cells`` are run from ``seeds`` and measured on validation pictures (a fifth of the
+    training pool, which no run trains on). Of each group with the same tags ``choose_by`` the cell with
+    the best mean is then run anew from ``report_seeds`` and measured on the test pictures.
+    """
+
+    name: str
+    task: Task
+    cells: Sequence[Cell]
+    seeds: Sequence[int] = tuple(range(5))
+    report_seeds: Sequence[int] = tuple(range(100, 105))
+    choose_by: Sequence[str] = ("recipe", "train_size", "epochs", "shift", "bn")
+
+    def __post_init__(self) -> None:
+        if not self.cells or not self.seeds:
+            raise DifflrError("A study without cells or seeds measures nothing.", "Pass some.")
+        if len({cell.key for cell in self.cells}) != len(self.cells):
+            raise DifflrError(f"The study {self.name} has a cell twice.", "Leave one out.")
+        if shared := set(self.seeds) & set(self.report_seeds):
+            raise DifflrError(
+                f"The seeds {sorted(shared)} choose and report.", "Report from other seeds."
+            )
+        for tag in self.choose_by:
+            if tag not in self.cells[0].tags:
+                raise DifflrError(
+                    f"Received choose_by with {short_repr(tag)}.",
+                    f"The tags are {', '.join(self.cells[0].tags)}.",
+                )
+
+
+def tag_matches(tag: Any, text: str) -> bool:
+    """Whether a tag's value is what ``text`` says: ``3e-4`` and ``0.0003`` are the same number."""
+    if isinstance(tag, str | bool) or tag is None:
+        return text == str(tag)
+    try:
+        return float(tag) == float(text)
+    except ValueError:
+        return False

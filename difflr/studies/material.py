@@ -1,0 +1,116 @@
+"""What the runs of a task start from: its pictures, its network, and the source task that it knew."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from difflr.errors import DifflrError
+from difflr.experiments.backbones import Backbone, load_backbone
+from difflr.experiments.data import Data, Images, load_data
+from difflr.experiments.folder import read_tree
+from difflr.studies.design import Task
+from difflr.studies.shifts import shift_images
+
+__all__ = ["Parts", "load_parts", "load_source", "load_start", "sample"]
+
+_SOURCE_STROKES = 600
+_CLEAN_SHARE = 0.75
+
+
+def sample(images: Images, most: int | None) -> Images:
+    """Return ``most`` of the pictures, always the same ones (None: all)."""
+    return images if most is None or len(images) <= most else images.subset(most, seed=0)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pictures of a study: what runs train on (``pool``), choose by and report on.
+
+    ``clean`` and ``rest`` share out the pool: the network that knows the clean pictures has seen the
+    first, runs under an input shift train on the second.
+    """
+
+    pool: Images
+    clean: Images
+    rest: Images
+    validation: Images
+    test: Images
+    n_classes: int
+    flip: bool
+    name: str
+
+
+def _divided(data: Data, test_size: int | None) -> Parts:
+    # As ``difflr compare --validate`` divides them.
+    size = max(len(data.train) // 5, len(data.classes))
+    held, pool = data.train.divide(size, seed=0)
+    clean, rest = pool.divide(int(_CLEAN_SHARE * len(pool)), seed=1)
+    measured = sample(held, test_size), sample(data.test, test_size)
+    return Parts(pool, clean, rest, *measured, len(data.classes), data.flip, data.name)
+
+
+@lru_cache(maxsize=8)  # once per process, not once per run
+def load_parts(task: Task, shift: str = "none") -> Parts:
+    """Return the pictures of a task under an input shift, whose pool is then ``rest``."""
+    size = None if task.data == "cifar10" else task.image_size
+    if shift == "none":
+        data = load_data(task.data, image_size=size, data_dir=task.data_dir)
+        return _divided(data, task.test_size)
+    if task.embedded:
+        if ":" in task.data:
+            raise DifflrError(
+                f"Received data {task.data!r} for a study that shifts it.", "Pass strokes."
+            )
+        dials = f"strokes:input_shift={task.shift_strength}:shift_kind={shift}"
+        parts = _divided(load_data(dials), task.test_size)
+        return replace(parts, pool=parts.rest)
+    parts = load_parts(task)
+    pool, validation, test = (  # only what is used: a shifted copy of everything fills the memory
+        shift_images(images, shift, task.shift_strength, seed)
+        for seed, images in enumerate((parts.rest, parts.validation, parts.test))
+    )
+    return replace(parts, pool=pool, validation=validation, test=test)
+
+
+class _Continued(Backbone):
+    """A network that goes on with the head it has: the classes stay the same."""
+
+    def build(self, n_classes: int, *, new_head: bool = True) -> torch.nn.Module:
+        return super().build(n_classes, new_head=False)
+
+
+@lru_cache(maxsize=4)
+def load_start(task: Task, *, clean: bool = False) -> Backbone:
+    """Return the network that runs start from: pre-trained, or already fine-tuned on clean pictures."""
+    if not clean:
+        return load_backbone(task.backbone, task.weights)
+    if task.clean is None:
+        raise DifflrError(
+            "A cell has an input shift, but there is no network that knows the clean pictures.",
+            "Run it with run_study, or pass Task(clean=PATH).",
+        )
+    return _Continued(**vars(load_backbone(task.backbone, task.clean)))
+
+
+@lru_cache(maxsize=2)
+def load_source(task: Task) -> Images | None:
+    """Return the pictures of the source task, labelled as the old head numbers them."""
+    if task.source is None or task.weights == "none":
+        return None
+    if task.source == "strokes":
+        from difflr.experiments.strokes import source_task
+
+        size = min(_SOURCE_STROKES, task.test_size or _SOURCE_STROKES)
+        return Images(*map(torch.from_numpy, source_task("test", size)))
+    pixels, labels, classes = read_tree(Path(task.source).expanduser(), task.image_size)
+    old = load_start(task).build(0, new_head=False)
+    known = [m for m in old.modules() if isinstance(m, torch.nn.Linear)][-1].out_features
+    if len(classes) != known:
+        raise DifflrError(
+            f"{task.source} has {len(classes)} classes, the head of the weights {known}.",
+            "Pass the tree of the task that the weights were trained on, or no --source.",
+        )
+    images = Images(torch.from_numpy(pixels), torch.from_numpy(labels))
+    return sample(images, None if task.test_size is None else max(task.test_size, len(classes)))

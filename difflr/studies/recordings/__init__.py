@@ -1,0 +1,141 @@
+"""Recordings: finished studies as small open files, here and anywhere else (``.json.gz``).
+
+A recording is one gzip-ed JSON object:
+
+- ``schema``: ``"difflr-recording/1"``; ``study``: its name;
+- ``about``: what all runs share: data and the SHA-256 of all its pictures and labels, their numbers
+  (pool, validation, test), backbone, weights and their SHA-256, source task, names of the splits,
+  optimizer, batch size, augmentation;
+- ``sessions``: date, machine, jobs × threads and versions of each call that added runs;
+- ``plans``: fingerprint to plan, as ``Plan.to_dict``;
+- ``runs``: one object per run:
+  ``recipe``, ``options`` (of ``make_plan``), ``train_size``, ``epochs``, ``shift``, ``bn``,
+  ``augment`` (true where it is missing; see ``difflr.studies.design.Cell``), ``seed``,
+  ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a fingerprint;
+  null where another package trained by a schedule of its own, whose ``recipe`` then begins
+  with the package's name), ``session`` (an index), and the measures, null where not finite
+  or not measured:
+  ``accuracy`` (0 to 1), ``loss`` (mean cross-entropy), ``seconds`` (training, by the clock),
+  ``cpu_seconds`` (training, of all threads together), ``flops`` (training),
+  ``source_before`` and ``source_accuracy`` (old head, before and after training, 0 to 1) and
+  ``source_old_bn`` (after training, BatchNorm's statistics those of before);
+  one number per split: ``displacement`` and ``drift`` (relative L2, weights and BatchNorm
+  statistics), ``cka`` (0 to 1); one number per epoch: ``curve_loss`` (training),
+  ``curve_accuracy`` (0 to 1, on a fixed part of the pictures that the run is measured on), both
+  empty where not measured.
+"""
+
+import gzip
+import json
+import os
+import zlib
+from dataclasses import asdict, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from difflr.errors import DifflrError, short_repr
+from difflr.plan import Plan
+from difflr.studies.design import Cell
+from difflr.studies.journal import Journal, read_journal
+from difflr.studies.recordings.schema import SCHEMA, Recording, Run, parse
+
+__all__ = [
+    "Recording",
+    "Run",
+    "list_recordings",
+    "load_recording",
+    "restore_journal",
+    "save_recording",
+]
+
+_MOST = 64 * 2**20  # bytes when unpacked: a damaged file shall not fill the memory
+
+
+def list_recordings() -> list[str]:
+    """Return the names of the recordings that come with difflr."""
+    files = (entry.name for entry in resources.files(__name__).iterdir())
+    return sorted(name.removesuffix(".json.gz") for name in files if name.endswith(".json.gz"))
+
+
+def load_recording(source: str | os.PathLike[str]) -> Recording:
+    """Return a recording that comes with difflr, by its name, or one from a file.
+
+    Raises:
+        DifflrError: for an unknown name or a file that is not a valid recording, with what is wrong.
+    """
+    name = os.fspath(source)
+    path = Path(name).expanduser()
+    if name in list_recordings():
+        path = Path(str(resources.files(__name__) / f"{name}.json.gz"))
+    try:
+        with gzip.open(path) as file:
+            text = file.read(_MOST + 1)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        known = ", ".join(list_recordings()) or "none yet"
+        raise DifflrError(
+            f"The recording {short_repr(name)} cannot be read: {short_repr(str(error))}.",
+            f"Pass a .json.gz file or one of those that come with difflr: {known}.",
+        ) from error
+    try:
+        if len(text) > _MOST:
+            raise ValueError("it is far larger than any recording")
+        return parse(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DifflrError(
+            f"{short_repr(name)} is not a valid recording: {short_repr(str(error), 200)}.",
+            f"Make it anew with save_recording (schema {SCHEMA}).",
+        ) from error
+
+
+def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
+    """Write a study's journal as a recording, numbers to ``digits`` significant digits; return it.
+
+    The same journal gives the same bytes.
+    """
+    header, sessions, runs = read_journal(journal)
+    if not runs:
+        raise DifflrError(f"{journal} holds no finished run.", "Run the study first.")
+    plans, lines = {}, []
+    for run in runs:
+        plan = None if run["plan"] is None else Plan.from_dict(run["plan"])
+        if plan is not None:
+            plans[plan.fingerprint] = plan.to_dict()
+        lines.append({**run, "plan": plan and plan.fingerprint})
+    # Workers finish in any order; a recording has one.
+    lines.sort(key=lambda run: (run["measured_on"], Cell.of(run).key, run["seed"]))
+    lines = [{k: _rounded(v, digits) if k != "options" else v for k, v in r.items()} for r in lines]
+    plans = dict(sorted(plans.items()))
+    data = {"schema": SCHEMA, **header, "sessions": sessions, "plans": plans, "runs": lines}
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f"{out.name}.{os.getpid()}.part")
+    draft.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    draft.replace(out)
+    return load_recording(out)
+
+
+def restore_journal(recording: Recording, path: Path) -> None:
+    """Write the journal that a study goes on from, where only its recording is at hand.
+
+    Numbers are those of the recording, rounded; a journal that is there already is left alone.
+    """
+    if path.exists():
+        return
+    with Journal(path, recording.study, recording.about) as journal:
+        for index, session in enumerate(recording.sessions):
+            journal.open_session(session)
+            for run in recording.runs:
+                if run.session == index:
+                    plan = run.plan and recording.plan_of(run).to_dict()
+                    journal.add({**asdict(run.cell), **_measured(run), "plan": plan})
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    return {item.name: getattr(run, item.name) for item in fields(run) if item.name != "cell"}
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, list):
+        return [_rounded(item, digits) for item in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value

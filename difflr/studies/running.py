@@ -1,0 +1,224 @@
+"""Run a declared grid through joblib, one durable line per finished run, and go on after a kill."""
+
+import gc
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import fsum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import joblib
+import torch
+from tqdm.auto import tqdm
+
+from difflr.errors import DifflrError, as_int
+from difflr.experiments.allocator import release_freed_memory
+from difflr.experiments.backbones import load_backbone
+from difflr.experiments.training import train
+from difflr.recipes import make_plan
+from difflr.splits import split_model
+from difflr.studies.design import Cell, Study, Task
+from difflr.studies.journal import Journal
+from difflr.studies.material import load_parts, load_start
+from difflr.studies.provenance import describe_session, describe_task
+from difflr.studies.trial import run_trial
+
+__all__ = ["Choice", "choose", "run_study", "share_cores"]
+
+_CLEAN_EPOCHS = 8
+Trial = Callable[[Task, Cell, int, str, int | None], dict[str, Any]]
+
+
+class Choice(NamedTuple):
+    """The best cell of a group; ``at_edge`` says that its base LR is the lowest or highest tried."""
+
+    cell: Cell
+    at_edge: bool
+
+
+def run_study(
+    study: Study,
+    out: Path,
+    *,
+    n_jobs: int | None = None,
+    threads: int | None = None,
+    backend: str = "loky",
+    progress: bool = True,
+    trial: Trial | None = None,
+    packages: Sequence[str] = (),
+) -> Path:
+    """Run what is still missing of a study and return its journal, ``out/<name>.jsonl``.
+
+    Args:
+        study: what to run; see ``Study`` for its two stages.
+        out: folder of the journal, made where it is missing.
+        n_jobs: runs at a time (default: one per core, one in all on a GPU).
+        threads: of torch in each of them (default: cores / n_jobs).
+        backend: of joblib: ``"loky"`` (processes), ``"threading"`` or, inside a
+            ``dask.distributed.Client``, ``"dask"``: its workers read data and weights by the same paths.
+        progress: draw a bar with the time left, in training pictures.
+        trial: what runs one cell, where another package trains it; called as ``run_trial`` is.
+        packages: names of those packages, whose versions are noted.
+
+    Raises:
+        DifflrError: for input that cannot be used; finished runs stay in the journal.
+    """
+    task = study.task
+    if any(cell.shift != "none" for cell in study.cells) and task.clean is None:
+        task = replace(task, clean=str(_clean_network(study, out)))
+    for cell in study.cells if trial is None else ():  # complains now rather than after an hour
+        cell.plan(split_model(load_backbone(task.backbone, "none").build(2)))
+    for shift, size in {(cell.shift, cell.train_size) for cell in study.cells}:
+        load_parts(task, shift).pool.subset(size, 0)
+    with Journal(out / f"{study.name}.jsonl", study.name, describe_task(task)) as journal:
+        workers = _Workers(
+            journal, task, n_jobs, threads, backend, progress, trial or run_trial, packages
+        )
+        workers.run(f"{study.name}: choosing", study.cells, study.seeds, "validation")
+        if study.report_seeds:
+            choices = choose(journal.runs, study)
+            for choice in choices:
+                if choice.at_edge and progress:
+                    tqdm.write(f"at the edge of its learning rates: {choice.cell.key}")
+            best = [choice.cell for choice in choices]
+            workers.run(f"{study.name}: reporting", best, study.report_seeds, "test")
+        return journal.path
+
+
+def choose(runs: Sequence[Mapping[str, Any]], study: Study) -> list[Choice]:
+    """Return the best cell of each group (``study.choose_by``), by mean validation accuracy."""
+    scores = defaultdict(list)
+    for run in runs:
+        if run["measured_on"] == "validation" and run["seed"] in study.seeds:
+            scores[Cell.of(run).key].append(run["accuracy"])
+    groups: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+    for cell in study.cells:
+        if scores[cell.key]:
+            groups[tuple(cell.tags[tag] for tag in study.choose_by)].append(cell)
+    choices = []
+    for cells in groups.values():
+        best = max(cells, key=lambda cell: fsum(scores[cell.key]) / len(scores[cell.key]))
+        rates = sorted({cell.tags["base_lr"] for cell in cells if cell.tags["base_lr"]})
+        edge = len(rates) > 1 and best.tags["base_lr"] in (rates[0], rates[-1])
+        choices.append(Choice(best, edge))
+    return choices
+
+
+def share_cores(todo: int, n_jobs: int | None, threads: int | None) -> tuple[int, int]:
+    """Return how many runs at a time and how many threads each, so that all cores have work.
+
+    Networks this small gain little from a second thread, so runs come first.
+    """
+    cores = joblib.cpu_count()
+    if n_jobs is None:
+        n_jobs = 1 if torch.cuda.is_available() else min(cores, todo)
+    n_jobs = as_int("n_jobs", n_jobs, 1)
+    if threads is None:
+        threads = max(1, cores // n_jobs)
+    return n_jobs, as_int("threads", threads, 1)
+
+
+class _Workers:
+    """Runs cells through joblib; only this process writes to the journal."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        task: Task,
+        n_jobs: int | None,
+        threads: int | None,
+        backend: str,
+        progress: bool,
+        trial: Trial,
+        packages: Sequence[str],
+    ) -> None:
+        self.journal, self.task, self.backend, self.progress = journal, task, backend, progress
+        self.n_jobs, self.threads = n_jobs, threads
+        self.trial, self.packages = trial, packages
+        self._open = False
+
+    def run(self, title: str, cells: Sequence[Cell], seeds: Sequence[int], on: str) -> None:
+        """Run each cell from each seed, unless the journal has that run."""
+        done = {(Cell.of(r).key, r["seed"], r["measured_on"]) for r in self.journal.runs}
+        todo = [
+            (cell, seed) for seed in seeds for cell in cells if (cell.key, seed, on) not in done
+        ]
+        if not todo:
+            return
+        if self.backend == "dask":  # the cluster decides how many run at a time
+            jobs, threads = self.n_jobs or -1, self.threads or 1
+        else:
+            jobs, threads = share_cores(len(todo), self.n_jobs, self.threads)
+        if not self._open:
+            session = describe_session(jobs, threads, self.backend, self.packages)
+            self.journal.open_session(session)
+            self._open = True
+        before = torch.get_num_threads()
+        total = sum(cell.train_size * cell.epochs for cell, _ in todo)
+        calls = (
+            joblib.delayed(_run_and_tidy)(self.trial, self.task, cell, seed, on, threads)
+            for cell, seed in todo
+        )
+        try:
+            with (
+                joblib.parallel_config(backend=self.backend, n_jobs=jobs),
+                tqdm(
+                    total=total, desc=title, unit="pic", unit_scale=True, disable=not self.progress
+                ) as bar,
+            ):
+                for run in joblib.Parallel(return_as="generator_unordered")(calls):
+                    self.journal.add(run)
+                    bar.update(run["train_size"] * run["epochs"])
+        except joblib.externals.loky.process_executor.BrokenProcessPool as error:
+            raise DifflrError(
+                f"A process of the study died ({str(error).splitlines()[0]}); the finished runs are kept.",
+                "Give the same command again, with fewer --jobs if the memory was full.",
+            ) from error
+        finally:
+            torch.set_num_threads(before)  # one job runs in this process
+
+
+def _run_and_tidy(trial: Trial, *what: Any) -> dict[str, Any]:
+    """Run a trial, then give the memory that it freed back to the system.
+
+    glibc keeps it in pieces; joblib sees the process grow, takes that for a leak and starts a new
+    one every few runs, which costs as much as a run.
+    """
+    run = trial(*what)
+    gc.collect()
+    release_freed_memory()
+    return run
+
+
+def _clean_network(study: Study, out: Path) -> Path:
+    """Fine-tune the network on clean pictures once, and return the file with its weights."""
+    from safetensors.torch import save_file
+
+    path = out / f"{study.name}-clean.safetensors"
+    if path.exists():
+        return path
+    task = study.task
+    parts, start = load_parts(task), load_start(task)
+    lr = 1e-2 if task.embedded else 3e-3
+    plan = make_plan("differential", split_model(start.build(2)), _CLEAN_EPOCHS, lr=lr)
+    _, model = train(
+        start,
+        plan,
+        parts.clean.resized(task.image_size),
+        parts.validation.resized(task.image_size),
+        n_classes=parts.n_classes,
+        seed=0,
+        batch_size=task.batch_size,
+        flip=parts.flip,
+        precision=task.precision,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    state = {k: v.cpu().contiguous() for k, v in model.network.state_dict().items()}
+    handle, draft = tempfile.mkstemp(dir=out, suffix=".part")
+    os.close(handle)
+    save_file(state, draft)
+    os.replace(draft, path)  # a killed study never leaves half a network
+    return path

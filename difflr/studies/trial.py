@@ -1,0 +1,190 @@
+"""One run of a study, in whatever process or machine it is put."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+
+from difflr.experiments.backbones import Backbone
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import Images
+from difflr.experiments.flops import count_costs
+from difflr.experiments.training import evaluate, train
+from difflr.plan import Plan
+from difflr.splits import split_model
+from difflr.studies.design import Cell, Task
+from difflr.studies.material import load_parts, load_source, load_start, sample
+from difflr.studies.measures import (
+    Curve,
+    displacement,
+    drift,
+    similarity,
+    split_features,
+    training_flops,
+    with_old_head,
+)
+
+__all__ = ["Staged", "as_run", "changes", "run_trial", "stage"]
+
+
+class Staged(NamedTuple):
+    """What a run is given: the network to start from, pictures to train and to be measured on."""
+
+    start: Backbone
+    images: Images
+    held: Images
+    n_classes: int
+    flip: bool
+
+
+def stage(task: Task, cell: Cell, seed: int, measured_on: str) -> Staged:
+    """Return what the run of a cell is given; the seed decides which pictures it trains on."""
+    data = load_parts(task, cell.shift)
+    held = data.test if measured_on == "test" else data.validation
+    return Staged(
+        load_start(task, clean=cell.shift != "none"),
+        data.pool.subset(cell.train_size, seed).resized(task.image_size),
+        held.resized(task.image_size),
+        data.n_classes,
+        data.flip,
+    )
+
+
+def run_trial(
+    task: Task, cell: Cell, seed: int, measured_on: str, threads: int | None = None
+) -> dict[str, Any]:
+    """Train one cell from one seed and return what was measured, ready for JSON.
+
+    Args:
+        task, cell: what to do.
+        seed: decides the training pictures, the new head, their order and their augmentation.
+        measured_on: ``"validation"`` or ``"test"``.
+        threads: of torch in this process; None leaves them alone.
+
+    Returns:
+        The cell's fields, ``seed``, ``measured_on``, ``plan`` and the measures that
+        ``difflr.studies.recordings`` describes; None for a number that is not finite.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    given = stage(task, cell, seed, measured_on)
+    torch.manual_seed(seed)  # as ``train`` does: the same new head
+    network = given.start.build(given.n_classes)
+    splits = split_model(network)
+    plan = cell.plan(splits)
+    curve = Curve(sample(given.held, task.curve))
+    outcome, model = train(
+        given.start,
+        plan,
+        given.images,
+        given.held,
+        n_classes=given.n_classes,
+        seed=seed,
+        batch_size=task.batch_size,
+        flip=given.flip and cell.augment,
+        shift=4 if cell.augment else 0,
+        weight_decay=task.weight_decay,
+        precision=task.precision,
+        callbacks=[curve],
+    )
+    costs = count_costs(splits, (3, *given.images.pixels.shape[-2:]))
+    measured = {
+        "accuracy": outcome.accuracy,
+        "loss": outcome.loss,
+        "seconds": outcome.seconds - curve.seconds,
+        "cpu_seconds": curve.cpu_seconds,
+        "flops": training_flops(costs, plan, splits, len(given.images)),
+        **changes(task, cell, measured_on, given, network, model.cpu().network),
+        "curve_loss": curve.losses,
+        "curve_accuracy": curve.accuracies,
+    }
+    return as_run(cell, seed, measured_on, plan, measured)
+
+
+def as_run(
+    cell: Cell, seed: int, measured_on: str, plan: Plan | None, measured: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a run as a study's journal holds it; ``plan`` is None for another package's recipe."""
+    what = {"seed": seed, "measured_on": measured_on, "plan": plan.to_dict() if plan else None}
+    numbers = {name: _finite(value) for name, value in measured.items()}
+    return {**asdict(cell), **what, **numbers}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def changes(
+    task: Task,
+    cell: Cell,
+    measured_on: str,
+    given: Staged,
+    before: torch.nn.Module,
+    after: torch.nn.Module,
+) -> dict[str, Any]:
+    """Return what training changed in a network: its splits, and what it knows of the source task.
+
+    Args:
+        task, cell, measured_on: as for ``run_trial``.
+        given: what ``stage`` returned for the run.
+        before: the network as the run started, its new head included.
+        after: the same network, trained.
+    """
+    probes = sample(given.held, task.probes).pixels
+    old, new = split_model(before), split_model(after)
+    features = (
+        split_features(_around(network, given.start), splits, probes)
+        for network, splits in ((before, old), (after, new))
+    )
+    return {
+        **_source_accuracies(task, cell, measured_on, after),
+        "displacement": displacement(old, new),
+        "drift": drift(old, new),
+        "cka": similarity(*features),
+    }
+
+
+def _around(network: torch.nn.Module, start: Backbone) -> Classifier:
+    """Return a model that takes uint8 pictures; its plan is never used."""
+    plan = Cell("uniform").plan(split_model(network))
+    return Classifier(network, plan, mean=start.mean, std=start.std)
+
+
+@lru_cache(maxsize=8)
+def _source_pictures(task: Task, shift: str, measured_on: str) -> Images | None:
+    if shift == "none":
+        return load_source(task)
+    clean = load_parts(task)  # what a network that went on knew are the clean pictures
+    return (clean.test if measured_on == "test" else clean.validation).resized(task.image_size)
+
+
+def _source_accuracies(
+    task: Task, cell: Cell, measured_on: str, network: torch.nn.Module
+) -> dict[str, float | None]:
+    """Return the accuracies on the source task (None where there is no such task)."""
+    pictures = _source_pictures(task, cell.shift, measured_on)
+    if pictures is None:
+        return dict.fromkeys(("source_before", "source_accuracy", "source_old_bn"))
+    start = load_start(task, clean=cell.shift != "none")
+    networks = {
+        "source_accuracy": with_old_head(network, start),
+        "source_old_bn": with_old_head(network, start, old_statistics=True),
+    }
+    after = {name: evaluate(_around(old, start), pictures)[0] for name, old in networks.items()}
+    return {"source_before": _source_before(task, cell.shift, measured_on), **after}
+
+
+@lru_cache(maxsize=16)
+def _source_before(task: Task, shift: str, measured_on: str) -> float | None:
+    """Return the accuracy on the source task before any run: the same for all of them."""
+    pictures = _source_pictures(task, shift, measured_on)
+    if pictures is None:
+        return None
+    start = load_start(task, clean=shift != "none")
+    network = start.build(0, new_head=False)
+    return evaluate(_around(network, start), pictures)[0]

@@ -1,0 +1,284 @@
+"""The command line: the main job, its continuation, and one clear line for whatever is wrong."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from difflr.cli.main import main
+from difflr.experiments.data import load_data
+from difflr.plan import Plan
+from difflr.studies.declared import STUDIES
+from difflr.studies.design import Cell
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Bright against dark pictures in a class-per-folder tree."""
+    root = tmp_path_factory.mktemp("pictures")
+    numbers = np.random.default_rng(0)
+    for part, count in (("train", 16), ("test", 8)):
+        for name, level in (("dark", 60), ("light", 180)):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = numbers.normal(level, 20, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    return root
+
+
+def compare(tree, out, *more):
+    """Run a small comparison on ``tree`` and return the exit status."""
+    return main(
+        [
+            "compare",
+            *("--data", str(tree), "--backbone", "strokenet", "--weights", "embedded"),
+            *("--train-size", "16", "--epochs", "2", "--batch-size", "8", "--no-progress"),
+            *("--out", str(out), *more),
+        ]
+    )
+
+
+def test_compare_writes_results_table_and_picture(tree, tmp_path, capsys):
+    """Every recipe and seed is in results.json with its plan; the table and the picture are there."""
+    arguments = (
+        "--recipes",
+        "uniform",
+        "head-only",
+        "differential:lr=3e-3:ratio=10",
+        "--seeds",
+        "2",
+    )
+    assert compare(tree, tmp_path, *arguments) == 0
+    data = json.loads((tmp_path / "results.json").read_text())
+    assert {(r["recipe"], r["seed"]) for r in data["runs"]} == {
+        (recipe, seed)
+        for recipe in ("uniform", "head_only", "differential:lr=3e-3:ratio=10")
+        for seed in (0, 1)
+    }
+    for run in data["runs"]:
+        assert 0 <= run["accuracy"] <= 1
+        assert run["seconds"] > 0
+        assert Plan.from_dict(run["plan"]).epochs == 2
+    assert max(Plan.from_dict(data["runs"][2]["plan"]).phases[0].lrs) == 3e-3
+    assert data["data"]["classes"] == ["dark", "light"]
+    assert len(data["weights"]["sha256"]) == 64
+    assert data["versions"]["torch"]
+    printed = capsys.readouterr().out
+    assert "differential:lr=3e-3:ratio=10" in printed
+    assert "against uniform" in printed
+    with Image.open(tmp_path / "compare.png") as picture:
+        assert picture.width > 500
+
+
+def test_compare_goes_on_where_it_stopped(tree, tmp_path, monkeypatch):
+    """A second call trains only what is missing and keeps what is there to the bit."""
+    assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1") == 0
+    first = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert compare(tree, tmp_path, "--recipes", "uniform,head_only", "--seeds", "0,1") == 0
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert runs[0] == first[0]
+    assert len(runs) == 4
+    monkeypatch.setattr(
+        "difflr.experiments.compare.train", lambda *a, **k: pytest.fail("trained again")
+    )
+    assert compare(tree, tmp_path, "--recipes", "uniform,head_only", "--seeds", "0,1") == 0
+
+
+def test_validate_never_looks_at_the_test_pictures(tree, tmp_path, monkeypatch):
+    """With --validate a fifth of the training pictures is measured on, and none of it trained on."""
+    import difflr.experiments.compare
+
+    train, seen = difflr.experiments.compare.train, {}
+
+    def spy(backbone, plan, images, test, **options):
+        seen.update(train=images, test=test)
+        return train(backbone, plan, images, test, **options)
+
+    monkeypatch.setattr(difflr.experiments.compare, "train", spy)
+    assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1", "--validate") == 0
+    held_out = {picture.numpy().tobytes() for picture in seen["test"].pixels}
+    assert len(held_out) == 6
+    pool = {p.numpy().tobytes() for p in load_data(str(tree)).train.pixels}
+    assert held_out < pool
+    assert not held_out & {p.numpy().tobytes() for p in seen["train"].pixels}
+
+
+def test_same_seed_gives_the_same_run(tree, tmp_path):
+    """Accuracy and loss repeat on one machine, so that a result can be checked."""
+    for name in ("a", "b"):
+        assert compare(tree, tmp_path / name, "--recipes", "differential", "--seeds", "1") == 0
+    a, b = (json.loads((tmp_path / n / "results.json").read_text())["runs"][0] for n in "ab")
+    assert (a["accuracy"], a["loss"]) == (b["accuracy"], b["loss"])
+
+
+def test_interrupted_compare_keeps_the_finished_runs(tree, tmp_path, monkeypatch, capsys):
+    """Ctrl-C in the second run ends with status 130 and the first run on disk."""
+    import difflr.experiments.compare
+
+    train, calls = difflr.experiments.compare.train, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr("difflr.experiments.compare.train", interrupted)
+    assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "2") == 130
+    assert len(json.loads((tmp_path / "results.json").read_text())["runs"]) == 1
+    assert "goes on" in capsys.readouterr().err
+
+
+BAD = {
+    "unknown recipe": ("--recipes", "magic"),
+    "unknown option": ("--recipes", "uniform:speed=3"),
+    "option without number": ("--recipes", "uniform:lr=fast"),
+    "NaN learning rate": ("--recipes", "uniform:lr=nan"),
+    "negative learning rate": ("--recipes", "uniform:lr=-1"),
+    "too few epochs": ("--recipes", "milestones_2020"),
+    "negative seed": ("--seeds=-1",),
+    "word for a seed": ("--seeds", "zero"),
+    "no seed": ("--seeds", "0"),
+    "training size": ("--train-size", "5000"),
+    "no training": ("--train-size", "0"),
+    "batch size": ("--batch-size", "0"),
+    "epochs": ("--epochs", "0"),
+    "weight decay": ("--weight-decay", "nan"),
+    "precision": ("--precision", "bf16"),
+    "missing weights": ("--weights", "nowhere.safetensors"),
+    "mismatched architecture": ("--backbone", "resnet18"),
+    "unknown backbone": ("--backbone", "resnet19"),
+    "unknown data": ("--data", "mnist"),
+    "unwritable output": ("--out", "/dev/null/x"),
+    "tiny pictures": ("--image-size", "2"),
+}
+
+
+@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD.keys())
+def test_bad_input_ends_in_one_clear_line(tree, tmp_path, capsys, arguments):
+    """Whatever is wrong is one line on stderr, status 2, and nothing is trained."""
+    assert compare(tree, tmp_path, *arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("difflr: error: ")
+    assert "\n" not in error
+    if (tmp_path / "results.json").exists():
+        assert json.loads((tmp_path / "results.json").read_text())["runs"] == []
+
+
+def test_folder_without_weights_is_not_guessed(tree, tmp_path, capsys):
+    """Data from a folder needs to be told its weights."""
+    assert main(["compare", "--data", str(tree), "--out", str(tmp_path)]) == 2
+    assert "--weights" in capsys.readouterr().err
+
+
+def test_other_settings_do_not_touch_earlier_results(tree, tmp_path, capsys):
+    """The same --out with other settings is refused and keeps its runs."""
+    assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1") == 0
+    before = (tmp_path / "results.json").read_bytes()
+    assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1", "--epochs", "3") == 2
+    assert "epochs" in capsys.readouterr().err
+    assert (tmp_path / "results.json").read_bytes() == before
+
+
+def test_recipes_are_compared_in_the_precision_that_is_recorded(tree, tmp_path, capsys):
+    """bfloat16 gives another loss and says so; one folder never holds runs of two precisions."""
+    runs = {}
+    for precision in ("32-true", "bf16-mixed"):
+        options = ("--recipes", "uniform", "--seeds", "1", "--precision", precision)
+        assert compare(tree, tmp_path / precision, *options) == 0
+        data = json.loads((tmp_path / precision / "results.json").read_text())
+        assert data["settings"]["precision"] == precision
+        runs[precision] = data["runs"][0]
+    assert runs["32-true"]["loss"] != runs["bf16-mixed"]["loss"]
+    assert compare(tree, tmp_path / "bf16-mixed", "--recipes", "uniform", "--seeds", "1") == 2
+    assert "there 'bf16-mixed', now '32-true'" in capsys.readouterr().err
+
+
+def test_plan_prints_and_draws_without_training(tmp_path, capsys):
+    """difflr plan shows each phase and writes a picture; a milestones file works like a recipe."""
+    out = tmp_path / "plan.png"
+    assert main(["plan", "--recipe", "gradual", "--backbone", "strokenet", "--out", str(out)]) == 0
+    assert "frozen" in capsys.readouterr().out
+    assert out.stat().st_size > 1000
+    milestones = {
+        "1": {"freeze_to": -1, "duration": 2, "pct_start": 0.5, "lrs": [0, 0, 0, 0, 0, 0.01]}
+    }
+    file = tmp_path / "milestones.json"
+    file.write_text(json.dumps(milestones))
+    assert (
+        main(["plan", "--milestones", str(file), "--backbone", "strokenet", "--out", str(out)]) == 0
+    )
+    assert "0.01" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", '{"one": 1}', '{"1": {"lrs": []}}', "null"])
+def test_bad_milestones_file_ends_in_one_clear_line(tmp_path, capsys, content):
+    """A file that is no milestones dictionary is refused."""
+    file = tmp_path / "milestones.json"
+    file.write_text(content)
+    assert main(["plan", "--milestones", str(file), "--backbone", "strokenet"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_curves_draws_what_tensorboard_holds(tree, tmp_path, capsys):
+    """The learning rates logged by compare come back from the event file as a picture."""
+    assert compare(tree, tmp_path, "--recipes", "differential", "--seeds", "1") == 0
+    picture = tmp_path / "lrs.png"
+    assert (
+        main(["curves", str(tmp_path / "tensorboard" / "differential-0"), "--out", str(picture)])
+        == 0
+    )
+    assert picture.stat().st_size > 1000
+    assert main(["curves", str(tmp_path / "nothing"), "--out", str(picture)]) == 2
+
+
+def test_module_and_command_are_the_same():
+    """python -m difflr works, and prints its commands."""
+    done = subprocess.run(
+        [sys.executable, "-m", "difflr", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "compare" in done.stdout
+
+
+def test_import_is_light():
+    """import difflr loads none of the heavy libraries until a name is used."""
+    code = (
+        "import sys, difflr; heavy = ['torch', 'pytorch_lightning', 'torchvision', 'matplotlib', "
+        "'ipywidgets', 'scipy']; print([name for name in heavy if name in sys.modules]); "
+        "difflr.Plan; print('torch' in sys.modules); difflr.split_model; "
+        "print('pytorch_lightning' in sys.modules, 'torchvision' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:3] == ["[]", "False", "False False"]
+
+
+def test_a_study_trains_in_the_precision_that_it_records(tree, tmp_path, capsys, monkeypatch):
+    """Runs of two precisions are never mixed; a journal from before it could be chosen is float32."""
+    import difflr.studies.trial
+
+    train, seen = difflr.studies.trial.train, []
+
+    def spy(*args, **options):
+        seen.append(options["precision"])
+        return train(*args, **options)
+
+    monkeypatch.setattr(difflr.studies.trial, "train", spy)
+    command = ("study", "plateau", "--quick", "--data", str(tree), "--backbone", "strokenet")
+    command += ("--weights", "embedded", "--jobs", "1", "--no-progress", "--out", str(tmp_path))
+    monkeypatch.setattr("difflr.evidence.gallery.draw_all", lambda *_: {})
+    monkeypatch.setitem(STUDIES, "plateau", lambda *_: ([Cell("uniform", {"lr": 1e-3}, 8, 1)], ()))
+    assert main([*command, "--precision", "bf16-mixed"]) == 0
+    assert set(seen) == {"bf16-mixed"}
+    assert main(command) == 2
+    assert "precision: there 'bf16-mixed', now '32-true'" in capsys.readouterr().err
+    journal = tmp_path / "plateau.jsonl"
+    journal.write_text(journal.read_text().replace('"precision":"bf16-mixed",', "", 1))
+    assert main(command) == 0
+    assert main([*command, "--precision", "bf16-mixed"]) == 2
+    assert "there '32-true', now 'bf16-mixed'" in capsys.readouterr().err
+    assert main([*command, "--precision", "half"]) == 2
+    assert "32-true, bf16-mixed" in capsys.readouterr().err

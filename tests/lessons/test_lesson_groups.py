@@ -1,0 +1,281 @@
+"""Lesson 3: right answers of every kind are taken, and wrong ones get the hint that they need."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from answers import Answers
+from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+import difflr
+from difflr import Ratio, Ulmfit, param_groups, split_model
+from difflr.lessons.groups import checks as lesson_3
+
+SLICE, RATIO, ULMFIT = "slice(1e-2)", "Ratio(1e-2, 1000)", "Ulmfit(1e-2)"
+RIGHT = {
+    SLICE: [1e-3, 1e-3, 1e-3, 1e-2],
+    RATIO: [1e-5, 1e-4, 1e-3, 1e-2],
+    ULMFIT: [0.00057, 0.00148, 0.00385, 0.01],
+}
+
+
+RATES = {
+    "rounded": RIGHT,
+    "tuples": {key: tuple(lrs) for key, lrs in RIGHT.items()},
+    "expanded": {
+        SLICE: difflr.expand_lrs(slice(1e-2), 4),
+        RATIO: difflr.expand_lrs(slice(1e-5, 1e-2), 4),
+        ULMFIT: [1e-2 / 2.6**i for i in (3, 2, 1, 0)],
+    },
+    "two digits": {**RIGHT, ULMFIT: [0.0006, 0.0015, 0.0038, 0.01]},
+}
+WRONG_RATES = {
+    "geometric slice": ({**RIGHT, SLICE: [1e-3, 2.15e-3, 4.64e-3, 1e-2]}, "You spread"),
+    "uniform slice": ({**RIGHT, SLICE: [1e-2] * 4}, "not `hi` alone"),
+    "evenly spaced": ({**RIGHT, RATIO: [1e-5, 3.34e-3, 6.67e-3, 1e-2]}, "space the rates evenly"),
+    "ratio per split": ({**RIGHT, RATIO: [1e-11, 1e-8, 1e-5, 1e-2]}, "once per split"),
+    "2.6 in all": ({**RIGHT, ULMFIT: [1e-2 / 2.6, 0.0053, 0.00727, 1e-2]}, "for the ratio in all"),
+    "2.6 once": ({**RIGHT, ULMFIT: [1e-2 / 2.6] * 3 + [1e-2]}, "divide by 2.6 once"),
+    "backwards": ({**RIGHT, RATIO: [1e-2, 1e-3, 1e-4, 1e-5]}, "from deep to shallow"),
+    "three": ({**RIGHT, RATIO: [1e-4, 1e-3, 1e-2]}, "has 3 learning rates"),
+    "one": ({**RIGHT, SLICE: 1e-2}, "expected a list"),
+    "words": ({**RIGHT, SLICE: ["1e-3"] * 4}, "expected a list"),
+    "something": ({**RIGHT, SLICE: [1, 2, 3, 4]}, "something else"),
+}
+
+
+def grouped(small, *, name="{split}/{kind}", frozen=True, lr=None, pair=True):
+    """Return a builder of groups; ``small(name, parameter)`` says what does not decay."""
+
+    def groups(splits, lrs, weight_decay):
+        found = []
+        for index, split in enumerate(splits):
+            rate = lr(index, lrs) if lr else lrs[index]
+            kinds = {"weights": [], "vectors": []}
+            for key, parameter in split.parameters.items():
+                if frozen or parameter.requires_grad:
+                    kinds["vectors" if small(key, parameter) else "weights"].append(parameter)
+            for kind, params in kinds.items():
+                label = name.format(split=split.name, kind=kind)
+                decay = weight_decay if kind == "weights" else 0
+                found.append({"params": params, "name": label, "lr": rate, "weight_decay": decay})
+        return found
+
+    return groups
+
+
+def vector(name, parameter):
+    """Tell vectors by their dimensions."""
+    return parameter.ndim <= 1
+
+
+def by_class(splits, lrs, weight_decay):
+    """Tell norms by their class and biases by their name; leave empty groups out."""
+    norms = (nn.BatchNorm2d, nn.GroupNorm)
+    found = []
+    for split, lr in zip(splits, lrs, strict=True):
+        scales = {id(p) for m in split.modules if isinstance(m, norms) for p in m.parameters()}
+        for decays in (True, False):
+            params = [
+                p
+                for name, p in split.parameters.items()
+                if (id(p) not in scales and not name.endswith("bias")) == decays
+            ]
+            if params:
+                rest = {"lr": lr, "weight_decay": weight_decay * decays}
+                found.append({"params": params, "name": split.name + "-nd" * (not decays), **rest})
+    return found
+
+
+def one_each(splits, lrs, weight_decay):
+    """Give every parameter a group to itself."""
+    return [
+        {
+            "params": [p],
+            "name": f"{split.name}: {name}",
+            "lr": lr,
+            "weight_decay": weight_decay if p.ndim > 1 else 0.0,
+        }
+        for split, lr in zip(splits, lrs, strict=True)
+        for name, p in split.parameters.items()
+    ]
+
+
+GROUPS = {
+    "dimensions": grouped(vector),
+    "size of a vector": grouped(lambda n, p: len(p) == p.numel()),
+    "class": by_class,
+    "one group per parameter": one_each,
+    "difflr": lambda s, lrs, wd: param_groups(s, lrs, weight_decay=wd),
+}
+
+
+WRONG_GROUPS = {
+    "biases only": (grouped(lambda n, p: n.endswith("bias")), "scale of a normalisation layer"),
+    "norms by name": (
+        grouped(lambda n, p: "bn" in n or "norm" in n or n.endswith("bias")),
+        "scale of a normalisation layer",
+    ),
+    "norms only": (
+        grouped(lambda n, p: p.ndim <= 1 and not n.endswith("bias")), "Biases should not"),
+    "the other way round": (grouped(lambda n, p: p.ndim > 1), "does not decay"),
+    "no decay": (lambda s, r, wd: param_groups(s, r, weight_decay=0.0), "does not decay"),
+    "all decays": (lambda s, r, wd: param_groups(s, r, weight_decay=wd, decay_norm_bias=True),
+                   "decays."),
+    "frozen left out": (grouped(vector, frozen=False), "leave out what is frozen"),
+    "head left out": (lambda s, r, wd: param_groups(s, r, weight_decay=wd)[:-1], "is in no group"),
+    "backwards": (grouped(vector, lr=lambda i, lrs: lrs[::-1][i]), "from deep to shallow"),
+    "one rate": (grouped(vector, lr=lambda i, lrs: lrs[-1]), "same learning rate"),
+    "one name": (grouped(vector, name="{split}"), "Two groups are called"),
+    "nameless split": (
+        lambda s, r, wd: [{**g, "name": f"group {i}"}
+                          for i, g in enumerate(param_groups(s, r, weight_decay=wd))],
+        "is called",
+    ),
+    "no name": (lambda s, r, wd: [{"params": list(s.model.parameters()), "lr": 1, "weight_decay": wd}],
+                "has no `name`"),
+    "no rate": (lambda s, r, wd: [{"params": list(s.model.parameters()), "name": "all"}],
+                "has no `lr`"),
+    "twice": (lambda s, r, wd: [*param_groups(s, r, weight_decay=wd),
+                                {"params": list(s.model.parameters()), "name": "all", "lr": 1,
+                                 "weight_decay": 0}],
+              "in two groups"),
+    "lists of parameters": (lambda s, r, wd: [list(x.parameters.values()) for x in s], "as a group"),
+    "decay of the vectors' rate": (
+        lambda s, r, wd: [{**g, "lr": g["lr"] * (2 if g["weight_decay"] else 1)}
+                          for g in param_groups(s, r, weight_decay=wd)],
+        "several learning rates",
+    ),
+}  # fmt: skip
+
+
+def configured(*, keep=lambda group: True, max_lr=lambda groups: [g["lr"] for g in groups], **how):
+    """Return a function that makes AdamW and OneCycleLR, with a part of it replaced."""
+
+    def configure(network, steps):
+        groups = param_groups(split_model(network), Ratio(1e-2, 100), **how)
+        groups = [group for group in groups if keep(group)]
+        optimizer = torch.optim.AdamW(groups)
+        return optimizer, OneCycleLR(optimizer, max_lr=max_lr(groups), total_steps=steps)
+
+    return configure
+
+
+def by_plan(network, steps):
+    """Use difflr's own scheduler."""
+    splits = split_model(network)
+    optimizer = torch.optim.AdamW(param_groups(splits))
+    plan = difflr.make_plan("differential", splits, epochs=1, lr=1e-2)
+    return optimizer, difflr.PlanScheduler(optimizer, plan, steps)
+
+
+def constant(network, steps):
+    """Do without a cycle."""
+    optimizer = torch.optim.SGD(param_groups(split_model(network), slice(1e-4, 1e-2)))
+    return [optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)]
+
+
+CONFIGURED = {
+    "rates of the groups": configured(),
+    "one group per split": configured(
+        decay_norm_bias=True, max_lr=lambda groups: difflr.expand_lrs(Ratio(1e-2, 100), 6)
+    ),
+    "by split": configured(
+        max_lr=lambda groups: [difflr.expand_lrs(Ratio(1e-2, 100), 6)[g["split"]] for g in groups]
+    ),
+    "plan": by_plan,
+    "constant": constant,
+}
+
+
+def is_late(group):
+    """Keep what trains at the start only."""
+    return group["split"] >= 4
+
+
+WRONG_CONFIGURED = {
+    "as planted": (configured(keep=is_late, max_lr=lambda g: 1e-2), "leave out what is frozen"),
+    "only max_lr mended": (configured(keep=is_late), "in no group"),
+    "only the groups mended": (configured(max_lr=lambda g: 1e-2), "overrides"),
+    "backwards": (configured(max_lr=lambda groups: [g["lr"] for g in groups[::-1]]),
+                  "from deep to shallow"),
+    "backwards by split": (
+        configured(decay_norm_bias=True, max_lr=lambda groups: [g["lr"] for g in groups[::-1]]),
+        "from deep to shallow",
+    ),
+    "one per split for pairs of groups": (
+        configured(max_lr=lambda groups: difflr.expand_lrs(Ratio(1e-2, 100), 6)),
+        "stops in line",
+    ),
+    "another ratio": (configured(max_lr=lambda groups: [g["lr"] ** 0.5 for g in groups]),
+                      "expected 0.0001"),
+    "rate 0": (configured(max_lr=lambda groups: [g["lr"] * bool(g["split"]) for g in groups]),
+               "was thawed, and does not learn"),
+    "no scheduler": (lambda n, steps: torch.optim.SGD(n.parameters(), 0.1), "optimizer, scheduler"),
+}  # fmt: skip
+
+
+RISING, FALLING = Ratio(1e-2, 100), Ratio(1e-4, 0.01)
+
+
+def design(new, bad):
+    """Return an answer to the last exercise."""
+    return {"new drawings": new, "bad camera": bad}
+
+
+DESIGNS = {
+    "ratios": design(RISING, FALLING),
+    "ULMFiT": design(Ulmfit(1e-2), slice(1e-2, 1e-4)),
+    "a fiftieth": design(Ratio(1e-2, 50), Ratio(1e-2 / 50, 1 / 50)),
+    "slices": design(slice(1e-2 / 400, 1e-2), slice(1e-2, 1e-2 / 400)),
+    "lists": design([0, 1e-4, 1e-3, 3e-3, 5e-3, 1e-2], [1e-2, 5e-3, 1e-3, 1e-4, 1e-4, 0]),
+    "ULMFiT turned round": design(RISING, Ulmfit(1e-2 / 2.6**5, 1 / 2.6)),
+    "a list turned round": design(RISING, difflr.expand_lrs(RISING, 6)[::-1]),
+}
+UP_AND_DOWN = [1e-4, 1e-3, 1e-4, 1e-3, 5e-3, 1e-2]
+WRONG_DESIGNS = {
+    "both falling": (design(FALLING, FALLING), "wrong way round"),
+    "both rising": (design(RISING, RISING), "wrong way round"),
+    "ratio of the slowest": (design(RISING, Ratio(1e-2, 0.01)), "rate of the *fastest*"),
+    "too slow": (design(Ratio(1e-3, 100), FALLING), "should learn at 1e-2"),
+    "one rate": (design(1e-2, FALLING), "at most at a fiftieth"),
+    "a tenth": (design(slice(1e-2), FALLING), "at most at a fiftieth"),
+    "a ratio of ten": (design(Ratio(1e-2, 10), FALLING), "at most at a fiftieth"),
+    "steep": (design(Ratio(1e-2, 1000), FALLING), "too steeply"),
+    "steep the other way": (design(RISING, slice(1e-2, 1e-5)), "too steeply"),
+    "up and down": (design(UP_AND_DOWN, FALLING), "up and down"),
+    "three rates": (design([1e-4, 1e-3, 1e-2], FALLING), "cannot be tried out"),
+}
+
+
+class TestAnswers(Answers):
+    """Rates rounded or expanded; groups by dimensions or by class; any scheduler that keeps them."""
+
+    lesson = lesson_3
+    number = 3
+    right: ClassVar = {
+        "rates": RATES,
+        "groups": GROUPS,
+        "configure": CONFIGURED,
+        "design": DESIGNS,
+    }
+    wrong: ClassVar = {
+        "rates": WRONG_RATES,
+        "groups": WRONG_GROUPS,
+        "configure": WRONG_CONFIGURED,
+        "design": WRONG_DESIGNS,
+    }
+
+
+def test_a_late_group_breaks_onecycle_as_lesson_and_quiz_say():
+    """KeyError at the next step of the scheduler, and a checkpoint that no longer fits."""
+    head, body = nn.Linear(2, 2), nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(head.parameters())
+    scheduler = OneCycleLR(optimizer, max_lr=1e-2, total_steps=10)
+    optimizer.add_param_group({"params": list(body.parameters())})
+    optimizer.step()
+    with pytest.raises(KeyError, match="initial_lr"):
+        scheduler.step()
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        torch.optim.AdamW(head.parameters()).load_state_dict(optimizer.state_dict())

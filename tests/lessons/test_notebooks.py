@@ -1,0 +1,292 @@
+"""The lessons: each .py and its .ipynb are one, what GitHub shows is meant to be seen, exercises work.
+
+The lessons as committed run under nbval (see pyproject.toml), which also compares the verdicts on the
+untouched stubs; here each runs once more with its solutions.
+"""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlparse
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "notebooks"
+LESSONS = sorted(HERE.glob("[0-9]*_*.py"))
+WITH_EXERCISES = [path for path in LESSONS if not path.stem.startswith("00")]
+sys.path.insert(0, str(HERE))
+
+import address  # noqa: E402
+import derive  # noqa: E402
+
+KINDS = "predict|complete|debug|design"
+HEADING = re.compile(rf"^### Exercise (\d)\.(\d) \(({KINDS}), (\d+) minutes?\): \S", re.MULTILINE)
+
+
+@pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
+def lesson(request):
+    """The path of a lesson's .py."""
+    return request.param
+
+
+@pytest.fixture(params=WITH_EXERCISES, ids=lambda path: path.stem)
+def practice(request):
+    """The notebook of a lesson with exercises."""
+    return nbformat.read(request.param.with_suffix(".ipynb"), 4)
+
+
+def tagged(notebook, tag):
+    """Return the cells with a tag."""
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+def prose(path):
+    """Return a lesson's Markdown cells."""
+    return [c.source for c in jupytext.read(path).cells if c.cell_type == "markdown"]
+
+
+def test_there_are_lessons():
+    """The tests below have something to look at."""
+    assert len(LESSONS) > len(WITH_EXERCISES) >= 1
+
+
+def test_script_and_notebook_are_one(lesson):
+    """Both files hold the same cells with the same tags (jupytext's --sync goes by time stamps)."""
+    script, notebook = jupytext.read(lesson), jupytext.read(lesson.with_suffix(".ipynb"))
+
+    def cells(book):
+        return [(c.cell_type, c.source, sorted(c.metadata.get("tags", []))) for c in book.cells]
+
+    assert cells(script) == cells(notebook)
+
+
+def test_only_outputs_meant_to_be_read_are_kept(lesson):
+    """No volatile output, count, widget state or error is in the committed notebook."""
+    notebook = json.loads(lesson.with_suffix(".ipynb").read_text("utf-8"))
+    assert "widgets" not in notebook["metadata"]
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            kept = {"NBVAL_CHECK_OUTPUT", "keep_output"} & set(cell["metadata"].get("tags", []))
+            assert (cell["execution_count"] is not None) == bool(kept)  # nbval asks for both
+            assert bool(cell["outputs"]) == bool(kept), cell["source"]
+            for output in cell["outputs"]:
+                assert output["output_type"] != "error"
+                if "image/png" in output.get("data", {}):
+                    assert len(output["metadata"]["image/png"]["alt"]) > 20
+
+
+def test_lesson_opens_and_closes_as_every_lesson_does(lesson):
+    """Badge, questions, objectives and minutes come first; key points and sources come last."""
+    first, *_, last = prose(lesson)
+    assert re.match(rf"# {int(lesson.stem[:2])}\. \S", first)
+    badge = re.search(r"\[!\[Open this lesson in Colab\]\(\S+\)\]\((\S+)\)", first)
+    assert badge
+    assert badge[1].endswith(f"/blob/main/notebooks/{lesson.stem}.ipynb")
+    parts = ("**Questions.**", "**After this lesson you can**", "**Time:**", "**You need:**")
+    places = [first.find(part) for part in parts]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert re.search(r"\*\*Time:\*\* \d+ minutes to read", first)
+    assert "## Key points" in last
+    assert "**Sources:**" in last
+    assert re.search(r"\]\(https://", last)
+
+
+def test_set_up_cell_is_the_same_in_every_lesson(lesson):
+    """It is the first code cell, installs nothing that Colab has, and there is one text of it."""
+    cells = [
+        next(cell for cell in jupytext.read(path).cells if cell.cell_type == "code")
+        for path in (LESSONS[0], lesson)
+    ]
+    assert cells[0].source == cells[1].source
+    assert cells[1].metadata["tags"] == ["setup"]
+
+
+def test_pictures_have_texts_and_links_lead_somewhere(lesson):
+    """Every picture has an alt text; web links are https, local ones name files that exist."""
+    text = "\n\n".join(prose(lesson))
+    for alt in re.findall(r"!\[(.*?)\]\(", text, re.DOTALL):
+        assert len(alt) > 10
+    for tag in re.findall(r"<img[^>]*>", text):
+        assert re.search(r'alt="[^"]{10,}"', tag)
+    assert not re.search(r"\]\s+\(http|\]\([^)]*\s[^)]*\)", text)
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        parts = urlparse(target)
+        if parts.scheme or parts.netloc:
+            assert parts.scheme == "https", target
+            assert "." in parts.netloc, target
+        elif parts.path:
+            assert (lesson.parent / parts.path).exists(), target
+
+
+def test_exercises_are_announced_as_they_are(practice):
+    """Numbers run on, kinds vary, and the minutes of the exercises add up to those of the header."""
+    text = "\n\n".join(cell.source for cell in practice.cells if cell.cell_type == "markdown")
+    number = int(re.match(r"# (\d+)\.", text)[1])
+    found = HEADING.findall(text)
+    assert len(found) == text.count("### Exercise")
+    assert [(int(a), int(b)) for a, b, _, _ in found] == [
+        (number, i) for i in range(1, len(found) + 1)
+    ]
+    assert len(found) >= (1 if number == 8 else 3)
+    assert len({kind for _, _, kind, _ in found}) >= min(3, len(found))
+    minutes = re.search(r"minutes to read, (\d+) minutes of exercises", text)
+    assert int(minutes[1]) == sum(int(m) for *_, m in found)
+    assert len(found) == len(tagged(practice, "exercise")) == len(tagged(practice, "solution"))
+
+
+def signatures(code):
+    """Return the names that code defines at its top level, functions and classes with their shape."""
+    found = {}
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.FunctionDef):
+            found[node.name] = ast.dump(node.args)
+        elif isinstance(node, ast.ClassDef):
+            methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
+            found[node.name] = {n.name: ast.dump(n.args) for n in methods}
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            stored = [n for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+            found |= {n.id: None for n in stored if isinstance(n.ctx, ast.Store)}
+    return found
+
+
+def test_stub_and_solution_belong_together(practice):
+    """They define the same names with the same arguments, and are not the same."""
+    for stub, solution in derive.exercises(practice):
+        assert signatures(stub.source) == signatures(solution)
+        assert signatures(solution)
+        assert ast.dump(ast.parse(stub.source)) != ast.dump(ast.parse(solution))
+
+
+def test_each_exercise_is_followed_by_its_check_and_folded_solution(practice):
+    """Stub, check, solution come in this order; nobody sees a solution without unfolding it."""
+    order = ("exercise", "check", "solution")
+    tags = [cell.metadata.get("tags", []) for cell in practice.cells]
+    roles = [next((role for role in order if role in cell), "") for cell in tags]
+    assert [role for role in roles if role] == ["exercise", "check", "solution"] * roles.count(
+        "exercise"
+    )
+    for cell in tagged(practice, "solution"):
+        assert cell.source.startswith("<details><summary>Solution</summary>\n\n")
+        assert cell.source.endswith("\n\n</details>")
+
+
+def verdicts(notebook):
+    """Return the texts that the check cells gave."""
+    return [
+        output["data"]["text/plain"]
+        for cell in tagged(notebook, "check")
+        for output in cell.outputs
+        if "data" in output
+    ]
+
+
+def test_untouched_stubs_are_plainly_not_done(practice):
+    """The committed verdicts (nbval holds them to what really comes out) call no exercise done."""
+    texts = verdicts(practice)
+    assert len(texts) == len(tagged(practice, "check"))
+    for cell, text in zip(tagged(practice, "check"), texts, strict=True):
+        assert "NBVAL_CHECK_OUTPUT" in cell.metadata["tags"]
+        assert text.startswith(("○ not finished", "✗ not right yet"))
+        assert re.search(r": 0 of \d done", text)
+
+
+def test_solved_lesson_runs_and_every_exercise_is_done(practice):
+    """With the solutions in place of the stubs the lesson runs, and all checks are content."""
+    notebook = derive.solved(practice)
+    NotebookClient(
+        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": HERE}}
+    ).execute()
+    texts = verdicts(notebook)
+    assert len(texts) == len(tagged(notebook, "check"))
+    for text in texts:
+        assert text.startswith("✓ done"), text
+    assert re.search(r": (\d) of \1 done", texts[-1]), texts[-1]
+
+
+def test_derived_lessons_are_written_and_nothing_is_touched(tmp_path):
+    """The command writes solved lessons, or lessons without solutions, and refuses its own folder."""
+    before = {path: path.read_bytes() for path in HERE.glob("*.ipynb")}
+
+    def command(*arguments):
+        return subprocess.run(
+            [sys.executable, HERE / "derive.py", *arguments], capture_output=True, text=True
+        )
+
+    assert command("--solved", tmp_path / "s").returncode == 0
+    assert command("--without-solutions", tmp_path / "w").returncode == 0
+    assert command("--solved", HERE).returncode == 2
+    assert {path: path.read_bytes() for path in HERE.glob("*.ipynb")} == before
+    for path in before:
+        hidden = nbformat.read(tmp_path / "w" / path.name, 4)
+        assert not tagged(hidden, "solution")
+        original = nbformat.read(path, 4)
+        assert [c.source for c in tagged(hidden, "exercise")] == [
+            c.source for c in tagged(original, "exercise")
+        ]
+        codes = [code for _, code in derive.exercises(original)]
+        solved = nbformat.read(tmp_path / "s" / path.name, 4)
+        assert [c.source for c in tagged(solved, "exercise")] == codes
+
+
+MENTION = re.compile(
+    r"(?:git\+https://github\.com|git clone https://github\.com|colab\.research\.google\.com/github)"
+    r"/([\w-]+/[\w-]+)"
+)
+
+
+def mentions(root):
+    """Return the addresses that stand in the texts: those to install, to clone, to open in Colab."""
+    paths = {path for pattern in address.WHERE for path in root.glob(pattern)}
+    return {path: found for path in paths if (found := MENTION.findall(path.read_text("utf-8")))}
+
+
+def test_every_mention_of_the_address_is_that_of_pyproject():
+    """README, set-up cells and badges name the repository that pyproject.toml names."""
+    found = mentions(ROOT)
+    assert {ROOT / "README.md", *LESSONS} <= set(found)
+    assert {name for names in found.values() for name in names} == {address.current()}
+
+
+def test_one_command_moves_the_repository(tmp_path):
+    """On a copy: a fork's address replaces the old one everywhere, and can be replaced back."""
+    (tmp_path / "notebooks").mkdir()
+    for pattern in address.WHERE:
+        for path in ROOT.glob(pattern):
+            shutil.copy(path, tmp_path / path.relative_to(ROOT))
+    old, before = address.current(), {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    changed = address.change("https://github.com/me/my-fork.git", tmp_path)
+    assert address.current(tmp_path) == "me/my-fork"
+    assert {name for names in mentions(tmp_path).values() for name in names} == {"me/my-fork"}
+    assert "git clone https://github.com/me/my-fork && cd my-fork" in (
+        tmp_path / "README.md"
+    ).read_text("utf-8")
+    assert not [p for p in changed if re.search(rf"github(\.com)?/{old}\b", p.read_text("utf-8"))]
+    address.change(f"https://github.com/{old}", tmp_path)
+    assert {path: path.read_bytes() for path in before} == before
+    with pytest.raises(ValueError, match="expected https"):
+        address.change("git@github.com:me/fork", tmp_path)
+
+
+def test_spelling():
+    """codespell knows no misspelt word in lessons, their checks and the texts for readers."""
+    paths = [
+        *HERE.glob("*.py"),
+        *HERE.glob("*.md"),
+        *ROOT.glob("*.md"),
+        ROOT / "difflr" / "lessons",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", *paths], capture_output=True, text=True
+    )
+    assert not done.stdout
+    assert done.returncode == 0, done.stderr

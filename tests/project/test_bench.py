@@ -1,0 +1,304 @@
+"""The benchmarks compare what they say they compare."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import made_up
+import pytest
+import torch
+
+from difflr import make_plan, split_model
+from difflr.experiments import classifier
+from difflr.experiments.backbones import load_backbone
+from difflr.experiments.classifier import Classifier
+from difflr.experiments.data import Images
+from difflr.experiments.training import fit
+from difflr.studies.design import Cell, Task
+from difflr.studies.trial import run_trial
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """Let the scripts of the benchmarks be imported, as they import each other."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield
+    for script in BENCHMARKS.glob("*.py"):
+        sys.modules.pop(script.stem, None)
+
+
+def test_rivals_train_on_the_batches_that_difflr_trains_on(benchmarks, monkeypatch):
+    """Pictures, order, shifts, flips and normalisation are equal bit by bit, epoch after epoch."""
+    import rivals
+
+    torch.manual_seed(0)
+    images = Images(torch.randint(0, 256, (20, 3, 32, 32)).to(torch.uint8), torch.arange(20) % 2)
+    backbone, seen = load_backbone("strokenet"), []
+    network = backbone.build(2)
+    network.register_forward_pre_hook(lambda module, args: seen.append(args[0].clone()))
+    model = Classifier(
+        network, make_plan("uniform", 6, 2), mean=backbone.mean, std=backbone.std, flip=True, seed=3
+    )
+    fit(model, images, seed=3, batch_size=8)
+    batches = rivals.Batches(images, backbone, seed=3, size=8, flip=True)
+    fed = [pixels for _ in range(2) for pixels, _ in batches]
+    assert len(fed) == len(seen) == 2 * len(batches)
+    assert all(torch.equal(one, other) for one, other in zip(fed, seen, strict=True))
+    assert classifier.augment is rivals.augment
+
+
+def test_the_best_peer_is_the_best_of_those_that_are_tuned(benchmarks, tmp_path):
+    """Peers at the same length are compared by their means; defaults, which are not tuned, stay out."""
+    import accuracy
+
+    recording = made_up.shifts(tmp_path)
+    told = {"falling": "fastai.fine_tune", "first_splits": "other", "head_only": "other:defaults"}
+    runs = [
+        replace(
+            run,
+            plan=None,
+            cell=replace(run.cell, recipe=told[run.cell.recipe]),
+            accuracy=0.99 if told[run.cell.recipe] == "other:defaults" else run.accuracy,
+        )
+        if run.cell.recipe in told
+        else run
+        for run in recording.where(shift="none")
+    ]
+    name, best = accuracy.best_peer(replace(recording, runs=runs), 2)
+    assert name == "fastai.fine_tune"
+    assert {(run.tags["recipe"], run.tags["epochs"]) for run in best} == {("fastai.fine_tune", 2)}
+
+
+def test_reached_is_what_is_not_shown_to_be_worse(benchmarks):
+    """Half of the time counts only where the accuracies tie, seed by seed, with the better rival."""
+    import accuracy
+
+    def runs(*accuracies, seconds):
+        return {i: accuracy.Trained(a, seconds) for i, a in enumerate(accuracies)}
+
+    found = {
+        "weak": runs(0.1, 0.2, 0.3, seconds=1.0),
+        "peer": runs(0.64, 0.66, 0.65, seconds=10.0),
+        "tie": runs(0.65, 0.65, 0.65, seconds=4.0),
+        "slow": runs(0.65, 0.65, 0.65, seconds=6.0),
+        "worse": runs(0.60, 0.62, 0.61, seconds=4.0),
+    }
+    text = accuracy.summary(found, ["weak", "peer"], ["tie", "slow", "worse"])
+    goals = [line.split("|")[-2].strip() for line in text.splitlines()[2:]]
+    assert goals == ["", "", "≤ 50%: met", "≤ 50%: missed", "≤ 50%: missed"]
+    assert "0.40 (0.40 to 0.40)" in text
+
+
+def test_the_short_way_trains_all_but_the_first_splits(benchmarks):
+    """Their features can be kept; the others' rates rise with depth to the base rate."""
+    import accuracy
+
+    splits = split_model(load_backbone("strokenet").build(2))
+    (phase,) = accuracy.short_plan(splits, 1e-2).phases
+    assert set(phase.trained) == {2, 3, 4, 5}
+    assert phase.lrs[:2] == (0, 0)
+    assert phase.lrs[-1] == pytest.approx(1e-2)
+    assert list(phase.lrs) == sorted(phase.lrs)
+
+
+def test_rivals_can_do_without_augmentation(benchmarks):
+    """Their pictures are then the same in every epoch: shuffled and normalised, nothing else."""
+    import rivals
+
+    pixels = torch.randint(0, 256, (8, 3, 32, 32)).to(torch.uint8)
+    images, backbone = Images(pixels, torch.arange(8) % 2), load_backbone("strokenet")
+    batches = rivals.Batches(images, backbone, seed=3, size=8, flip=False, shift=0)
+    fed = torch.cat([x for x, _ in batches])
+    expected = batches.normalise(pixels)
+    assert sorted(map(float, fed.sum((1, 2, 3)))) == pytest.approx(
+        sorted(map(float, expected.sum((1, 2, 3))))
+    )
+
+
+def test_rivals_are_measured_as_our_own_recipes_are(benchmarks, tmp_path, monkeypatch):
+    """A run of another package goes into the study's journal, from the same head, with every measure."""
+    import rivals
+
+    task = Task(test_size=60, batch_size=20, probes=20, curve=20)
+    seen = []
+
+    def nothing(network, batches, held, epochs, *, lr):
+        seen.append((network.state_dict()["fc.weight"].clone(), len(batches), epochs, lr))
+
+    monkeypatch.setitem(rivals.RIVALS, "none", rivals.Rival(nothing, "kept", 1e-2))
+    (cell,) = rivals.rivals_study(task, ["none"], 40, [2]).cells
+    run = rivals.run_rival(task, cell, 0, "test")
+    assert seen[0][1:] == (2, 2, 1e-2)
+    assert run["displacement"] == run["drift"] == [0.0] * 6
+    assert run["source_accuracy"] == run["source_before"]
+    own = run_trial(task, Cell("uniform", {"lr": 1e-3}, 40, 2), 0, "test")
+    assert set(run) == set(own)
+    assert run["source_before"] == own["source_before"]
+    backbone = load_backbone("strokenet")
+    torch.manual_seed(0)  # as every run of ours from seed 0
+    assert torch.equal(seen[0][0], backbone.build(10).state_dict()["fc.weight"])
+
+
+def test_candidates_take_turns(benchmarks):
+    """Each runs once to warm up and then as often as the others, not always in the same order."""
+    import timing
+
+    calls = []
+    jobs = {name: timing.whole(lambda name=name: calls.append(name)) for name in "ab"}
+    seconds = timing.alternate(jobs, rounds=2)
+    assert calls == ["a", "b", "b", "a", "a", "b"]
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_steps_take_turns_and_their_typical_ratio_has_an_interval(benchmarks):
+    """After each step the other's; the median and its interval do not mind a few that were disturbed."""
+    import timing
+
+    calls = []
+    turns = timing.Turns(lambda: calls.append("other"))
+    for _ in range(2):
+        turns.begin()
+        for _ in range(3):
+            calls.append("own")
+            turns.turn()
+    assert calls == ["own", "other"] * 6
+    assert len(turns.own) == len(turns.others) == 6
+    own = [1.1] * 41 + [1.2] * 39 + [1.3] * 17 + [99.0] * 3
+    found = timing.typical(own, [1.0] * 100)
+    assert found == (1.2, 1.1, 1.2)
+    assert timing.typical([2.0, 3.0], [1.0, 1.0]) == (2.5, 2.0, 3.0)
+
+
+def test_the_profile_counts_all_of_a_step_once(benchmarks, few):
+    """Shares add up to the whole, and convolutions with their gradients are most of it."""
+    import ideal
+    import steps
+
+    lines = steps.profiled(ideal.ideal_step(*few, 8), 2).splitlines()[2:]
+    shares = {
+        part.strip(): int(share.strip(" %")) for _, part, share, _ in (x.split("|") for x in lines)
+    }
+    assert list(shares) == [*steps.PARTS, "all else"]
+    assert 97 <= sum(shares.values()) <= 103
+    assert all(shares[part] > 0 for part in steps.PARTS)
+
+
+def test_ratios_are_of_the_same_round_and_goals_are_counted(benchmarks):
+    """A machine that slows down in mid-bench meets both; what misses its goal is found in the tables."""
+    import bench
+    import timing
+
+    assert timing.ratio([1.0, 10.0, 3.0], [1.0, 5.0, 2.0]) == (1.5, 1.0, 2.0)
+    rows = [("a", timing.verdict(1.05, "≤", 1.05)), ("b", timing.verdict(1.4, "≥", 1.5, " s"))]
+    text = timing.table(("what", "goal"), rows)
+    assert bench.goals(text.splitlines()) == (1, ["| b | ≥ 1.5 s: missed |"])
+
+
+@pytest.fixture
+def few():
+    """A few pictures, and a network that is trained on them in no time."""
+    torch.manual_seed(0)
+    pixels = torch.randint(0, 256, (16, 3, 32, 32)).to(torch.uint8)
+    return load_backbone("strokenet"), Images(pixels, torch.arange(16) % 10)
+
+
+@pytest.mark.parametrize("name", ["limit_epoch", "difflr_epoch", "usual_epoch"])
+def test_a_candidate_trains_every_layer_and_counts_the_epoch_alone(
+    benchmarks, few, monkeypatch, name
+):
+    """Every weight moves, by all batches; what Lightning does before and after them is not counted."""
+    import candidates
+    import timing
+
+    start, images = few
+    network, seen = start.build(10), []
+    network.register_forward_hook(lambda *_: seen.append(1))
+    monkeypatch.setattr(type(start), "build", lambda *_: network)
+
+    class Watch(timing.Stopwatch):
+        def start(self):
+            super().start()
+            self.first = len(seen)
+
+        def stop(self):
+            super().stop()
+            self.last = len(seen)
+
+    candidate, watch = getattr(candidates, name)(start, images, 8), Watch()
+    before = [p.detach().clone() for p in network.parameters()]
+    in_all = timing.measure(lambda: candidate(watch))
+    assert not any(map(torch.equal, before, network.parameters()))
+    assert (watch.first, watch.last) == (0, 2)
+    assert 0 < watch.seconds < in_all
+
+
+def test_kept_features_give_the_network_that_is_compared(benchmarks, few):
+    """The table of head-only phases says how far apart both networks' logits are: next to nothing."""
+    import phases
+
+    cells = phases.kept(*few, "wall", (3,)).splitlines()[2].split("|")
+    assert int(cells[1]) == 3
+    assert float(cells[5]) < 1e-3
+
+
+def test_the_ideal_trains_what_the_plan_trains(benchmarks, few):
+    """The same splits move, by the same steps, so that both do the same work."""
+    import ideal
+    import steps
+    import timing
+
+    start, images = few
+    networks = []
+    build = start.build
+    start.__dict__["build"] = lambda n: networks.append(build(n)) or networks[-1]
+    step = ideal.ideal_step(start, images, 8, 4)
+    for make in steps.RUNGS.values():
+        turns = timing.Turns(step)
+        make(start, images, 8, 4, False)(turns, 2)
+        assert len(turns.own) == len(turns.others) == 4
+    assert len(networks) == 1 + len(steps.RUNGS)
+    torch.manual_seed(0)
+    fresh = split_model(build(10))
+    for network in networks:
+        moved = [
+            any(
+                not torch.equal(value, split.parameters[name])
+                for name, value in trained.parameters.items()
+            )
+            for split, trained in zip(fresh, split_model(network), strict=True)
+        ]
+        assert moved == [False] * 4 + [True] * 2
+
+
+def test_hooks_are_counted_and_put_back(benchmarks, few):
+    """Scheduler and callback take some of an epoch while they are counted, and are as before after it."""
+    import ideal
+    import overhead
+
+    start, images = few
+    step = overhead.PlanScheduler.step
+    with overhead._counted("wall") as spent:
+        fit(ideal.frozen_model(start, 0), images, seed=0, batch_size=8)
+    assert all(seconds > 0 for seconds in spent.values())
+    assert overhead.PlanScheduler.step is step
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, which Linux has")
+def test_the_peak_is_what_a_job_needs_beyond_what_was_there(benchmarks):
+    """What was freed before it began does not hide it."""
+    import memory
+
+    earlier = torch.ones(40 << 20)
+    del earlier
+    assert 60 < memory.peak(lambda: torch.ones(16 << 20)) < 80
+
+
+def test_the_default_share_of_the_cores_is_among_the_measured_ones(benchmarks):
+    """On any number of cores, beside the plain loop over the runs."""
+    import jobs
+
+    for cores in (1, 2, 8):
+        found = jobs.ways(Task(), Cell("uniform"), cores)
+        assert {(0, cores), (cores, 1), (1, cores)} <= set(found)

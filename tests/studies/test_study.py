@@ -1,0 +1,335 @@
+"""Studies: every run once, whatever is killed in between; rates chosen apart from the test pictures."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_study import CELLS, study
+
+from difflr.cli.main import main
+from difflr.errors import DifflrError
+from difflr.studies.declared import STUDIES, declare
+from difflr.studies.design import Cell, Task
+from difflr.studies.journal import Journal, read_journal
+from difflr.studies.material import load_parts
+from difflr.studies.recordings import load_recording, save_recording
+from difflr.studies.running import choose, run_study, share_cores
+from difflr.studies.shifts import shift_images
+from difflr.studies.trial import run_trial
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    """A folder with three classes of 16×16 pictures, for StrokeNet: loaded in no time."""
+    root = tmp_path_factory.mktemp("pictures")
+    numbers = np.random.default_rng(0)
+    for part, count in (("train", 24), ("test", 6)):
+        for label in range(3):
+            folder = root / part / f"class{label}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                picture = numbers.integers(0, 120, (16, 16, 3), dtype=np.uint8)
+                picture[..., label] += 100
+                Image.fromarray(picture).save(folder / f"{i}.png")
+    return Task(str(root), source=None, batch_size=6, probes=6, curve=6)
+
+
+def keys(journal):
+    """Count the runs of a journal by what they are."""
+    _, _, runs = read_journal(journal)
+    return Counter((Cell.of(run).key, run["seed"], run["measured_on"]) for run in runs)
+
+
+@pytest.fixture(scope="module")
+def journal(task, tmp_path_factory):
+    """The journal of a finished tiny study."""
+    out = tmp_path_factory.mktemp("study")
+    return run_study(study(task), out, n_jobs=1, threads=1, progress=False)
+
+
+def test_every_cell_is_run_from_every_seed_and_the_best_reported(task, journal):
+    """All cells on validation pictures; the best of each group on test pictures, other seeds."""
+    counted = keys(journal)
+    assert set(counted.values()) == {1}
+    grid = {(cell.key, seed, "validation") for cell in CELLS for seed in (0, 1)}
+    runs = read_journal(journal)[2]
+    best = {(choice.cell.key, 100, "test") for choice in choose(runs, study(task))}
+    assert set(counted) == grid | best
+    assert len(best) == 2
+    recording = save_recording(journal, journal.with_name("tiny.json.gz"))
+    assert load_recording(journal.with_name("tiny.json.gz")) == recording
+    for run in recording.runs:
+        assert run.cka[0] > 0.9
+        assert run.displacement[-1] > 0
+        assert run.source_accuracy is None
+        assert run.cpu_seconds > 0
+        assert run.flops > 0
+        assert len(run.curve_accuracy) == 1
+
+
+def test_a_finished_study_runs_nothing_more(task, journal, monkeypatch):
+    """The same command again trains nothing and leaves the file as it is."""
+    before = journal.read_bytes()
+    monkeypatch.setattr("difflr.studies.running.run_trial", None)
+    assert run_study(study(task), journal.parent, n_jobs=1, progress=False) == journal
+    assert journal.read_bytes() == before
+
+
+def test_the_same_seed_gives_the_same_numbers(task, journal):
+    """A run done again, alone, has the accuracy, curve and displacement of the recorded one."""
+    for run in (read_journal(journal)[2][0], read_journal(journal)[2][-1]):
+        again = run_trial(task, Cell.of(run), run["seed"], run["measured_on"], 1)
+        again = json.loads(json.dumps(again))
+        for name in ("accuracy", "curve_loss", "displacement", "plan", "flops"):
+            assert again[name] == run[name]
+    still = run_trial(task, Cell("uniform", {"lr": 1e-12}, 12, 1), 3, "validation", 1)
+    assert max(still["displacement"]) < 1e-6, "the head is compared with the one it started from"
+
+
+def test_nothing_that_chooses_is_trained_or_reported_on(task):
+    """Pool, validation and test pictures are three sets without a picture in common."""
+    parts = load_parts(task)
+    sets = [
+        {row.numpy().tobytes() for row in images.pixels}
+        for images in (parts.pool, parts.validation, parts.test)
+    ]
+    assert [len(s) for s in sets] == [58, 14, 18]
+    assert len(set.union(*sets)) == 58 + 14 + 18
+
+
+def test_what_shifted_runs_train_on_is_new_to_the_clean_network(task):
+    """The pool is shared out: three quarters to know the clean pictures, the rest to go on with."""
+    parts, shifted = load_parts(task), load_parts(task, "contrast")
+    assert len(parts.clean) == 43
+    assert len(shifted.pool) == len(parts.pool) - 43
+
+    def rows(images):
+        return {row.numpy().tobytes() for row in images.pixels}
+
+    foggy = shift_images(parts.clean, "contrast")
+    assert not rows(foggy) & rows(shifted.pool)
+    assert rows(shifted.pool) <= rows(shift_images(parts.pool, "contrast"))
+
+
+def made_up(cell, seed, accuracy, on="validation"):
+    """Return what ``choose`` reads of a run."""
+    fields = {name: getattr(cell, name) for name in ("recipe", "options", "train_size")}
+    fields |= {"epochs": cell.epochs, "shift": cell.shift, "bn": cell.bn}
+    return {**fields, "seed": seed, "measured_on": on, "accuracy": accuracy}
+
+
+def test_the_choice_looks_at_validation_means_only(task):
+    """The best mean wins, not the best run; test runs and foreign seeds count for nothing."""
+    cells = [Cell("uniform", {"lr": lr}, 12, 1) for lr in (1e-4, 1e-3, 1e-2)]
+    runs = [made_up(cells[0], 0, 0.9), made_up(cells[0], 1, 0.1)]
+    runs += [made_up(cells[1], seed, 0.6) for seed in (0, 1)]
+    runs += [made_up(cells[2], 0, 0.3), made_up(cells[2], 1, 0.3)]
+    runs += [made_up(cells[2], 100, 1.0, "test"), made_up(cells[2], 7, 1.0)]
+    grid = study(task, cells=cells, choose_by=("recipe",))
+    assert choose(runs, grid) == [(cells[1], False)]
+    runs[4]["accuracy"] = 1.0
+    assert choose(runs, grid) == [(cells[2], True)], "the highest rate tried is said to be one"
+
+
+def test_seeds_that_choose_do_not_report(task):
+    """A study that would report from a seed it chose by is refused."""
+    with pytest.raises(DifflrError, match="choose and report"):
+        study(task, report_seeds=(1, 2))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from tiny_study import study
+from difflr.studies.design import Task
+from difflr.studies.running import run_study
+if __name__ == "__main__":
+    run_study(study(Task({data!r}, source=None, batch_size=6, probes=6, curve=6)),
+              Path({out!r}), n_jobs=1, threads=1, progress=False)
+"""
+
+
+def test_a_killed_study_loses_and_doubles_no_run(task, tmp_path):
+    """``kill -9`` between runs, then a torn line: the next call keeps what is whole, adds the rest."""
+    code = KILLED.format(
+        tests=str(Path(__file__).parents[1] / "support"), data=task.data, out=str(tmp_path)
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    path = tmp_path / "tiny.jsonl"
+    try:
+        while not path.exists() or path.read_bytes().count(b'{"run"') < 2:
+            assert process.poll() is None, "the study ended before it could be killed"
+            time.sleep(0.02)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    whole = path.read_bytes()
+    whole = whole[: whole.rfind(b"\n") + 1]
+    kept = whole.count(b'{"run"')
+    assert 2 <= kept < 10
+    with path.open("ab") as file:  # as if the kill had come in the middle of a line
+        file.write(b'{"run":{"recipe":"differential","opti')
+    assert run_study(study(task), tmp_path, n_jobs=1, threads=1, progress=False) == path
+    assert path.read_bytes().startswith(whole)
+    counted = keys(path)
+    assert len(counted) == 10
+    assert set(counted.values()) == {1}
+    assert len(read_journal(path)[1]) == 2, "each call says where it ran"
+
+
+def test_processes_and_their_threads(task, journal, tmp_path):
+    """Through joblib's processes the runs are those of a single process, and none is missing."""
+    path = run_study(study(task, report_seeds=()), tmp_path, n_jobs=2, threads=1, progress=False)
+    alone = {k: v for k, v in keys(journal).items() if k[2] == "validation"}
+    assert dict(keys(path)) == alone
+    session = read_journal(path)[1][0]
+    assert (session["jobs"], session["threads"], session["backend"]) == (2, 1, "loky")
+    by_key = {(Cell.of(r).key, r["seed"]): r["displacement"] for r in read_journal(journal)[2]}
+    for run in read_journal(path)[2]:
+        assert run["displacement"] == pytest.approx(by_key[Cell.of(run).key, run["seed"]], rel=1e-3)
+
+
+def test_a_local_dask_cluster_runs_the_same_study(task, journal, tmp_path):
+    """joblib's Dask backend runs the same cells, and the journal is the same but for the order."""
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        path = run_study(
+            study(task, report_seeds=()), tmp_path, backend="dask", threads=1, progress=False
+        )
+    assert dict(keys(path)) == {k: v for k, v in keys(journal).items() if k[2] == "validation"}
+    assert read_journal(path)[1][0]["backend"] == "dask"
+
+
+def test_cores_are_shared_out(monkeypatch):
+    """Workers × threads is the number of cores, unless both are given."""
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert share_cores(100, None, None) == (8, 1)
+    assert share_cores(3, None, None) == (3, 2)
+    assert share_cores(100, 2, None) == (2, 4)
+    assert share_cores(100, 3, 5) == (3, 5)
+    with pytest.raises(DifflrError, match="n_jobs"):
+        share_cores(100, 0, None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert share_cores(100, None, None) == (1, 8)
+
+
+def test_other_settings_are_refused_and_named(task, journal):
+    """Runs of another batch size are not mixed in."""
+    from dataclasses import replace
+
+    before = journal.read_bytes()
+    with pytest.raises(DifflrError, match="batch_size: there 6, now 3"):
+        run_study(study(replace(task, batch_size=3)), journal.parent, progress=False)
+    assert journal.read_bytes() == before
+
+
+def test_two_processes_do_not_write_to_one_journal(tmp_path):
+    """A journal that is open is refused to others, and free again when closed."""
+    with Journal(tmp_path / "j.jsonl", "s", {}), pytest.raises(DifflrError, match="Another"):
+        Journal(tmp_path / "j.jsonl", "s", {})
+    with Journal(tmp_path / "j.jsonl", "s", {}) as journal:
+        assert journal.runs == []
+
+
+def test_a_foreign_file_is_left_alone(tmp_path):
+    """A file that is no journal is refused and kept; a torn first line is begun anew."""
+    path = tmp_path / "j.jsonl"
+    for content in (b"my diary", b"my\ndiary\n", b'{"schema":"other"}\n', b"[]\n"):
+        path.write_bytes(content)
+        with pytest.raises(DifflrError, match="no journal"):
+            Journal(path, "s", {})
+        assert path.read_bytes().startswith(content[:3])
+    path.write_bytes(b'{"schema":"diff')
+    with Journal(path, "s", {"a": 1}):
+        assert read_journal(path)[0] == {"study": "s", "about": {"a": 1}}
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
+    """A write that fails is undone, said, and the runs before it are there."""
+    path = tmp_path / "j.jsonl"
+    with Journal(path, "s", {}) as journal:
+        journal.open_session({})
+        journal.add({"accuracy": 0.5})
+        before = path.read_bytes()
+        real = os.write
+        monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:5]))
+        with pytest.raises(DifflrError, match="No space left"):
+            journal.add({"accuracy": 0.6})
+        monkeypatch.undo()
+        assert path.read_bytes() == before
+        journal.add({"accuracy": 0.7})
+    assert [run["accuracy"] for run in read_journal(path)[2]] == [0.5, 0.7]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("quick", [True, False])
+def test_declared_studies_are_grids_that_make_plans(name, quick):
+    """Every declared cell makes a plan, and each group tries every base LR that the others try."""
+    declared = declare(name, Task(), quick=quick)
+    groups = {}
+    for cell in declared.cells:
+        assert cell.plan(6).epochs == cell.epochs
+        group = tuple(cell.tags[tag] for tag in (*declared.choose_by, "train_size"))
+        groups.setdefault(group, set()).add(cell.tags["base_lr"])
+    sizes = {}
+    for group, rates in groups.items():
+        sizes.setdefault(group[-1], set()).add(tuple(sorted(rates)))
+    assert all(len(grids) == 1 for grids in sizes.values()), "the same grid for every recipe"
+    assert len(declared.report_seeds) >= (2 if quick else 5)
+
+
+def test_a_shifted_cell_starts_from_the_clean_network(task, tmp_path):
+    """Under a shift the head is kept, nothing is forgotten by lr≈0, and the network is made once."""
+    cells = [
+        Cell("uniform", {"lr": lr}, 12, 1, shift="contrast") for lr in (1e-12, 1e-2)
+    ]  # fmt: skip
+    grid = study(task, cells=cells, seeds=(0,), report_seeds=(), choose_by=("shift",))
+    path = run_study(grid, tmp_path, n_jobs=1, threads=2, progress=False)
+    assert torch.get_num_threads() == 1, "the caller's threads are given back"
+    clean = tmp_path / "tiny-clean.safetensors"
+    made = clean.stat().st_mtime_ns
+    still, moved = sorted(read_journal(path)[2], key=lambda run: run["options"]["lr"])
+    assert max(still["displacement"]) < 1e-6 < moved["displacement"][0]
+    assert still["source_before"] == moved["source_before"] == still["source_old_bn"]
+    run_study(grid, tmp_path, n_jobs=1, progress=False)
+    assert clean.stat().st_mtime_ns == made
+
+
+def test_the_command_runs_and_records_a_study(task, tmp_path, capsys, monkeypatch):
+    """``difflr study`` leaves a journal and a recording; an unknown name is refused."""
+    monkeypatch.setattr(
+        "difflr.studies.declared.declare",
+        lambda name, given, quick: study(task, cells=CELLS[:2], seeds=(0,)),
+    )
+    command = ["study", "plateau", "--data", task.data, "--weights", "none", "--jobs", "1"]
+    assert main([*command, "--no-progress", "--out", str(tmp_path)]) == 0
+    assert "4 runs" in capsys.readouterr().out
+    assert len(load_recording(tmp_path / "tiny.json.gz").runs) == 4
+    assert (
+        main([*command, "--no-progress", "--out", str(tmp_path / "part"), "--only", "ratio=1e2"])
+        == 0
+    )
+    assert load_recording(tmp_path / "part" / "tiny.json.gz").values("ratio") == [100.0]
+    for wrong in ("ratio=7", "depth=1", "ratio"):
+        assert main([*command, "--out", str(tmp_path), "--only", wrong]) == 2
+        assert "--only" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main(["study", "nonsense", "--out", str(tmp_path)]) == 2
+    assert "plateau" in capsys.readouterr().err

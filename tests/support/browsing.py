@@ -1,0 +1,215 @@
+"""JupyterLab and a headless Chromium for tests and benchmarks."""
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["Notebook", "opened", "what_is_missing"]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+CELLS = (
+    """\
+import time, warnings
+warnings.filterwarnings("ignore")
+import torch
+torch.set_num_threads(1)
+from difflr import MILESTONES_2020, from_milestones
+from difflr.widgets import PlanEditor
+editor = PlanEditor(["stem", "layer1", "layer2", "layer3", "layer4", "head"],
+                    from_milestones(MILESTONES_2020))
+editor""",
+    """\
+print('LRS', editor.plan.phases[editor.selected].lrs)
+print('KEPT', editor.plan == from_milestones(MILESTONES_2020))""",
+    """\
+import pytorch_lightning as pl
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+from difflr import ParametersSplitsModule, make_plan
+from difflr.widgets import LiveView
+
+class Net(ParametersSplitsModule):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(8, 8), nn.Linear(8, 2)
+        self.milestones = make_plan("gradual", 2, 2)
+    def model_splits(self):
+        return [self.body, self.head]
+    def training_step(self, batch, _):
+        time.sleep(0.02)
+        return nn.functional.cross_entropy(self.head(self.body(batch[0])), batch[1])
+
+net, view = Net(), LiveView()
+data = TensorDataset(torch.randn(4000, 8), torch.randint(0, 2, (4000,)))
+trainer = pl.Trainer(max_epochs=2, callbacks=[view], accelerator="cpu", logger=False,
+                     enable_checkpointing=False, enable_progress_bar=False,
+                     enable_model_summary=False)
+trainer.fit(net, DataLoader(data, 2))""",
+    "print('STOPPED', view.stopped, 1 < trainer.global_step < 3900, net.head.weight.isfinite().all())",
+    """\
+from difflr.lessons.splits import quiz
+quiz""",
+)
+
+
+def what_is_missing() -> str:
+    """Return why there can be no test in a browser, or an empty text."""
+    if not _chromium():
+        return "No Chromium found (apt-get install chromium)"
+    for module in ("jupyterlab", "playwright"):
+        if not importlib.util.find_spec(module):
+            return f"{module} is not installed (pip install {module})"
+    return ""
+
+
+def _chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@contextmanager
+def lab() -> Iterator[tuple[str, Path]]:
+    """Start JupyterLab on a free port of this machine; yield its address and folder."""
+    with tempfile.TemporaryDirectory(prefix="difflr-lab-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        home = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+        here = str(Path(__file__).parents[2])
+        path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+        notebooks = folder / "notebooks"
+        notebooks.mkdir()
+        settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        quiet = {"fetchNews": "false", "checkForUpdates": False}
+        (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+        # "disabled" is how Colab and older front ends are: there the pump must answer the buttons.
+        comms = {"commsOverSubshells": os.environ.get("DIFFLR_COMMS", "perCommTarget")}
+        (settings / "kernels-settings.jupyterlab-settings").write_text(json.dumps(comms))
+        home["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
+        options = {
+            "ServerApp.ip": "127.0.0.1",
+            "ServerApp.port": port,
+            "ServerApp.port_retries": 0,
+            "ServerApp.root_dir": notebooks,
+            "ServerApp.allow_root": True,
+            "ServerApp.open_browser": False,
+            "IdentityProvider.token": "",
+        }
+        with (folder / "lab.log").open("w") as log:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *(f"--{k}={v}" for k, v in options.items())],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **home, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(f"{address}/api/status", timeout=1)
+                    break
+                except OSError:
+                    assert server.poll() is None, (folder / "lab.log").read_text()
+                    time.sleep(0.25)
+            yield address, notebooks
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+class Notebook:
+    """A notebook that is open in the browser."""
+
+    def __init__(self, page, shots):
+        self.page, self.shots = page, shots
+        self.problems = []
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._console)
+
+    def _console(self, message):
+        if message.type == "error" and "widget" in message.text.lower():
+            self.problems.append(message.text)
+
+    def cell(self, index):
+        """Return a cell."""
+        return self.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{index}']")
+
+    def start(self, index):
+        """Run a cell without waiting for it."""
+        prompt = self.cell(index).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        for _ in range(10):  # a page that is still settling loses the first key
+            self.cell(index).locator(".cm-content").click()
+            self.page.keyboard.press("Control+Enter")
+            for _ in range(20):
+                self.page.wait_for_timeout(50)
+                if prompt.inner_text() not in (before, "", "[ ]:"):
+                    return
+        raise AssertionError(f"Cell {index} does not start.")
+
+    def wait_for_text(self, index, text, timeout=60_000):
+        """Wait until a cell's output holds a text; return the output."""
+        output = self.cell(index).locator(".jp-OutputArea")
+        output.filter(has_text=text).wait_for(timeout=timeout)
+        return output.inner_text()
+
+    def shot(self, name):
+        """Keep a screenshot."""
+        self.page.screenshot(path=self.shots / f"{name}.png")
+
+    def check(self):
+        """Fail where a cell or the console reported an error."""
+        errors = self.page.locator(
+            ".jp-OutputArea-output[data-mime-type*='error']"
+        ).all_inner_texts()
+        assert not errors
+        assert not self.problems
+
+
+@contextmanager
+def opened(shots: Path | None = None, sources: Sequence[str] = CELLS) -> Iterator[Notebook]:
+    """Open a notebook with these cells in JupyterLab; screenshots go to ``shots``."""
+    from playwright.sync_api import sync_playwright
+
+    cells = [
+        {"cell_type": "code", "id": f"c{i}", "source": source, "metadata": {}, "outputs": [],
+         "execution_count": None}
+        for i, source in enumerate(sources)
+    ]  # fmt: skip
+    spec = {"name": os.environ.get("DIFFLR_KERNEL", "python3"), "display_name": "Python 3"}
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": cells}
+    with lab() as (address, folder), sync_playwright() as driver:
+        (folder / "widgets.ipynb").write_text(json.dumps(content))
+        browser = driver.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1300})
+        page.set_default_timeout(60_000)
+        notebook = Notebook(page, shots or folder)
+        page.goto(f"{address}/doc/tree/widgets.ipynb")
+        notebook.cell(0).locator(".cm-content").wait_for()
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+        yield notebook
+        browser.close()

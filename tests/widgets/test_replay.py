@@ -1,0 +1,187 @@
+"""The replay: what Python sets and presses is what picture and words show of the recorded runs."""
+
+import json
+
+import made_up
+import pytest
+
+from difflr.errors import DifflrError
+from difflr.evidence.summaries import estimate
+from difflr.studies.design import Cell
+from difflr.studies.recordings import save_recording
+from difflr.widgets.replay import Replay
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """A made-up study of base LR × ratio."""
+    return made_up.plateau(tmp_path_factory.mktemp("replay"))
+
+
+@pytest.fixture
+def replay(recording):
+    """A covered replay of it."""
+    return Replay(recording)
+
+
+def test_numbers_are_covered_until_a_prediction_is_marked(replay):
+    """Neither words nor alt text hold an accuracy before; after the press they do, with the score."""
+    replay.point = (1e-3, 1.0)
+    covered = replay.png
+    for text in (replay.alt, replay.message.value):
+        assert "%" not in text.replace("100%", "")
+        assert "Covered" in text
+    replay.predict.click()
+    assert replay.prediction == (1e-3, 1.0)
+    assert replay.png != covered
+    assert "accuracy 60.4% ± 1.0" in replay.alt
+    assert "rank 7 of 12" in replay.score
+    assert "-10.0 points" in replay.score
+    assert replay.score in replay.alt
+
+
+def test_covered_points_show_their_learning_rates(replay):
+    """Before the prediction the picture shows what it is about: another ratio, another picture."""
+    seen = set()
+    for ratio in made_up.RATIOS:
+        replay.point = (1e-3, ratio)
+        axes = replay.figure.figure.axes[-1]
+        heights = [bar.get_height() for bar in axes.containers[0]]
+        assert heights[-1] == pytest.approx(1e-3)
+        assert heights[0] == pytest.approx(1e-3 / ratio)
+        seen.add(replay.png)
+    assert len(seen) == len(made_up.RATIOS)
+
+
+def test_forgetting_is_said_with_and_without_the_old_statistics(recording):
+    """Words name the source accuracy before, after, and with BatchNorm's old statistics put back."""
+    replay = Replay(recording, covered=False)
+    replay.point = (1e-3, 1.0)
+    old = estimate(replay.runs, "source_old_bn").mean
+    assert f"old statistics put back: {100 * old:.1f}%" in replay.alt
+    assert "(before: 90.0%" in replay.alt
+
+
+def test_every_split_that_moved_has_a_bar(recording):
+    """The axis of the weights begins below nearly all that was recorded, for all points the same."""
+    replay = Replay(recording, covered=False)
+    replay.point = (1e-3, 1.0)
+    panels = [a for a in replay.figure.figure.axes if a.get_title().startswith("weights moved")]
+    low, high = panels[0].get_ylim()
+    moved = [value for run in replay.runs for value in run.displacement]
+    assert low < min(moved) < max(moved) < high
+
+
+def test_the_best_point_and_a_tie_score_as_such(recording):
+    """The best point is said to be it; one that is no worse is called a tie."""
+    replay = Replay(recording)
+    replay.point = (1e-2, 0.1)
+    replay.predict.click()
+    assert replay.score.endswith("the best point.")
+    replay.point = (1e-2, 1.0)
+    replay.predict.click()
+    assert "tie" in replay.score
+
+
+def test_sliders_show_the_runs_of_their_point(recording):
+    """Moving a slider changes point, picture, words and alt text to the mean over its runs."""
+    replay = Replay(recording, covered=False)
+    for lr in made_up.RATES:
+        before = replay.png
+        moved = replay.lr_control.value != lr
+        replay.lr_control.value = lr
+        assert (replay.png != before) == moved
+        assert [run.seed for run in replay.runs] == [0, 1, 2]
+        assert f"accuracy {100 * estimate(replay.runs).mean:.1f}%" in replay.alt
+        assert (
+            f"source task {100 * estimate(replay.runs, 'source_accuracy').mean:.1f}%" in replay.alt
+        )
+    assert all(f"{name} " in replay.alt for name in made_up.SPLITS)
+
+
+def test_each_training_size_keeps_its_prediction(replay):
+    """A prediction belongs to its training size and is there again on the way back."""
+    replay.point = (1e-3, 100.0)
+    replay.predict.click()
+    score = replay.score
+    replay.train_size = 80
+    assert replay.prediction is None
+    assert replay.score == ""
+    assert replay.point == (1e-3, 100.0), "the point stays where it was"
+    replay.train_size = 40
+    assert replay.prediction == (1e-3, 100.0)
+    assert replay.score == score
+
+
+def test_what_the_recording_does_not_have_is_refused(replay):
+    """A point or a size outside the grid is refused and changes nothing."""
+    before = replay.point, replay.png
+    for point in ((0.5, 1.0), (1e-3, 7.0), (float("nan"), 1.0)):
+        with pytest.raises(DifflrError, match="has"):
+            replay.point = point
+    with pytest.raises(DifflrError, match="train_size"):
+        replay.train_size = 12
+    assert (replay.point, replay.png) == before
+
+
+def test_a_grid_with_holes_says_where_it_has_no_runs(tmp_path):
+    """A point between the cells of a coarse grid shows no numbers, and cannot be predicted."""
+    cells = [
+        Cell("differential", {"lr": lr, "ratio": r}, 40, 2) for lr, r in ((1e-3, 1), (1e-2, 10))
+    ]
+    replay = Replay(
+        save_recording(made_up.journal(tmp_path / "j.jsonl", cells), tmp_path / "r.json.gz"),
+        covered=False,
+    )
+    replay.point = (1e-3, 10)
+    assert replay.runs == []
+    assert "no runs there" in replay.alt
+    replay.predict.click()
+    assert replay.prediction is None
+    replay.point = (1e-2, 10)
+    assert "accuracy" in replay.alt
+
+
+def test_phases_are_those_of_the_plan(tmp_path):
+    """The phase slider offers the phases of the point's plan, by their epochs."""
+    cells = [Cell("gradual", {"lr": lr}, 40, 6) for lr in (1e-3, 1e-2)]
+    path = made_up.journal(tmp_path / "j.jsonl", cells, stages=("validation",))
+    replay = Replay(save_recording(path, tmp_path / "r.json.gz"), covered=False)
+    assert len(replay.phase_control.options) == 6
+    before = replay.png
+    replay.phase_control.value = 3
+    assert replay.png != before
+    assert replay.phase_control.label == "4: epochs 4 to 4"
+    replay.point = (1e-2, 1.0)
+    assert replay.phase_control.value == 3, "the phase stays where the next plan has it too"
+
+
+def test_controls_can_be_used_by_keyboard_and_nothing_jumps(replay):
+    """All controls are focusable widgets with a description; the picture keeps its size."""
+    controls = [
+        replay.lr_control, replay.ratio_control, replay.size_control, replay.phase_control,
+        replay.predict, replay.look,
+    ]  # fmt: skip
+    assert all(control.description for control in controls)
+    assert all(button.tooltip for button in (replay.predict, replay.look))
+    size = replay.picture.layout.width, replay.picture.layout.height
+    assert size == ("960px", "448px")
+    replay.look.click()
+    assert (replay.picture.layout.width, replay.picture.layout.height) == size
+    assert replay.static().alt == replay.alt
+    json.dumps(replay.lr_control.options)
+
+
+def test_a_study_without_rates_has_no_replay(tmp_path):
+    """A recording without a grid of base LRs, or a name that is not there, is refused."""
+    cell = Cell("uniform", {}, 40, 1)
+    with pytest.raises(DifflrError, match="cannot be read"):
+        Replay("no such recording")
+    run = {**made_up.measured(Cell("uniform", {"lr": 1e-3}, 40, 1), 0, "validation")}
+    from difflr.studies.journal import Journal
+
+    with Journal(tmp_path / "j.jsonl", "recipes", {"splits": made_up.SPLITS}) as journal:
+        journal.open_session({})
+        journal.add({**run, "options": dict(cell.options)})
+    with pytest.raises(DifflrError, match="no grid"):
+        Replay(save_recording(tmp_path / "j.jsonl", tmp_path / "r.json.gz"))

@@ -1,0 +1,512 @@
+"""The widgets' state: what Python sets and presses is what the plan, the texts and the lines say."""
+
+import math
+import os
+
+import ipywidgets
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from difflr.errors import DifflrError
+from difflr.figures.plan import describe_plan
+from difflr.freezing import freeze_to
+from difflr.groups import param_groups
+from difflr.lightning.module import ParametersSplitsModule
+from difflr.milestones import MILESTONES_2020, from_milestones, to_milestones
+from difflr.plan import Phase, Plan
+from difflr.rangetest.finder import RangeTest
+from difflr.rates import Ratio, Ulmfit, expand_lrs
+from difflr.recipes import RECIPES, make_plan
+from difflr.schedule import PlanScheduler
+from difflr.splits import split_model
+from difflr.widgets import LiveView, PlanEditor, RangePanel, SplitExplorer
+from difflr.widgets.draft import plan_code
+
+NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
+
+
+def network():
+    """Three small splits with BatchNorm, the same at every call."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)),
+        nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Flatten()),
+        nn.Linear(64, 3),
+    )
+
+
+@pytest.fixture
+def splits():
+    """Return the splits of a small network."""
+    model = network()
+    return split_model(model, {"stem": "0", "body": "1", "head": "2"})
+
+
+@pytest.fixture
+def editor():
+    """Return an editor that shows the milestones of 2020."""
+    return PlanEditor(NAMES, from_milestones(MILESTONES_2020))
+
+
+def drawn_equals_scheduler(editor):
+    """Check the lines' numbers against what the scheduler writes into an optimizer."""
+    groups = [{"params": [nn.Parameter(torch.zeros(1))]} for _ in editor.names]
+    optimizer = torch.optim.SGD(groups, lr=1.0, momentum=0.9)
+    steps = editor.figure.steps_per_epoch
+    scheduler = PlanScheduler(optimizer, editor.plan, steps)
+    written = []
+    for _ in range(scheduler.total_steps):
+        written.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+    for split, line in enumerate(editor.figure.lines):
+        for x, y in zip(*line.get_data(), strict=True):
+            if not math.isnan(x):
+                lr = written[round(x * steps)][split]
+                assert y == lr or (lr == 0 and math.isnan(y))
+
+
+def test_a_slider_changes_plan_lines_texts_and_picture(editor):
+    """Setting a slider's value changes the plan, the drawn numbers, the box, the texts, the picture."""
+    before = editor.picture.value
+    editor.selected = 5
+    editor.controls.rows[5].slider.value = 2e-3
+    assert editor.plan.phases[5].lrs == (1e-6,) * 5 + (2e-3,)
+    assert editor.plan.phases[:5] == from_milestones(MILESTONES_2020).phases[:5]
+    assert editor.controls.rows[5].box.value == 2e-3
+    assert editor.picture.value != before
+    assert "0.002" in editor.code.value
+    assert "0.002" in editor.milestones.value
+    assert editor.alt == describe_plan(editor.plan, NAMES)
+    assert editor.alt in editor.words.value
+    drawn_equals_scheduler(editor)
+
+
+def test_what_a_browser_reports_back_changes_nothing(editor):
+    """A slider that the browser moves to its nearest notch leaves the plan and undo as they are."""
+    plan = make_plan("gradual", 6, 6)
+    editor.plan = plan
+    editor.selected = 5
+    past = len(editor._draft._past)
+    for row, lr in zip(editor.controls.rows, plan.phases[5].lrs, strict=True):
+        row.slider.value = 10 ** (round(math.log10(lr) / 0.05) * 0.05) * (1 + 1e-12)
+    editor.controls.pct_start.value += 1e-9
+    editor.controls.base.value *= 1 + 1e-12
+    assert editor.plan == plan
+    assert len(editor._draft._past) == past
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_plan_set_from_code_moves_the_controls(editor, name):
+    """``editor.plan = …`` is kept as it is, shown, drawn, and equal after a round trip as Python."""
+    plan = make_plan(name, 6, 8)
+    editor.plan = plan
+    assert editor.plan == plan
+    assert len(editor.phases.options) == len(plan.phases)
+    for index, phase in enumerate(plan.phases):
+        editor.selected = index
+        assert editor.controls.epochs.value == phase.epochs
+        assert editor.controls.freeze_to.value == phase.freeze_to % 6
+        assert editor.controls.pct_start.value == phase.pct_start
+        for row, lr, trains in zip(editor.controls.rows, phase.lrs, phase.trainable, strict=True):
+            assert row.trains.value == trains
+            assert row.box.disabled == (not trains and not plan.train_bn)
+            assert row.box.value == pytest.approx(lr, rel=0.005) or not trains
+    assert editor.plan == plan, "looking at a plan must not change it"
+    scope = {}
+    exec(editor.code.value, scope)
+    assert scope["plan"] == plan
+    exec(editor.milestones.value, scope)
+    assert scope["milestones"] == to_milestones(plan)
+    drawn_equals_scheduler(editor)
+
+
+def test_the_milestones_of_2020_come_back_unchanged(editor):
+    """The dictionary that the editor shows for the 2020 recipe is that recipe's own."""
+    scope = {}
+    exec(editor.milestones.value, scope)
+    assert scope["milestones"] == MILESTONES_2020
+
+
+def test_phase_controls(editor):
+    """freeze_to by name, epochs and pct_start end in the plan; a thawed split has a rate to use."""
+    editor.selected = 0
+    editor.controls.freeze_to.value = NAMES.index("layer4")
+    editor.controls.epochs.value = 3
+    editor.controls.pct_start.value = 0.5
+    assert editor.plan.phases[0] == Phase(-2, 3, [0, 0, 0, 0, 1e-3, 1e-3], pct_start=0.5)
+    assert editor.plan.epochs == 8
+    drawn_equals_scheduler(editor)
+
+
+def test_a_frozen_split_remembers_its_rate(editor):
+    """Freezing and thawing a split brings back the LR that it had."""
+    editor.selected = 5
+    editor.controls.rows[0].box.value = 3e-5
+    editor.controls.freeze_to.value = 2
+    assert editor.plan.phases[5].lrs[:2] == (0.0, 0.0)
+    editor.controls.freeze_to.value = 0
+    assert editor.plan.phases[5].lrs[0] == 3e-5
+
+
+def test_single_splits_can_be_frozen(editor):
+    """Unticking deep splits makes a plan that trains the first ones only."""
+    editor.plan = make_plan("uniform", 6, 4, lr=1e-3)
+    for row in editor.controls.rows[1:]:
+        row.trains.value = False
+    assert editor.plan.phases[0].trainable == (True,) + (False,) * 5
+    assert editor.plan == make_plan("first_splits", 6, 4)
+    editor.controls.rows[0].trains.value = False
+    assert "Not used" in editor.message.value
+    assert editor.plan == make_plan("first_splits", 6, 4)
+
+
+def test_one_phase_has_a_name_on_its_button_too():
+    """The button says "Phase 1" from the beginning, and after a second one came and went."""
+    editor = PlanEditor(NAMES, make_plan("uniform", 6, 4))
+    assert editor.phases.options == ("Phase 1",)
+    editor.add.click()
+    assert editor.phases.options == ("Phase 1", "Phase 2")
+    editor.remove.click()
+    assert editor.phases.options == ("Phase 1",)
+
+
+def test_the_largest_lr_is_that_of_the_phase(editor):
+    """By hand the greyed slider follows the rates; a shape then starts from there, on a notch."""
+    controls = editor.controls
+    for index in (0, 5):
+        editor.selected = index
+        assert controls.base.value == max(editor.plan.phases[index].lrs)
+    controls.rows[2].box.value = 3e-3
+    assert controls.base.disabled
+    assert controls.base.value == 3e-3
+    assert not controls.base.continuous_update, "the browser would put it on a notch"
+    controls.shape.value = "uniform"
+    assert controls.base.value == pytest.approx(10**-2.5)
+    assert controls.base.continuous_update
+    assert editor.plan.phases[5].lrs == (3.16e-3,) * 6
+    editor.undo.click()
+    assert controls.base.value == 3e-3
+
+
+def test_choosing_a_shape_is_one_change():
+    """It puts the largest rate on a notch and sets all splits: one undo takes both back."""
+    first = make_plan("uniform", 6, 4, lr=3e-3)  # between two notches
+    editor = PlanEditor(NAMES, first)
+    editor.controls.shape.value = "geometric"
+    assert editor.plan.phases[0].lrs[-1] == 3.16e-3
+    editor.undo.click()
+    assert editor.plan == first
+    assert editor.undo.disabled
+
+
+def test_shapes_set_all_splits(editor):
+    """The one control for all splits: uniform, geometric, ULMFiT, falling, from base LR and ratio."""
+    editor.selected = 5
+    controls = editor.controls
+    controls.shape.value = "uniform"
+    controls.base.value = 1e-2
+    assert editor.plan.phases[5].lrs == (1e-2,) * 6
+    controls.shape.value = "geometric"
+    controls.ratio.value = 10.0
+    rising = expand_lrs(Ratio(1e-2, 10), 6)
+    assert editor.plan.phases[5].lrs == pytest.approx(rising, rel=0.005)
+    controls.shape.value = "falling with depth"
+    assert editor.plan.phases[5].lrs == pytest.approx(rising[::-1], rel=0.005)
+    controls.shape.value = "ULMFiT 2.6"
+    assert editor.plan.phases[5].lrs == pytest.approx(expand_lrs(Ulmfit(1e-2), 6), rel=0.005)
+    assert controls.ratio.disabled
+    controls.rows[0].box.value = 1.5e-5
+    assert controls.shape.value == "by hand"
+    assert editor.plan.phases[5].lrs[0] == 1.5e-5
+
+
+def test_phases_are_added_removed_and_reordered(editor):
+    """The buttons do to the plan what they say, and are off where they would do nothing."""
+    first, second, *rest = from_milestones(MILESTONES_2020).phases
+    assert editor.earlier.disabled
+    editor.add.click()
+    assert editor.plan.phases == (first, first, second, *rest)
+    assert editor.selected == 1
+    editor.later.click()
+    assert editor.plan.phases == (first, second, first, *rest)
+    assert editor.selected == 2
+    editor.earlier.click()
+    editor.remove.click()
+    assert editor.plan.phases == (first, second, *rest)
+    for _ in range(5):
+        editor.remove.click()
+    assert len(editor.plan.phases) == 1
+    assert editor.remove.disabled
+    editor.remove.click()
+    assert "Not used" in editor.message.value
+
+
+def test_undo_and_reset(editor):
+    """Undo takes changes back one by one, a drag as one; reset goes to the first plan and is undone too."""
+    first = editor.plan
+    editor.selected = 5
+    assert editor.undo.disabled
+    for lr in (1e-5, 1e-4, 1e-3):  # one drag
+        editor.controls.rows[5].slider.value = lr
+    editor.controls.epochs.value = 4
+    editor.undo.click()
+    assert editor.plan.phases[5].epochs == 1
+    assert editor.plan.phases[5].lrs[5] == 1e-3
+    editor.undo.click()
+    assert editor.plan == first
+    assert editor.undo.disabled
+    editor.add.click()
+    changed = editor.plan
+    editor.reset.click()
+    assert editor.plan == first
+    editor.undo.click()
+    assert editor.plan == changed
+
+
+@pytest.mark.parametrize("bad", [0.0, -1e-3, math.nan, math.inf])
+def test_bad_numbers_are_explained_in_place(editor, bad):
+    """A bad LR leaves plan and picture as they are, and the message says what to do; then it goes."""
+    plan, picture = editor.plan, editor.picture.value
+    editor.selected = 5
+    editor.controls.rows[2].box.value = bad
+    assert "Not used" in editor.message.value
+    assert editor.plan == plan
+    assert editor.picture.value == picture
+    editor.controls.rows[2].box.value = 1e-5
+    assert "Not used" not in editor.message.value
+    assert editor.plan.phases[5].lrs[2] == 1e-5
+
+
+def test_plan_of_another_model_is_refused(editor):
+    """A plan for another number of splits raises and changes nothing."""
+    plan = editor.plan
+    with pytest.raises(DifflrError, match="4 learning rates"):
+        editor.plan = make_plan("uniform", 4)
+    assert editor.plan == plan
+    with pytest.raises(DifflrError):
+        PlanEditor(NAMES, make_plan("uniform", 4))
+
+
+def test_parameters_and_cost(splits):
+    """The table says what trains in each phase, how many parameters that is, and what a step costs."""
+    editor = PlanEditor(splits, make_plan("gradual", splits, 3), input_shape=(3, 8, 8))
+    assert "195 (" in editor.table.value  # the head: 64 * 3 + 3
+    assert "100%" in editor.table.value
+    before = editor.table.value
+    editor.controls.freeze_to.value = 0
+    assert editor.table.value != before
+    unknown = PlanEditor(splits, input_shape=(7, 8, 8))
+    assert "No costs" in unknown.message.value
+
+
+def test_code_of_unusual_plans():
+    """Options of plan and phase that differ from the defaults are in the Python."""
+    plan = Plan(
+        [Phase(0, 2, [1e-3, 1e-4], 1 / 3, 10, 1e5), Phase(0, 1, [1e-3, 0], frozen=(1,))],
+        anneal="linear",
+        max_momentum=0.9,
+        train_bn=True,
+    )  # fmt: skip
+    scope = {}
+    exec(plan_code(plan), scope)
+    assert scope["plan"] == plan
+
+
+def test_static_picture_has_its_text(editor, splits):
+    """Every widget displays a PNG with alt text beside the live view, for viewers without widgets."""
+    optimizer = torch.optim.AdamW(param_groups(splits, 1e-3))
+    small = PlanEditor(splits, input_shape=None)
+    for panel in (
+        editor,
+        SplitExplorer(splits, input_shape=(3, 8, 8)),
+        RangePanel(small, splits, optimizer, []),
+    ):
+        data, metadata = panel._bundle()
+        assert data["application/vnd.jupyter.widget-view+json"]["model_id"]
+        assert metadata["image/png"]["alt"] == panel.alt != ""
+        static, _ = panel.static()._repr_mimebundle_()
+        assert static["image/png"] == data["image/png"]
+        assert panel.picture.layout.height.endswith("px")
+
+
+@pytest.mark.skipif(
+    "DIFFLR_WIDGETS" not in os.environ, reason="set by tests/support/old_widgets.sh"
+)
+def test_the_old_environment_is_the_old_one():
+    """Under ``tests/support/old_widgets.sh`` these tests see the ipywidgets that they were called for."""
+    assert ipywidgets.__version__.split(".")[0] == os.environ["DIFFLR_WIDGETS"]
+
+
+def test_explorer_asks_and_acts(splits):
+    """The slider only asks; the button freezes; the tables show model and optimizer as they are."""
+    optimizer = torch.optim.AdamW(param_groups(splits, 1e-3))
+    explorer = SplitExplorer(splits, optimizer, (3, 8, 8))
+    explorer.freeze_to.value = 2
+    assert "195 of" in explorer.message.value
+    assert "statistics in stem, body" in explorer.message.value
+    widths = [bar.get_width() for bar in explorer.figure.bars[2]]
+    assert widths == list(explorer.costs.backward([2]))
+    assert [bar.get_width() for bar in explorer.figure.bars[0]] == [s.numel for s in splits]
+    assert all(p.requires_grad for p in splits.model.parameters())
+    explorer.apply.click()
+    assert [p.requires_grad for p in splits.model.parameters()] == [False] * 8 + [True] * 2
+    assert "eval" in explorer.table.value
+    for group in optimizer.param_groups:
+        group["lr"] = 0.00625
+    freeze_to(splits, 0)
+    explorer.renew.click()
+    assert "0.00625" in explorer.groups.value
+    assert "frozen" not in explorer.table.value
+
+
+def test_range_panel_puts_the_suggestion_into_the_editor(splits):
+    """Test, then use: the selected phase is multiplied once, the others stay, undo takes it back."""
+    torch.manual_seed(1)
+    labels = torch.randint(0, 3, (64,))
+    batches = [(torch.randn(3, 3, 8, 8)[labels], labels)]
+    optimizer = torch.optim.AdamW(param_groups(splits))
+    editor = PlanEditor(splits, make_plan("gradual", splits, 3), input_shape=None)
+    before = editor.plan
+    panel = RangePanel(editor, splits, optimizer, batches, steps=40)
+    assert panel.use.disabled
+    editor.selected = 2
+    panel.test.click()
+    assert panel.result.suggestion
+    assert panel.alt == panel.result.describe()
+    panel.use.click()
+    suggested = panel.result.suggested_lrs
+    assert editor.plan.phases[2].lrs == pytest.approx(suggested, rel=0.005)
+    assert editor.plan.phases[:2] == before.phases[:2]
+    assert panel.use.disabled
+    editor.undo.click()
+    assert editor.plan == before
+    panel.show(RangeTest((1.0,), (1.0,), (1.0,), (1.0,), False, None))
+    assert panel.use.disabled
+
+
+class Module(ParametersSplitsModule):
+    """The smallest module that trains by a plan."""
+
+    def __init__(self, plan):
+        super().__init__()
+        self.net = network()
+        self.milestones = plan
+
+    def model_splits(self):
+        return {"stem": "net.0", "body": "net.1", "head": "net.2"}
+
+    def training_step(self, batch, _):
+        loss = nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+        self.log("train_acc", torch.tensor(0.25), on_epoch=True)
+        return loss
+
+
+def fit(callbacks, epochs=3, **options):
+    """Train for six steps an epoch; return trainer and module."""
+    data = TensorDataset(torch.randn(24, 3, 8, 8), torch.randint(0, 3, (24,)))
+    module = Module(make_plan("gradual", 3, epochs))
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        callbacks=callbacks,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+    trainer.fit(module, DataLoader(data, 4))
+    return trainer, module
+
+
+class PressStop(pl.Callback):
+    """Somebody who presses Stop during a step."""
+
+    def __init__(self, view, step):
+        self.view, self.step = view, step
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step:
+            (self.view.stop_button.click if self.view.notebook else self.view.stop)()
+
+
+def test_live_view_shows_what_happens():
+    """At the end the view holds every loss, the accuracies, the step and the plan that was trained."""
+    view = LiveView(notebook=True, every=0.0)
+    trainer, module = fit([view])
+    assert len(view.losses) == trainer.global_step == 18
+    assert view.progress.value == view.progress.max == 18
+    assert view.accuracies == [(1.0, 0.25), (2.0, 0.25), (3.0, 0.25)]
+    assert view.loss_figure.loss.get_ydata() == [loss for _, loss in view.losses]
+    assert view.plan_figure.plan == module.plan
+    assert view.plan_figure._cursors[0].get_xdata()[0] == 3.0
+    assert view.plan_picture.value[:4] == view.loss_picture.value[:4] == b"\x89PNG"
+    assert view.stop_button.description == "Done"
+    assert "step 18 of 18" in view.alt
+
+
+@pytest.mark.parametrize("notebook", [True, False])
+def test_stop_ends_after_the_step(notebook):
+    """Stop ends training after the current step; the model can be used and trained on."""
+    lines = []
+    view = LiveView(notebook=notebook, every=0.0, write=lines.append)
+    trainer, module = fit([view, PressStop(view, 4)])
+    assert trainer.global_step == 5
+    assert view.stopped
+    module.eval()
+    assert torch.isfinite(module.net(torch.randn(2, 3, 8, 8))).all()
+    if notebook:
+        assert view.stop_button.description == "Stopped"
+    else:
+        assert lines[-1] == "stopped after step 5"
+    again, _ = fit([view])
+    assert again.global_step == 18, "the view can be used again"
+
+
+def test_live_view_counts_steps_of_the_optimizer():
+    """With accumulated gradients the bar counts optimizer steps, and losses are not divided."""
+    view = LiveView(notebook=True)
+    fit([view], accumulate_grad_batches=2)
+    assert view.progress.value == view.progress.max == 9
+    assert view.losses[0][1] > 0.5
+
+
+def test_live_view_prints_outside_a_notebook():
+    """Without a notebook there is a line per epoch with step, loss, accuracy and LR of each split."""
+    lines = []
+    view = LiveView(write=lines.append)
+    assert not view.notebook
+    fit([view])
+    assert len(lines) == 4
+    assert "step 6 of 18" in lines[1]
+    assert "accuracy 0.250" in lines[1]
+    assert "stem" in lines[1]
+
+
+def test_explorer_follows_a_trainer(splits):
+    """As a callback the explorer shows the trainer's optimizer and what it freezes."""
+    module = Module(make_plan("gradual", 3, 3))
+    explorer = SplitExplorer(module.splits, input_shape=None)
+    seen = []
+
+    class Look(pl.Callback):
+        def on_train_epoch_end(self, *_):
+            seen.append((explorer.table.value.count("frozen"), explorer.groups.value))
+
+    data = TensorDataset(torch.randn(24, 3, 8, 8), torch.randint(0, 3, (24,)))
+    trainer = pl.Trainer(
+        max_epochs=3,
+        callbacks=[explorer.callback(every=0.0), Look()],
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, DataLoader(data, 4))
+    assert [frozen for frozen, _ in seen] == [2, 1, 0]
+    assert "stem" in seen[0][1]
