@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import given
 from rivals import RIVALS, run_rival
-from timing import describe_difference as goal
+from timing import verdict as goal
 from timing import median, ratio, table
 
 import difflr
