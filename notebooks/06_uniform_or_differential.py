@@ -77,7 +77,7 @@ from difflr.lessons.comparing import (
 )
 from difflr.lessons.comparing.labs import Lab
 from difflr.studies.recordings import load_recording
-from difflr.widgets.replay import Replay
+from difflr.widgets import Replay
 
 # %%
 # What you train yourself: embedded, small, offline. For photographs, write "cifar10" and "resnet18": they are

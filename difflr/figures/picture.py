@@ -14,11 +14,18 @@ __all__ = ["Picture", "canvas_png", "figure_png", "picture_bundle", "stacked"]
 
 
 class Picture:
-    """A figure that a notebook shows with a text for those who do not see it."""
+    """A picture that a notebook shows with a text for those who do not see it.
 
-    def __init__(self, figure: Figure, alt: str) -> None:
-        FigureCanvasAgg(figure)  # a figure made without pyplot has no canvas to draw on
-        self.png, self.alt = figure_png(figure), alt
+    Args:
+        figure: a matplotlib figure, or a picture as PNG.
+        alt: what it shows, in words.
+    """
+
+    def __init__(self, figure: Figure | bytes, alt: str) -> None:
+        if isinstance(figure, Figure):
+            FigureCanvasAgg(figure)  # a figure made without pyplot has no canvas to draw on
+            figure = figure_png(figure)
+        self.png, self.alt = figure, alt
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return picture_bundle(self.png, self.alt)

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as w
 
 from difflr.errors import DifflrError
-from difflr.widgets.panel import button, message_html
+from difflr.widgets import button, message_html
 
 __all__ = ["Question", "Quiz"]
 

@@ -19,7 +19,7 @@ from difflr.plan import Plan
 from difflr.schedule import PlanScheduler, check_fingerprint
 from difflr.splits import Split, Splits
 
-__all__ = ["PlanCallback"]
+__all__ = ["PlanCallback", "scheduler_of"]
 
 
 class PlanCallback(pl.Callback):
@@ -64,7 +64,7 @@ class PlanCallback(pl.Callback):
         plan.check(module.splits)
         check_trainer(trainer, plan)
         self._first_epoch = epochs_done(trainer)
-        if _scheduler(trainer) is None:
+        if scheduler_of(trainer) is None:
             steps_per_epoch(trainer, plan)
             _check_own_optimizers(trainer.optimizers)
         if hasattr(pl_module, "on_epoch_start"):
@@ -90,7 +90,7 @@ class PlanCallback(pl.Callback):
         """Freeze, for any hook since may have called ``train()``; log LR and momentum of the step."""
         count_epoch(trainer)
         self._freeze(trainer, pl_module)
-        scheduler = _scheduler(trainer)
+        scheduler = scheduler_of(trainer)
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         opens_step = batch_idx % trainer.accumulate_grad_batches == 0
         due = every and opens_step and trainer.global_step % every == 0
@@ -122,7 +122,7 @@ class PlanCallback(pl.Callback):
                 )
 
     def _freeze(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        scheduler = _scheduler(trainer)
+        scheduler = scheduler_of(trainer)
         if scheduler is not None:
             plan, phase = scheduler.plan, scheduler.plan.phases[scheduler.phase_index]
         else:  # the module's own optimizer and scheduler: only the epoch is known
@@ -134,7 +134,8 @@ class PlanCallback(pl.Callback):
         self._asleep = [split for i, split in enumerate(frozen) if i not in trained]
 
 
-def _scheduler(trainer: pl.Trainer) -> PlanScheduler | None:
+def scheduler_of(trainer: pl.Trainer) -> PlanScheduler | None:
+    """Return the trainer's plan scheduler, or None where it has none."""
     schedulers = (config.scheduler for config in trainer.lr_scheduler_configs)
     return next((found for found in schedulers if isinstance(found, PlanScheduler)), None)
 

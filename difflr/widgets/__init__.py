@@ -1,10 +1,30 @@
 """Widgets for notebooks: set each split's learning rate by hand and see at once what it does.
 
-Only ipywidgets (7.7 or 8) and matplotlib; nothing is imported before it is used.
+What is named here is the whole surface. Only ipywidgets (7.7 or 8) and matplotlib are needed, and
+nothing is imported before it is used.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from difflr.widgets._panel import Panel, button, message_html
+    from difflr.widgets.editor import PlanEditor
+    from difflr.widgets.explorer import SplitExplorer
+    from difflr.widgets.live import LiveView
+    from difflr.widgets.rangepanel import RangePanel
+    from difflr.widgets.replay import Replay
+
+__all__ = [
+    "LiveView",
+    "Panel",
+    "PlanEditor",
+    "RangePanel",
+    "Replay",
+    "SplitExplorer",
+    "button",
+    "message_html",
+]
 
 _HOME = {
     "PlanEditor": "editor",
@@ -12,9 +32,10 @@ _HOME = {
     "LiveView": "live",
     "RangePanel": "rangepanel",
     "Replay": "replay",
+    "Panel": "_panel",
+    "button": "_panel",
+    "message_html": "_panel",
 }
-
-__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,10 +12,10 @@ from difflr.errors import DifflrError
 from difflr.plan import Plan
 from difflr.recipes import gradual
 from difflr.splits import Splits, split_model
-from difflr.widgets.controls import PhaseControls, notch
-from difflr.widgets.draft import Draft, round_lr
-from difflr.widgets.panel import Panel, button, message_html
-from difflr.widgets.planview import PlanView
+from difflr.widgets._controls import PhaseControls, notch
+from difflr.widgets._draft import Draft, round_lr
+from difflr.widgets._panel import Panel, button, message_html
+from difflr.widgets._planview import PlanView
 
 __all__ = ["Edits", "PlanEditor"]
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as w
+import pytorch_lightning as pl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
@@ -17,7 +18,8 @@ from difflr.figures.style import split_colours
 from difflr.freezing import bn_mode, freeze_to
 from difflr.inspector import split_rows
 from difflr.splits import Splits, split_model
-from difflr.widgets.panel import Panel, button, message_html, picture_box, table_html
+from difflr.widgets._panel import Panel, button, message_html, picture_box, table_html
+from difflr.widgets._pump import pump
 
 __all__ = ["SplitExplorer", "SplitFigure"]
 
@@ -169,11 +171,9 @@ class SplitExplorer(Panel):
             )
             self.groups.value = self._groups()
 
-    def callback(self, every: float = 1.0) -> Any:
-        """Return a Lightning callback that keeps this explorer up to date while a trainer runs."""
-        from difflr.widgets.attach import ExplorerCallback
-
-        return ExplorerCallback(self, every)
+    def callback(self, every: float = 1.0) -> pl.Callback:
+        """Return a Lightning callback: take the trainer's optimizer, look again every ``every`` s."""
+        return _Follow(self, every)
 
     def _groups(self) -> str:
         if self.optimizer is None:
@@ -224,4 +224,30 @@ class SplitExplorer(Panel):
             self.message.value = message_html(f"{before}{self._note} {text}.".strip(), bad=False)
             self.alt = f"{text}. " + self.figure.update(sizes, forward, backward, first)
             self.picture.value = self.figure.png()
-            self._drawn = time.monotonic()
+
+
+class _Follow(pl.Callback):
+    """Give the explorer the trainer's optimizer, and let it look again every ``every`` seconds."""
+
+    def __init__(self, explorer: SplitExplorer, every: float = 1.0) -> None:
+        self.explorer = explorer
+        self.every = every
+        self._looked = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the optimizer that the trainer made."""
+        self.explorer.optimizer = trainer.optimizers[0]
+        self.explorer.refresh()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any
+    ) -> None:
+        """Look again where it is time to."""
+        pump()
+        if time.monotonic() - self._looked >= self.every:
+            self._looked = time.monotonic()
+            self.explorer.refresh()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look a last time."""
+        self.explorer.refresh()

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from difflr.figures.picture import figure_png, stacked
 from difflr.figures.plan import PlanFigure, describe_plan
 from difflr.figures.style import short
-from difflr.schedule import PlanScheduler
-from difflr.widgets.panel import Panel, button, message_html, picture_box
-from difflr.widgets.pump import in_notebook, pump
+from difflr.lightning.callback import scheduler_of
+from difflr.widgets._panel import Panel, button, message_html, picture_box
+from difflr.widgets._pump import in_notebook, pump
 
 __all__ = ["LiveView", "LossFigure"]
 
@@ -110,8 +110,7 @@ class LiveView(pl.Callback, Panel):
         self._total = max(1, int(trainer.estimated_stepping_batches))
         epochs = max(1, trainer.max_epochs or 1)
         self._per_epoch = max(1.0, self._total / epochs)
-        schedulers = (config.scheduler for config in trainer.lr_scheduler_configs)
-        self._scheduler = next((s for s in schedulers if isinstance(s, PlanScheduler)), None)
+        self._scheduler = scheduler_of(trainer)
         if self._scheduler is not None:
             self._per_epoch = self._scheduler.steps_per_epoch
         if self.notebook:

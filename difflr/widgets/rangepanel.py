@@ -11,8 +11,8 @@ from difflr.figures.picture import figure_png
 from difflr.rangetest.figure import blank_figure
 from difflr.rangetest.finder import RangeTest, range_test
 from difflr.splits import Splits
+from difflr.widgets._panel import Panel, button, message_html, picture_box
 from difflr.widgets.editor import PlanEditor
-from difflr.widgets.panel import Panel, button, message_html, picture_box
 
 __all__ = ["RangePanel"]
 

@@ -2,10 +2,15 @@
 
 import math
 import os
+from typing import Any
 
 import ipywidgets as w
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError, short_repr
+from difflr.evidence.plateau import draw_heat
 from difflr.evidence.summaries import (
     Estimate,
     describe_difference,
@@ -14,12 +19,14 @@ from difflr.evidence.summaries import (
     grouped,
 )
 from difflr.experiments.statistics import format_estimate
-from difflr.figures.style import short
+from difflr.figures.picture import figure_png
+from difflr.figures.style import OKABE_ITO, RED, short, split_colours
 from difflr.studies.recordings import Recording, Run, load_recording
-from difflr.widgets.panel import Panel, button, message_html, picture_box
-from difflr.widgets.replayfigure import Point, ReplayFigure
+from difflr.widgets._panel import Panel, button, message_html, picture_box
 
-__all__ = ["Replay", "score"]
+__all__ = ["Replay", "ReplayFigure", "score"]
+
+Point = tuple[float, float]  # base LR, ratio
 
 
 class Replay(Panel):
@@ -238,3 +245,116 @@ def score(cells: dict[Point, list[Run]], prediction: Point) -> str:
         f". Best: {format_estimate(means[best])} at base LR {best[0]:g}, ratio {best[1]:g}; "
         f"yours against it: {describe_difference(gap)}."
     )
+
+
+class ReplayFigure:
+    """Heat map, accuracy and loss per epoch, displacement and CKA per split, of a fixed size."""
+
+    def __init__(self, recording: Recording, dpi: float = 80) -> None:
+        self.recording = recording
+        self.figure = Figure(figsize=(12, 5.6), dpi=dpi)  # laid out by hand: four times as fast
+        FigureCanvasAgg(self.figure)
+        moved = sorted(v for run in recording.runs for v in run.displacement if v) or [1e-3, 1.0]
+        self._moved = moved[len(moved) // 100] / 2, 2 * moved[-1]  # one range for all points
+        peaks = [lr for plan in recording.plans.values() for p in plan.phases for lr in p.lrs if lr]
+        self._peaks = min(peaks) / 2, 2 * max(peaks)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture in pixels."""
+        canvas: Any = self.figure.canvas
+        return canvas.get_width_height()
+
+    def draw(
+        self,
+        train_size: int,
+        point: Point,
+        runs: list[Run],
+        epochs: tuple[int, int],
+        prediction: Point | None,
+        *,
+        revealed: bool,
+    ) -> bytes:
+        """Draw the point's runs, the phase's epochs marked, and return the PNG.
+
+        Unless ``revealed``, the numbers stay covered: the grid shows only where the point lies.
+        """
+        self.figure.clear()
+        axes = self.figure.add_axes((0.07, 0.2, 0.46, 0.72))
+        rates, ratios, _ = draw_heat(axes, self.recording, train_size, size=10.5)
+        axes.set_title(f"accuracy (%), {train_size:,} training pictures", size=13)
+        if not revealed:
+            for number in axes.texts:
+                number.set_visible(False)
+            axes.images[0].set_visible(False)
+            axes.set_facecolor("#dddddd")
+            axes.set_title("Where is the best accuracy? Predict, then look.", size=13)
+        if prediction is not None:  # in the corner, so that the number can be read
+            x, y = rates.index(prediction[0]) + 0.32, ratios.index(prediction[1]) + 0.28
+            axes.plot(x, y, "*", ms=16, mfc="white", mec="black", ls="", label="your prediction")
+        axes.plot(
+            rates.index(point[0]), ratios.index(point[1]), "s", ms=30, mfc="none", mec=RED, mew=3,
+            ls="", label="this point",
+        )  # fmt: skip
+        self.figure.legend(loc="lower left", ncols=2, frameon=False, fontsize=12, markerscale=0.5)
+        if revealed and runs:
+            places = [(x, y, 0.17, 0.28) for y in (0.64, 0.2) for x in (0.59, 0.815)]
+            panels = [self.figure.add_axes(place) for place in places]
+            self._curves(panels[:2], runs, epochs)
+            self._splits(panels[2:], runs)
+            held = format_estimate(estimate(runs, "source_accuracy"))
+            old = estimate(runs, "source_old_bn")
+            if not math.isnan(old.mean):
+                held += f" (old BatchNorm statistics: {100 * old.mean:.1f}%)"
+            self.figure.text(0.99, 0.025, f"source task: {held}", size=11, ha="right")
+        elif runs:
+            self._rates(self.figure.add_axes((0.64, 0.3, 0.3, 0.5)), runs, epochs)
+        else:
+            self.figure.text(0.6, 0.55, "no runs at this point", size=14)
+        return figure_png(self.figure)
+
+    def _rates(self, axes: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
+        """Draw what is predicted about, while the numbers are covered: the LR of each split."""
+        plan, names = self.recording.plan_of(runs[0]), self.recording.splits
+        rates = plan.phases[plan.starts.index(epochs[0])].lrs
+        axes.bar(range(len(names)), rates, color=split_colours(len(names)))
+        axes.set_yscale("log")
+        axes.set_ylim(*self._peaks)
+        axes.set_xticks(range(len(names)), names, size=11)
+        axes.set_title("What this point means: the LR of each split", size=13)
+
+    def _curves(self, panels: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
+        count = runs[0].cell.epochs
+        x = np.arange(1, count + 1)
+        for axes, measure, title, scale, colour in zip(
+            panels, ("curve_accuracy", "curve_loss"), ("accuracy (%)", "training loss"), (100, 1),
+            OKABE_ITO, strict=False,
+        ):  # fmt: skip
+            values = [estimate(runs, measure, i) for i in range(count)]
+            means = scale * np.array([value.mean for value in values])
+            halves = scale * np.nan_to_num([value.half for value in values])
+            axes.axvspan(epochs[0] + 0.5, epochs[1] + 0.5, color="#fff2c4", lw=0)
+            axes.plot(x, means, color=colour, marker="o", lw=2)
+            axes.fill_between(x, means - halves, means + halves, color=colour, alpha=0.25, lw=0)
+            axes.set_title(title, size=12)
+            axes.set_xlabel("epoch (yellow: the phase)", size=10)
+            axes.set_xlim(0.5, count + 0.5)
+            axes.set_ylim(0, 100 if scale == 100 else None)
+            axes.set_xticks(x[:: max(1, count // 6)])
+
+    def _splits(self, panels: Any, runs: list[Run]) -> None:
+        names = self.recording.splits
+        for axes, measure, title in zip(
+            panels, ("displacement", "cka"), ("weights moved (relative)", "CKA before / after"),
+            strict=True,
+        ):  # fmt: skip
+            values = [estimate(runs, measure, i) for i in range(len(names))]
+            axes.bar(
+                range(len(names)), [value.mean for value in values], color=split_colours(len(names)),
+                yerr=np.nan_to_num([value.half for value in values]), capsize=3,
+            )  # fmt: skip
+            axes.set_xticks(range(len(names)), names, rotation=60, size=10)
+            axes.set_title(title, size=12)
+        panels[0].set_yscale("log")
+        panels[0].set_ylim(*self._moved)
+        panels[1].set_ylim(0, 1.05)

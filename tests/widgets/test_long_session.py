@@ -17,8 +17,7 @@ from nets import TinyNet, batch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from difflr import make_plan, param_groups, split_model
-from difflr.widgets import LiveView, PlanEditor, RangePanel, SplitExplorer
-from difflr.widgets.replay import Replay
+from difflr.widgets import LiveView, PlanEditor, RangePanel, Replay, SplitExplorer
 
 PROC = Path("/proc/self")
 

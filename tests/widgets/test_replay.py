@@ -9,7 +9,7 @@ from difflr.errors import DifflrError
 from difflr.evidence.summaries import estimate
 from difflr.studies.design import Cell
 from difflr.studies.recordings import save_recording
-from difflr.widgets.replay import Replay
+from difflr.widgets import Replay
 
 
 @pytest.fixture(scope="module")

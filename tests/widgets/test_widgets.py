@@ -23,7 +23,7 @@ from difflr.recipes import RECIPES, make_plan
 from difflr.schedule import PlanScheduler
 from difflr.splits import split_model
 from difflr.widgets import LiveView, PlanEditor, RangePanel, SplitExplorer
-from difflr.widgets.draft import plan_code
+from difflr.widgets._draft import plan_code
 
 NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 

@@ -11,8 +11,8 @@ from difflr.figures.plan import PlanFigure, describe_plan
 from difflr.milestones import to_milestones
 from difflr.plan import Plan
 from difflr.splits import Splits
-from difflr.widgets.draft import plan_code
-from difflr.widgets.panel import message_html, picture_box, table_html
+from difflr.widgets._draft import plan_code
+from difflr.widgets._panel import message_html, picture_box, table_html
 
 __all__ = ["PlanView"]
 

@@ -8,7 +8,7 @@ import ipywidgets as w
 from matplotlib.colors import to_hex
 
 from difflr.figures.style import split_colours
-from difflr.widgets.draft import SHAPES, PhaseDraft, round_lr
+from difflr.widgets._draft import SHAPES, PhaseDraft, round_lr
 
 __all__ = ["PhaseControls", "SplitRow", "notch"]
 

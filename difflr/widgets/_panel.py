@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from difflr.figures.picture import picture_bundle
+from difflr.figures.picture import Picture, picture_bundle
 
 __all__ = ["Panel", "button", "message_html", "picture_box", "table_html"]
 
@@ -31,9 +31,9 @@ class Panel:
         """The picture as it is now."""
         return bytes(self.picture.value)
 
-    def static(self) -> "StaticPicture":
+    def static(self) -> Picture:
         """Return the picture as it is now, with its text, to be displayed or kept without widgets."""
-        return StaticPicture(self.png, self.alt)
+        return Picture(self.png, self.alt)
 
     def _ipython_display_(self, **_: Any) -> None:
         from IPython.display import display
@@ -56,17 +56,6 @@ class Panel:
             "model_id": self.widget.model_id,
         }
         return data, metadata
-
-
-class StaticPicture:
-    """A PNG with a text for those who do not see it."""
-
-    def __init__(self, png: bytes, alt: str) -> None:
-        self.png = png
-        self.alt = alt
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return picture_bundle(self.png, self.alt)
 
 
 def picture_box(width: float, height: float) -> w.Image:
