@@ -1,5 +1,5 @@
 # make run    the main job on the embedded data: uniform against differential fine-tuning
-# make test   every test;   make lint   format, lint and types;   make lab   JupyterLab
+# make test   every test;   make lint   format, lint, types and layers;   make lab   JupyterLab
 # Everything that these make lies in .venv, so that nothing else in the tree changes.
 
 PYTHON ?= python3
@@ -70,6 +70,7 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/.cache/import-linter
 
 format: env
 	$(BIN)/ruff format .

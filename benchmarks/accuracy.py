@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import given
 from rivals import RIVALS, run_rival
-from timing import verdict as goal
 from timing import median, ratio, table
+from timing import verdict as goal
 
 import difflr
 from difflr.evidence.summaries import describe_difference, estimate, format_estimate, grouped

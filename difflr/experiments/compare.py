@@ -14,10 +14,10 @@ from difflr.experiments.results import Results
 from difflr.experiments.settings import Settings, parse_recipe
 from difflr.experiments.statistics import format_estimate, summarise, verdict
 from difflr.experiments.training import train
+from difflr.experiments.versions import versions
 from difflr.plan import Plan
 from difflr.recipes import make_plan
 from difflr.splits import split_model
-from difflr.studies.provenance import versions
 
 __all__ = ["compare", "table"]
 

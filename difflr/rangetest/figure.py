@@ -1,38 +1,42 @@
 """The picture of a range test: loss against multiplier, with the suggestion marked."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from difflr.figures.style import RED, short
 
-if TYPE_CHECKING:
-    from difflr.rangetest.finder import RangeTest
-
 __all__ = ["blank_figure", "range_figure"]
 
 
-def range_figure(result: RangeTest, dpi: float = 80) -> Figure:
-    """Draw the losses as dots, the smoothed loss as a line and the suggestion in red."""
+def range_figure(
+    multipliers: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float],
+    suggestion: float | None,
+    largest_lr: float,
+    dpi: float = 80,
+) -> Figure:
+    """Draw the losses as dots, the smoothed loss as a line and the suggestion in red.
+
+    ``largest_lr`` is the largest learning rate at the suggested multiplier.
+    """
     figure = _figure(dpi)
     axes = figure.axes[0]
-    axes.plot(result.multipliers, result.losses, "o", color="#9a9a9a", ms=4, label="loss")
-    axes.plot(result.multipliers, result.smoothed, color="#31688e", lw=3, label="smoothed")
-    start, low = result.smoothed[0], min(result.smoothed)
+    axes.plot(multipliers, losses, "o", color="#9a9a9a", ms=4, label="loss")
+    axes.plot(multipliers, smoothed, color="#31688e", lw=3, label="smoothed")
+    start, low = smoothed[0], min(smoothed)
     room = max(start - low, 0.1 * abs(start), 1e-6)
-    lowest = min(filter(math.isfinite, result.losses), default=low)  # a dot may lie far lower
+    lowest = min(filter(math.isfinite, losses), default=low)  # a dot may lie far lower
     bottom = min(low - 0.4 * room, max(lowest, low - 1.2 * room) - 0.1 * room)
     axes.set_ylim(bottom, start + 1.2 * room)  # where it explodes tells nothing
-    if result.suggestion is not None:
-        at = result.smoothed[result.multipliers.index(result.suggestion)]
-        axes.axvline(result.suggestion, color=RED, lw=2, ls="--")
-        axes.plot([result.suggestion], [at], "D", color=RED, ms=11, label="suggestion")
-        largest = short(max(result.suggested_lrs))
-        title = f"suggestion: × {result.suggestion:.2g}, largest LR {largest}"
+    if suggestion is not None:
+        at = smoothed[multipliers.index(suggestion)]
+        axes.axvline(suggestion, color=RED, lw=2, ls="--")
+        axes.plot([suggestion], [at], "D", color=RED, ms=11, label="suggestion")
+        title = f"suggestion: × {suggestion:.2g}, largest LR {short(largest_lr)}"
     else:
         title = "the loss never fell: no suggestion"
     axes.set_title(f"Range test, ratios kept; {title}", fontsize=13, loc="left")

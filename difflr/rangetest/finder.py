@@ -119,7 +119,8 @@ class RangeTest:
         """Draw loss against multiplier with the suggestion marked."""
         from difflr.rangetest.figure import range_figure
 
-        return range_figure(self)
+        largest = max(self.suggested_lrs)
+        return range_figure(self.multipliers, self.losses, self.smoothed, self.suggestion, largest)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         from difflr.figures.picture import figure_png, picture_bundle

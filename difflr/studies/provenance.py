@@ -4,20 +4,18 @@ import datetime
 import hashlib
 import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import joblib
 import torch
 
+from difflr.experiments.versions import versions
 from difflr.splits import split_model
 from difflr.studies.design import Task
 from difflr.studies.material import load_parts, load_source, load_start
 
-__all__ = ["describe_session", "describe_task", "versions"]
-
-_PACKAGES = ("difflr", "torch", "torchvision", "pytorch-lightning", "numpy", "joblib")
+__all__ = ["describe_session", "describe_task"]
 
 
 def describe_task(task: Task) -> dict[str, Any]:
@@ -63,11 +61,5 @@ def describe_session(
         "jobs": jobs,
         "threads": threads,
         "backend": backend,
-        "versions": versions(packages),
+        "versions": versions(["joblib", *packages]),
     }
-
-
-def versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Return the versions of Python, of what decides a run's numbers, and of other packages."""
-    found = {name: metadata.version(name) for name in (*_PACKAGES, *packages)}
-    return {"python": platform.python_version(), **found}

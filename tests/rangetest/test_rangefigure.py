@@ -3,14 +3,12 @@
 import math
 
 from difflr.rangetest.figure import blank_figure, range_figure
-from difflr.rangetest.finder import RangeTest
 
 
 def drawn(losses, smoothed):
     """Return the limits of the loss axis for a test with these losses."""
     multipliers = tuple(10.0**i for i in range(len(losses)))
-    result = RangeTest(multipliers, losses, smoothed, (1e-3,), False, multipliers[2])
-    return range_figure(result).axes[0].get_ylim()
+    return range_figure(multipliers, losses, smoothed, multipliers[2], 1e-3).axes[0].get_ylim()
 
 
 def test_losses_below_the_smoothed_line_are_seen():
