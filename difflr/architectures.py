@@ -4,6 +4,8 @@ Names rather than classes: a network of one's own with ResNet's children is cut 
 torchvision need not be imported.
 """
 
+from collections.abc import Collection
+
 from torch import nn
 
 from difflr.errors import DifflrError, first_few
@@ -13,8 +15,10 @@ __all__ = ["auto_patterns"]
 Cuts = dict[str, list[str]]
 
 
-def auto_patterns(model: nn.Module) -> Cuts:
+def auto_patterns(model: nn.Module, skip: Collection[str] = ()) -> Cuts:
     """Return the splits of a known model as patterns: split name to names of children.
+
+    ``skip`` names parameters that need no split: a child that has no others is no part of the model.
 
     Raises:
         DifflrError: for a model whose children are not those of a known family.
@@ -23,10 +27,14 @@ def auto_patterns(model: nn.Module) -> Cuts:
     for known in (_resnet, _transformer, _regnet, _features):
         if cuts := known(model, children):
             return cuts
-    with_parameters = [n for n, child in children.items() if any(True for _ in child.parameters())]
+    named = {n: [name for name, _ in child.named_parameters()] for n, child in children.items()}
+    with_parameters = [n for n, own in named.items() if any(f"{n}.{p}" not in skip for p in own)]
+    if not with_parameters:  # the user froze all of it: the plan will say so
+        with_parameters = [n for n, own in named.items() if own]
     if len(with_parameters) == 1 and len(list(model.parameters(recurse=False))) == 0:
         (inner,) = with_parameters  # a wrapper such as a LightningModule around one model
-        nested = auto_patterns(children[inner])
+        own = [name.removeprefix(f"{inner}.") for name in skip if name.startswith(f"{inner}.")]
+        nested = auto_patterns(children[inner], own)
         return {split: [f"{inner}.{name}" for name in names] for split, names in nested.items()}
     raise DifflrError(
         f"{type(model).__name__} with the children {first_few(list(children), 12)} is no family that difflr "

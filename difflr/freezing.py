@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterator
 
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
 
+from difflr import held
 from difflr.errors import DifflrError, as_index, short_repr
 from difflr.splits import Split, Splits
 
-__all__ = ["bn_mode", "freeze_to", "set_trainable", "thaw"]
+__all__ = ["bn_mode", "follows_data", "freeze_to", "set_trainable"]
 
 
 def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
@@ -42,37 +43,26 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
     """Train exactly the splits with the indices ``trainable`` (see ``freeze_to``).
 
     A frozen split gets no gradient and loses the one it had, so no optimizer touches it, whatever
-    its weight decay or momentum; its BatchNorm layers use their running statistics and keep them.
-    Dropout is left alone.
+    its weight decay or momentum; its BatchNorm layers use their running statistics and keep them, and
+    so do all layers that follow the data (see ``follows_data``). Dropout is left alone: it changes
+    no weight. What the user froze stays as it is (see ``difflr.held``).
     """
     for index, split in enumerate(splits):
         trains = index in trainable
         norms = list(_norms(split))
         awake = {id(p) for norm in norms for p in norm.parameters()} if train_bn else set()
-        for parameter in split.parameters.values():
+        for name, parameter in split.parameters.items():
             if trains or id(parameter) in awake:
-                _wake(parameter)
-            else:
-                parameter.requires_grad_(False)
+                if not parameter.requires_grad:
+                    held.wake(splits.model, name)
+            elif parameter.requires_grad:
+                held.freeze(splits.model, name)
+            if not parameter.requires_grad:
                 parameter.grad = None  # a stale gradient would let weight decay move it
         mode = splits.model.training and (trains or train_bn)
         for norm in norms:
             if norm.training != mode:  # once a batch: most are as they should be already
                 norm.train(mode)
-
-
-def thaw(module: nn.Module) -> None:
-    """Let every parameter of ``module`` require gradients, whatever split it belongs to."""
-    for parameter in module.parameters():
-        _wake(parameter)
-
-
-def _wake(parameter: nn.Parameter) -> None:
-    # Quantised weights are whole numbers, which torch does not let require a gradient; those of lazy
-    # modules have no shape yet, and require one as soon as they do.
-    real = parameter.is_floating_point() or parameter.is_complex()
-    if real and not isinstance(parameter, UninitializedParameter):
-        parameter.requires_grad_(True)
 
 
 def bn_mode(split: Split) -> str:
@@ -83,8 +73,19 @@ def bn_mode(split: Split) -> str:
     return "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
 
 
+def follows_data(module: nn.Module) -> bool:
+    """Whether the forward of a module in train mode moves its own buffers.
+
+    Layers with running statistics do (BatchNorm, InstanceNorm where asked to, and others that name them
+    ``running_…``), and spectral normalisation, whose estimate of the largest singular value goes on with
+    every forward.
+    """
+    if any(name.startswith("running_") for name, _ in module.named_buffers(recurse=False)):
+        return True
+    hooks = module._forward_pre_hooks.values()
+    return isinstance(module, _SpectralNorm) or any(isinstance(h, SpectralNorm) for h in hooks)
+
+
 def _norms(split: Split) -> Iterator[nn.Module]:
-    """Yield the layers that keep running statistics: BatchNorm, and InstanceNorm where asked to."""
-    for module in split.modules:
-        if isinstance(module, _NormBase) and module.track_running_stats:
-            yield module
+    """Yield the layers of a split that follow the data."""
+    return (module for module in split.modules if follows_data(module))

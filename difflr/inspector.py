@@ -1,10 +1,13 @@
 """The report that one reads before training: what each split holds, and what will happen to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch.optim import Optimizer
 
+from difflr.errors import first_few
 from difflr.freezing import bn_mode
+from difflr.held import is_held
 from difflr.splits import Splits
 
 __all__ = ["SplitRow", "report", "split_rows"]
@@ -22,12 +25,14 @@ class SplitRow:
     lr: float | None
     weight_decay: tuple[float, ...]
     bn: str
+    held: int = 0
 
 
 def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[SplitRow]:
     """Return one row per split, read off the model and the optimizer as they are now.
 
-    ``trainable`` is ``"trainable"``, ``"frozen"`` or ``"partly"``; ``lr`` is the largest of the
+    ``trainable`` is ``"trainable"``, ``"frozen"``, ``"partly"`` or, where the user froze all of the split,
+    ``"held by you"``; ``held`` is how many of its tensors the user froze; ``lr`` is the largest of the
     split's groups; ``weight_decay`` holds each value that its groups have, the largest first;
     ``bn`` is the mode of its BatchNorm layers (see ``bn_mode``).
     """
@@ -38,32 +43,39 @@ def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[Split
     for split in splits:
         params = list(split.parameters.values())
         own = [group_of[id(p)] for p in params if id(p) in group_of]
-        states = {p.requires_grad for p in params}
+        kept = sum(is_held(splits.model, name) for name in split.parameters)
         rows.append(
             SplitRow(
                 name=split.name,
                 tensors=len(params),
                 parameters=split.numel,
                 share=split.numel / max(total, 1),
-                trainable="partly"
-                if len(states) > 1
-                else "trainable"
-                if True in states
-                else "frozen",
+                trainable=_state([p.requires_grad for p in params], kept),
                 lr=max((float(group["lr"]) for group in own), default=None),
                 weight_decay=tuple(
                     sorted({float(group.get("weight_decay", 0)) for group in own}, reverse=True)
                 ),
                 bn=bn_mode(split),
+                held=kept,
             )
         )
     return rows
+
+
+def _state(awake: Sequence[bool], kept: int) -> str:
+    if kept and kept == len(awake):
+        return "held by you"
+    if any(awake):
+        # What the user holds is no half measure of the plan's.
+        return "trainable" if sum(awake) == len(awake) - kept else "partly"
+    return "frozen"
 
 
 def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
     """Return a one-screen table of the splits: sizes, what trains, LR, weight decay, BN mode.
 
     Where a split's groups differ, as weights and biases do, both weight decays stand: ``0.01 / 0``.
+    Below it stands what you froze before difflr saw it, and what is in no split.
 
     Args:
         splits: of the model.
@@ -89,10 +101,17 @@ def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
     table.append(("all", f"{tensors}", f"{total:,}", "", "", "", "", ""))
     widths = [max(len(line[i]) for line in table) for i in range(len(head))]
     left = {0, 4, 7}  # words to the left, numbers to the right
-    return "\n".join(
+    lines = [
         "  ".join(
             cell.ljust(width) if i in left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in table
-    )
+    ]
+    inside = {name for split in splits for name in split.parameters}
+    held = [name for name in inside if is_held(splits.model, name)]
+    outside = [name for name, _ in splits.model.named_parameters() if name not in inside]
+    for title, names in (("held by you", sorted(held)), ("in no split", outside)):
+        if names:
+            lines.append(f"{title}: {first_few(names)}")
+    return "\n".join(lines)

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from difflr.errors import DifflrError, short_repr
+from difflr.freezing import follows_data
 
 __all__ = ["CachedPrefix", "cut_prefix"]
 
@@ -150,16 +150,12 @@ def _trains(traced: fx.GraphModule, node: fx.Node) -> bool:
 def _moves(module: nn.Module) -> bool:
     """Whether a module trains, or gives something else each time."""
     return any(p.requires_grad for p in module.parameters()) or any(
-        part.training and (_drops(part) or _follows(part)) for part in module.modules()
+        part.training and (_drops(part) or follows_data(part)) for part in module.modules()
     )
 
 
 def _drops(module: nn.Module) -> bool:
     return isinstance(module, _DropoutNd) and module.p > 0
-
-
-def _follows(module: nn.Module) -> bool:
-    return isinstance(module, _NormBase) and module.track_running_stats
 
 
 def _state(network: nn.Module) -> Any:

@@ -4,8 +4,11 @@ The base LR is always the largest one; defaults are for AdamW at batch size 64. 
 names to functions, so that a command line or a study can go through them.
 """
 
+import inspect
+import itertools
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
+from typing import Any, Literal
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.milestones import MILESTONES_2020, from_milestones
@@ -14,6 +17,8 @@ from difflr.rates import LRs, Ratio, Ulmfit, expand_lrs
 
 __all__ = [
     "RECIPES",
+    "Recipe",
+    "as_recipe",
     "differential",
     "falling",
     "fine_tune",
@@ -28,6 +33,18 @@ __all__ = [
 ]
 
 N = Sized | int
+Recipe = Literal[
+    "uniform",
+    "head_only",
+    "differential",
+    "two_rates",
+    "gradual",
+    "lp_ft",
+    "fine_tune",
+    "first_splits",
+    "falling",
+    "milestones_2020",
+]
 
 
 def uniform(splits: N, epochs: int = 6, lr: float = 3e-4) -> Plan:
@@ -142,40 +159,74 @@ def milestones_2020(splits: N, epochs: int = 6, lr: float = 1e-3) -> Plan:
     )
 
 
-RECIPES: dict[str, Callable[..., Plan]] = {
-    recipe.__name__: recipe
-    for recipe in (
-        uniform,
-        head_only,
-        differential,
-        two_rates,
-        gradual,
-        lp_ft,
-        fine_tune,
-        first_splits,
-        falling,
-        milestones_2020,
-    )
+RECIPES: dict[Recipe, Callable[..., Plan]] = {
+    "uniform": uniform,
+    "head_only": head_only,
+    "differential": differential,
+    "two_rates": two_rates,
+    "gradual": gradual,
+    "lp_ft": lp_ft,
+    "fine_tune": fine_tune,
+    "first_splits": first_splits,
+    "falling": falling,
+    "milestones_2020": milestones_2020,
 }
 
 
-def make_plan(name: str, splits: N, epochs: int = 6, **options: float) -> Plan:
+def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float) -> Plan:
     """Return the plan of the recipe called ``name``.
+
+    Args:
+        name: a key of ``RECIPES``; the recipes and their options stand below.
+        splits: of the model, or how many there are.
+        epochs: of the whole plan.
+        options: of the recipe.
 
     Raises:
         DifflrError: for an unknown name or an option that the recipe does not have.
+
+    >>> make_plan("differential", 3, epochs=2, lr=1e-2, ratio=4).phases[0].lrs
+    (0.0025, 0.005, 0.01)
     """
-    if not isinstance(name, str) or name not in RECIPES:
-        raise DifflrError(
-            f"Received recipe {short_repr(name)}.", f"The recipes are {', '.join(RECIPES)}."
-        )
-    recipe = RECIPES[name]
-    known = recipe.__code__.co_varnames[2 : recipe.__code__.co_argcount]
+    recipe = RECIPES[as_recipe(name)]
+    known = _options(recipe)
     if unknown := [option for option in options if option not in known]:
         raise DifflrError(
             f"The recipe {name} has no option {', '.join(unknown)}.", f"It has {', '.join(known)}."
         )
     return recipe(splits, epochs, **options)
+
+
+def as_recipe(name: object) -> Recipe:
+    """Return ``name`` if there is a recipe of that name; raise DifflrError otherwise."""
+    if not isinstance(name, str) or name not in RECIPES:
+        raise DifflrError(
+            f"Received recipe {short_repr(name)}.", f"The recipes are {', '.join(RECIPES)}."
+        )
+    return name
+
+
+def _options(recipe: Callable[..., Plan]) -> dict[str, Any]:
+    """Return a recipe's options with their defaults, those after ``splits`` and ``epochs``."""
+    parameters = list(inspect.signature(recipe).parameters.values())
+    return {parameter.name: parameter.default for parameter in parameters[2:]}
+
+
+def _summary(name: Recipe, recipe: Callable[..., Plan]) -> str:
+    options = ", ".join(f"{key}={value:g}" for key, value in _options(recipe).items())
+    what = (recipe.__doc__ or "").partition("\n")[0]
+    return f"    ``{name}`` ({options}): {what}"
+
+
+# Written from the recipes themselves, so that ``help`` and an editor's hint cannot fall behind them.
+make_plan.__doc__ = "\n".join(
+    [
+        inspect.cleandoc(make_plan.__doc__ or ""),
+        "",
+        "Recipes:",
+        *itertools.starmap(_summary, RECIPES.items()),
+    ]
+)
 
 
 def _count(splits: N) -> int:

@@ -9,10 +9,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from difflr.errors import DifflrError, as_int, short_repr
 from difflr.freezing import set_trainable
+from difflr.held import is_held
 from difflr.plan import Plan
 from difflr.splits import Splits
 
-__all__ = ["PlanScheduler", "check_fingerprint"]
+__all__ = ["PlanScheduler", "check_fingerprint", "check_held"]
 
 
 class PlanScheduler(LRScheduler):
@@ -74,6 +75,7 @@ class PlanScheduler(LRScheduler):
 
         For loops of one's own, at the start of every epoch; Lightning modules need not call it.
         """
+        check_held(self.plan, splits)
         splits.model.train()
         phase = self.plan.phases[self.phase_index]
         set_trainable(splits, phase.trained, train_bn=self.plan.train_bn)
@@ -113,6 +115,19 @@ class PlanScheduler(LRScheduler):
         check_fingerprint(saved, self.plan, self._split_names, self.steps_per_epoch)
         self.last_epoch = as_int("step", state_dict["step"], 0) - 1
         self._initial_step()  # steps once without torch's warning about the order of calls
+
+
+def check_held(plan: Plan, splits: Splits) -> None:
+    """Raise DifflrError where the plan trains a split that the user froze entirely (see ``difflr.held``)."""
+    trained = {index for phase in plan.phases for index in phase.trained}
+    for index in sorted(trained):
+        split = splits[index]
+        if split.parameters and all(is_held(splits.model, name) for name in split.parameters):
+            raise DifflrError(
+                f"The plan trains the split {split.name}, but all of it was frozen before difflr saw it.",
+                "Let the plan wake it: call requires_grad_(True) on its modules, and freeze by the plan "
+                f"instead. Or leave it out: split_model(model, exclude={next(iter(split.parameters))!r}, …).",
+            )
 
 
 def check_fingerprint(

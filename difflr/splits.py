@@ -1,6 +1,6 @@
 """Splits: the ordered, named parts of a model, shallow to deep, that get a learning rate each."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, overload
@@ -10,6 +10,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from difflr.architectures import auto_patterns
 from difflr.errors import DifflrError, first_few, short_repr
+from difflr.held import held_parameters
 
 __all__ = ["Part", "Split", "Splits", "listed", "matched", "split_model"]
 
@@ -123,6 +124,13 @@ def _leaves(item: Any) -> Iterator[nn.Module | nn.Parameter]:
         )
 
 
+Exclude = (
+    str
+    | nn.Module
+    | nn.Parameter
+    | Iterable[str | nn.Module | nn.Parameter]
+    | Callable[[str, nn.Parameter], bool]
+)
 How = Mapping[str, str | Sequence[str]] | Iterable[Any] | Callable[[nn.Module], Any] | None
 
 
@@ -170,7 +178,7 @@ class Splits(Sequence[Split]):
         return f"Splits({parts})"
 
 
-def split_model(model: nn.Module, how: How = None) -> Splits:
+def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> Splits:
     """Cut ``model`` into splits, shallow to deep.
 
     Args:
@@ -180,7 +188,14 @@ def split_model(model: nn.Module, how: How = None) -> Splits:
             a dictionary maps a split's name to one or more patterns (``"layer1"``, ``"layers.[0-3]"``)
             for names of modules or parameters, each with all that lies below it;
             a list holds the splits as modules, parameters or lists of them (the 2020 recipe's
-            ``model_splits``); a function takes the model and returns any of these.
+            ``model_splits``); a function takes the model and returns any of these; splits of this
+            model stay as they are.
+
+        exclude: what belongs to no split and is left as it is (a loss network, a teacher, a loss head
+            with parameters): patterns as above, modules or parameters, one or several; or a function that
+            takes a parameter's name and the parameter and returns whether to leave it out.
+
+    What the user froze (see ``difflr.held``) stays frozen and may be in no split as well.
 
     Returns:
         The splits. A parameter shared under several names belongs to the split of its first name.
@@ -205,23 +220,32 @@ def split_model(model: nn.Module, how: How = None) -> Splits:
         )
     if callable(how) and not isinstance(how, nn.Module):
         how = how(model)
+    if isinstance(how, Splits) and how.model is model:
+        return how
+    out = _excluded(model, exclude)
     if how is None:
-        how = auto_patterns(model)
+        how = auto_patterns(model, out | set(held_parameters(model)))
     parts = matched(model, how) if isinstance(how, Mapping) else listed(model, how)
-    owner = _owners(model, parts)
+    for part in parts:
+        part.names -= out
+    owner = _owners(model, parts, out)
     modules: list[list[nn.Module]] = [[] for _ in parts]
     parameters: list[dict[str, nn.Parameter]] = [{} for _ in parts]
-    held: set[int] = set()
+    seen: set[int] = set()
     current = 0
     for prefix, module in model.named_modules():
         own = {f"{prefix}.{n}".lstrip("."): p for n, p in module.named_parameters(recurse=False)}
         claimed = [i for i, part in enumerate(parts) if id(module) in part.modules]
         # A module without parameters goes where it was put, else with the one before it.
-        current = next((owner[id(p)] for p in own.values()), claimed[0] if claimed else current)
+        known = [owner[id(p)] for p in own.values() if id(p) in owner]
+        if own and not known:
+            continue  # excluded, or held by the user and in no split
+        current = known[0] if known else claimed[0] if claimed else current
         modules[current].append(module)
         for name, parameter in own.items():
-            if id(parameter) not in held:  # a tied parameter comes by every time under another name
-                held.add(id(parameter))
+            # A tied parameter comes by every time under another name.
+            if id(parameter) in owner and id(parameter) not in seen:
+                seen.add(id(parameter))
                 parameters[owner[id(parameter)]][name] = parameter
     return Splits(
         model,
@@ -232,8 +256,23 @@ def split_model(model: nn.Module, how: How = None) -> Splits:
     )
 
 
-def _owners(model: nn.Module, parts: Sequence[Part]) -> dict[int, int]:
+def _excluded(model: nn.Module, exclude: Exclude) -> set[str]:
+    """Return all names of the parameters that are in no split because the user said so."""
+    if callable(exclude) and not isinstance(exclude, nn.Module):
+        every = model.named_parameters(remove_duplicate=False)
+        return {name for name, parameter in every if exclude(name, parameter)}
+    one = isinstance(exclude, str | nn.Module | nn.Parameter)
+    items = [exclude] if one else list(exclude)  # type: ignore[arg-type]
+    patterns = [item for item in items if isinstance(item, str)]
+    rest = [item for item in items if not isinstance(item, str)]
+    parts = matched(model, {"exclude": patterns}) if patterns else []
+    parts += listed(model, [rest]) if rest else []
+    return {name for part in parts for name in part.names}
+
+
+def _owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dict[int, int]:
     """Return which split owns each parameter (by id), or say what is missing, doubled or empty."""
+    free = set(held_parameters(model)) | set(out)
     aliases: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         aliases.setdefault(id(parameter), []).append(name)
@@ -244,6 +283,8 @@ def _owners(model: nn.Module, parts: Sequence[Part]) -> dict[int, int]:
     for key, names in aliases.items():
         claims = [i for i, part in enumerate(parts) if any(n in part.names for n in names)]
         first = [i for i in claims if names[0] in parts[i].names]
+        if not claims and free.intersection(names):
+            continue
         if not claims:
             missing.append(names[0])
         elif len(first or claims) > 1:
@@ -260,7 +301,8 @@ def _owners(model: nn.Module, parts: Sequence[Part]) -> dict[int, int]:
             f"{_count(doubled)} in two splits: {first_few(doubled)}.",
             "Leave each in one split only.",
         )
-    empty = [part.name for i, part in enumerate(parts) if i not in owner.values()]
+    owned = set(owner.values())
+    empty = [part.name for i, part in enumerate(parts) if i not in owned]
     if empty:
         raise DifflrError(
             f"Splits without parameters: {first_few(empty)}.",

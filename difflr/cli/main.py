@@ -132,7 +132,7 @@ def _plan(arguments: argparse.Namespace) -> None:
     from difflr.experiments.settings import parse_recipe
     from difflr.figures.plan import describe_plan, plot_plan
     from difflr.milestones import from_milestones
-    from difflr.recipes import make_plan
+    from difflr.recipes import as_recipe, make_plan
     from difflr.splits import split_model
 
     splits = split_model(load_backbone(arguments.backbone, "none").build(2))
@@ -141,7 +141,7 @@ def _plan(arguments: argparse.Namespace) -> None:
         plan.check(splits)
     else:
         name, options = parse_recipe(arguments.recipe)
-        plan = make_plan(name, splits, arguments.epochs, **options)
+        plan = make_plan(as_recipe(name), splits, arguments.epochs, **options)
     print(plan)
     print(f"\n{describe_plan(plan, splits.names)}")
     _save(plot_plan(plan, splits.names, arguments.steps_per_epoch), Path(arguments.out))

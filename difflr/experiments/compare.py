@@ -16,7 +16,7 @@ from difflr.experiments.statistics import format_estimate, summarise, verdict
 from difflr.experiments.training import train
 from difflr.experiments.versions import versions
 from difflr.plan import Plan
-from difflr.recipes import make_plan
+from difflr.recipes import as_recipe, make_plan
 from difflr.splits import split_model
 
 __all__ = ["compare", "table"]
@@ -95,7 +95,7 @@ def _plans(settings: Settings) -> dict[str, Plan]:
     for text in settings.recipes:
         name, options = parse_recipe(text)
         label = text.replace("-", "_") if not options else ":".join([name, *text.split(":")[1:]])
-        plans[label] = make_plan(name, splits, settings.epochs, **options)
+        plans[label] = make_plan(as_recipe(name), splits, settings.epochs, **options)
     return plans
 
 

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch.optim import Optimizer
 
-from difflr import freezing
+from difflr import freezing, held
 from difflr.errors import DifflrError
 from difflr.lightning.trainer import (
     check_strategy,
@@ -16,7 +16,7 @@ from difflr.lightning.trainer import (
     steps_per_epoch,
 )
 from difflr.plan import Plan
-from difflr.schedule import PlanScheduler, check_fingerprint
+from difflr.schedule import PlanScheduler, check_fingerprint, check_held
 from difflr.splits import Split, Splits
 
 __all__ = ["PlanCallback", "scheduler_of"]
@@ -34,9 +34,9 @@ class PlanCallback(pl.Callback):
     _first_epoch: int  # of this fit: a trainer that fits again goes on counting
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse what would shard the splits, before it does, and make everything trainable.
+        """Refuse what would shard the splits, before it does, and wake what difflr froze before.
 
-        Data-parallel strategies synchronise only what is so now.
+        Data-parallel strategies synchronise only what is trainable now.
         """
         if stage != "fit":
             return
@@ -46,7 +46,7 @@ class PlanCallback(pl.Callback):
                 "Let the module inherit from ParametersSplitsModule, which brings the callback.",
             )
         check_strategy(trainer)
-        freezing.thaw(pl_module)
+        held.wake_all(pl_module)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -62,6 +62,7 @@ class PlanCallback(pl.Callback):
         module: Any = pl_module
         plan: Plan = module.plan
         plan.check(module.splits)
+        check_held(plan, module.splits)
         check_trainer(trainer, plan)
         self._first_epoch = epochs_done(trainer)
         if scheduler_of(trainer) is None:

@@ -9,7 +9,7 @@ from pytorch_lightning.plugins import MixedPrecision
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.optim import Optimizer
 
-from difflr import freezing, groups
+from difflr import freezing, groups, held
 from difflr.errors import DifflrError
 from difflr.lightning.callback import PlanCallback
 from difflr.lightning.trainer import steps_per_epoch
@@ -72,9 +72,9 @@ class ParametersSplitsModule(pl.LightningModule):
         freezing.freeze_to(self.splits, n, train_bn=self.train_bn)
 
     def unfreeze(self) -> "ParametersSplitsModule":
-        """Train all splits, and return the module (as LightningModule's own method does)."""
-        self.train()
-        self.freeze_to(0)
+        """Let every parameter train, whoever froze it, and return the module."""
+        held.wake_all(self)
+        super().unfreeze()
         return self
 
     def get_lrs(self, lr: LRs) -> list[float]:

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from difflr import held
+
 __all__ = ["untouched"]
 
 
@@ -33,6 +35,7 @@ def untouched(
     values = [tensor.detach().clone() for tensor in tensors]
     grads = [(p, p.grad, p.requires_grad) for p in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
+    notes = list(held.notes(model))
     for parameter, _, _ in grads:
         parameter.grad = None  # training must not write into the gradients that are kept
     generators = _generators(batches)
@@ -46,6 +49,7 @@ def untouched(
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
                 tensor.copy_(value)
+        held.restore(notes)
         for parameter, grad, requires_grad in grads:
             parameter.requires_grad_(requires_grad)
             parameter.grad = grad

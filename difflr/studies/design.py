@@ -7,7 +7,7 @@ from typing import Any
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.experiments.settings import as_precision
 from difflr.plan import Phase, Plan
-from difflr.recipes import make_plan
+from difflr.recipes import as_recipe, make_plan
 
 __all__ = ["BN_MODES", "Cell", "Study", "Task", "tag_matches"]
 
@@ -102,7 +102,7 @@ class Cell:
 
     def plan(self, splits: Any) -> Plan:
         """Return the plan for these splits (or this number of them)."""
-        plan = make_plan(self.recipe, splits, self.epochs, **self.options)
+        plan = make_plan(as_recipe(self.recipe), splits, self.epochs, **self.options)
         if self.bn == "kept":
             return plan
         phases = [_lively(phase) if self.bn == "trained" else phase for phase in plan.phases]

@@ -486,13 +486,26 @@ def test_a_model_handed_over_in_evaluation_mode_trains_its_batchnorm():
     assert [t[3] for t in watch.trace] == [t[3] for t in expected(PLAN, 5)]
 
 
-def test_what_was_frozen_by_hand_before_is_the_plans_to_decide():
-    """A forgotten ``freeze`` does not leave the optimizer with nothing."""
+def test_what_was_frozen_by_hand_before_is_refused_until_it_is_woken_by_hand():
+    """A forgotten ``freeze`` is said before training; ``unfreeze`` gives all of it back to the plan."""
     module = Tiny()
     module.freeze()
-    module.train()
+    with pytest.raises(DifflrError, match="frozen before difflr saw it"):
+        fit(module)
+    module.unfreeze()
     watch = fit(module)
     assert watch.moved == moves(PLAN)
+
+
+def test_a_single_layer_that_the_user_froze_is_never_trained():
+    """All its split trains around it, phase after phase."""
+    module = Tiny()
+    layer = next(iter(module.splits[0].parameters.values()))
+    layer.requires_grad_(False)
+    before = layer.detach().clone()
+    fit(module)
+    assert torch.equal(layer, before)
+    assert not layer.requires_grad
 
 
 def test_everything_is_trainable_when_a_strategy_wraps_the_model():

@@ -1,0 +1,110 @@
+"""What a type checker says to somebody who uses difflr: right code is accepted, mistakes are reported."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import difflr
+from difflr.recipes import RECIPES, Recipe
+
+RIGHT = """
+import torch
+from typing import Any
+
+import difflr
+from difflr import Phase, Plan, PlanScheduler, Splits, make_plan, param_groups, split_model
+
+
+class Lit(difflr.ParametersSplitsModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 2))
+        self.milestones = make_plan("differential", 2, epochs=6, lr=1e-3)
+
+    def model_splits(self) -> Any:
+        return list(self.model)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        x, y = batch
+        loss: torch.Tensor = torch.nn.functional.cross_entropy(self.model(x), y)
+        return loss
+
+
+model = Lit()
+splits: Splits = model.splits
+plan: Plan = model.plan
+plan = Plan([Phase(0, 2, [1e-3, 1e-3]), Phase(freeze_to=-1, epochs=1, lrs=(0, 1e-3))])
+rates: tuple[float, ...] = plan.lrs(0, steps_per_epoch=10)
+optimizer = torch.optim.AdamW(param_groups(splits, weight_decay=0.01))
+scheduler = PlanScheduler(optimizer, plan, steps_per_epoch=10)
+scheduler.freeze(split_model(torch.nn.Linear(2, 2), {"all": "*"}, exclude="bias"))
+text: str = difflr.report(splits, optimizer)
+"""
+
+WRONG = {
+    "difflr.make_plam('uniform', 3)": 'Module has no attribute "make_plam"',
+    "difflr.make_plan('diferential', 3)": "Literal",
+    "difflr.make_plan('uniform', 3, epochs='six')": '"str"; expected "int"',
+    "difflr.make_plan('uniform', 3).lr(0, 10)": '"Plan" has no attribute "lr"',
+    "difflr.make_plan('uniform', 3).lrs(0)": 'Missing positional argument "steps_per_epoch"',
+    "difflr.Phase(0, 1, lrs='1e-3', pct=0.3)": 'Unexpected keyword argument "pct"',
+    "difflr.split_model('resnet18')": "expected Module",
+    "difflr.report(difflr.make_plan('uniform', 3))": "Splits",
+    "difflr.PlanScheduler(None, difflr.make_plan('uniform', 3), 10)": "Optimizer",
+    "from difflr import PlanSchedular": 'has no attribute "PlanSchedular"',
+}
+
+
+def check(folder, code):
+    """Return what mypy --strict says of the code, a line each."""
+    file = folder / "user.py"
+    file.write_text(code)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir"]
+    # As an installed package is seen: by its types alone, without errors inside of it.
+    command += [str(folder / "cache"), "--follow-imports", "silent", str(file)]
+    root = str(Path(difflr.__file__).parents[1])
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env={"MYPYPATH": root, "PATH": ""}
+    )
+    return done.stdout.splitlines()
+
+
+def test_right_code_is_accepted_and_each_mistake_is_reported(tmp_path):
+    """``mypy --strict`` takes a user's module, and finds each of the mistakes in its line."""
+    first = RIGHT.count("\n") + 1
+    lines = check(tmp_path, RIGHT + "\n".join(WRONG) + "\n")
+    found = {}
+    for line in lines:
+        if match := re.match(r"user\.py:(\d+): error: (.*)", line):
+            found.setdefault(int(match[1]), []).append(match[2])
+    early = {number: errors for number, errors in found.items() if number < first}
+    assert not early, early
+    for number, (code, message) in enumerate(WRONG.items(), first):
+        assert any(message in error for error in found.get(number, [])), (code, found.get(number))
+
+
+def test_every_public_name_has_its_type_and_its_home():
+    """What checkers see (``TYPE_CHECKING``) and what is loaded at run time are the same names."""
+    text = Path(difflr.__file__).read_text("utf-8")
+    seen = re.findall(r"^    from (difflr[\w.]*) import (.+)$", text, re.MULTILINE)
+    homes = {name: module for module, names in seen for name in names.split(", ")}
+    assert set(homes) == set(difflr.__all__)
+    assert homes == {name: f"difflr.{module}" for name, module in difflr._MODULE_OF.items()}
+
+
+def test_the_recipes_names_are_those_of_the_type():
+    """A misspelt recipe is reported because the type lists the names: all of them, and no other."""
+    assert set(Recipe.__args__) == set(RECIPES)
+
+
+def test_the_help_of_make_plan_names_recipes_and_options():
+    """``help(make_plan)`` says what one can ask for, without a look at the source."""
+    for name in RECIPES:
+        assert f"``{name}`` (lr=" in difflr.make_plan.__doc__
+    assert "ratio=100" in difflr.make_plan.__doc__
+
+
+def test_completion_shows_the_public_names_only():
+    """``difflr.<Tab>`` lists what is documented."""
+    assert set(dir(difflr)) == {*difflr.__all__, "__version__"}
