@@ -64,7 +64,7 @@ from difflr.lessons.freezing import (
     check_training,
     quiz,
 )
-from difflr.lessons.freezing.weightfigure import plot_weights
+from difflr.lessons.freezing.pictures import plot_weights
 from difflr.studies.measures import displacement, drift
 
 # %%

@@ -63,7 +63,7 @@ from difflr.lessons.groups import (
     check_rates,
     quiz,
 )
-from difflr.lessons.groups.ratefigure import plot_rates
+from difflr.lessons.groups.pictures import plot_rates
 from difflr.widgets import PlanEditor
 
 # %%

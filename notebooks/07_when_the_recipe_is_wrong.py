@@ -64,6 +64,7 @@ from difflr.experiments.training import evaluate, fit
 from difflr.figures.bars import plot_shares
 from difflr.figures.picture import Picture
 from difflr.lessons import shifts
+from difflr.lessons.pictures import plot_pictures
 from difflr.lessons.shifts import (
     INPUT_SHIFTS,
     check_adapt,
@@ -71,7 +72,6 @@ from difflr.lessons.shifts import (
     regret,
     reported,
 )
-from difflr.lessons.shifts.shiftfigure import plot_pictures
 from difflr.studies.recordings import load_recording
 
 # %%
@@ -393,8 +393,8 @@ for recipe in ("differential", "uniform", "falling"):
 #
 # *First:* new labels. *Second:* your network will be sent out with an **unknown camera**: any of the four
 # input shifts may come, and you must prepare one recipe now. `regret(recipe, shift)` is how far a recipe
-# lies below the best one, recorded. Choose two recipes of the study, so that the largest regret that you
-# risk is smallest.
+# lies below the best one, recorded on *validation* pictures: the test pictures are for the check alone.
+# Choose two recipes of the study, so that the largest regret that you risk is smallest.
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 for recipe in study.values("recipe"):

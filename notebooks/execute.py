@@ -7,6 +7,7 @@ Kept are the outputs of cells tagged NBVAL_CHECK_OUTPUT (facts, compared by the 
 (pictures). Everything else changes from run to run and is cleared.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ READABLE = {"image/png", "text/plain", "text/html", "text/markdown"}
 def execute(script: Path) -> None:
     """Run one lesson and write the notebook beside it."""
     notebook = jupytext.read(script)
+    os.environ["DIFFLR_PROGRESS"] = os.devnull  # not the progress of whoever runs this
     NotebookClient(
         notebook,
         timeout=120,

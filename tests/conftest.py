@@ -16,6 +16,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("difflr")
+# Lessons that run under nbval see no progress of the developer's own, and leave none.
+os.environ["DIFFLR_PROGRESS"] = tempfile.mkdtemp(prefix="difflr-progress-")
 torch.set_num_threads(1)  # networks this small only lose by sharing the work
 
 

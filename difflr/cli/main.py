@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from difflr import __version__
+    from difflr.cli.progress import add_progress_command
     from difflr.cli.study import add_study_command
     from difflr.recipes import RECIPES
 
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(run=_plan)
 
     add_study_command(commands)
+    add_progress_command(commands)
 
     curves = commands.add_parser("curves", help="draw learning rates logged to TensorBoard")
     curves.add_argument("folder", help="the TensorBoard folder of one run")

@@ -3,6 +3,7 @@
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -10,30 +11,15 @@ from typing import Any
 import torch
 
 from difflr.errors import DifflrError, short_repr
-from difflr.lessons.feedback import Feedback
-from difflr.lessons.stubs import is_unfinished
+from difflr.lessons.feedback import Feedback, Unfinished, Wrong
+from difflr.lessons.plain import materialised, plain
+from difflr.lessons.progress import Attempt, forget, note, read_kept
+from difflr.lessons.stubs import fingerprint, is_unfinished
 
-__all__ = ["Lesson", "Unfinished", "Wrong", "called"]
+__all__ = ["Lesson", "Unfinished", "Wrong", "called", "tried"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 _STANDARD = str(Path(traceback.__file__).parent)
-
-
-class Wrong(Exception):
-    """An answer that is not right yet: the misconception that it shows, and hints in steps.
-
-    The first hint is shown at once; each further attempt with the same misconception shows the
-    next. The last should nearly give the answer.
-    """
-
-    def __init__(self, misconception: str, *hints: str) -> None:
-        super().__init__(misconception, *hints)
-        self.misconception = misconception
-        self.hints = hints
-
-
-class Unfinished(Exception):
-    """An answer that nobody has begun."""
 
 
 class Lesson:
@@ -41,26 +27,33 @@ class Lesson:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._titles: dict[str, str] = {}
+        self.titles: dict[str, str] = {}
         self._states: dict[str, str] = {}
         self._attempts: Counter[tuple[str, str]] = Counter()
 
     def exercise(
-        self, number: str, title: str
+        self, number: str, title: str, *, stub: str = ""
     ) -> Callable[[Callable[..., str]], Callable[..., Feedback]]:
         """Make a check of a function that raises ``Wrong`` or returns what there is to say when right.
 
         The check never raises: what goes wrong in the learner's code becomes part of the verdict.
-        It runs from a fixed seed and leaves the learner's random numbers alone.
+        It runs from a fixed seed and leaves the learner's random numbers alone. Answers that are
+        data reach it as ``plain`` makes them.
+
+        Args:
+            number, title: of the exercise.
+            stub: the ``fingerprint`` of a function to be mended; as it came it is not tried out.
         """
 
         def decorate(check: Callable[..., str]) -> Callable[..., Feedback]:
-            self._titles[number] = title
+            self.titles[number] = title
 
             @wraps(check)
             def checked(*answers: Any) -> Feedback:
-                state, message, hints, more = self._judge(number, check, answers)
+                state, message, hints, more = self._judge(number, stub, check, answers)
                 self._states[number] = state
+                if state != "unfinished":
+                    note(self.name, Attempt(number, title, state == "done"))
                 return Feedback(
                     state, f"Exercise {number}: {title}", message, hints, more, self.progress
                 )
@@ -71,20 +64,30 @@ class Lesson:
 
     @property
     def progress(self) -> str:
-        """How many exercises are done, and which."""
-        done = [number for number in self._titles if self._states.get(number) == "done"]
-        marks = " ".join(f"{number} {'✓' if number in done else '○'}" for number in self._titles)
-        return f"{self.name}: {len(done)} of {len(self._titles)} done ({marks})"
+        """How many exercises are done, and which; those of an earlier kernel too, from its file."""
+        kept = read_kept().get(self.name, {})
+        done = [
+            number
+            for number in self.titles
+            if self._states.get(number) == "done"
+            or (self._states.get(number) != "wrong" and kept.get(number, {}).get("done"))
+        ]
+        marks = " ".join(f"{number} {'✓' if number in done else '○'}" for number in self.titles)
+        return f"{self.name}: {len(done)} of {len(self.titles)} done ({marks})"
 
     def reset(self) -> None:
-        """Forget all attempts."""
+        """Forget all attempts, those in the file too."""
+        forget(self.name)
         self._states.clear()
         self._attempts.clear()
 
     def _judge(
-        self, number: str, check: Callable[..., str], answers: tuple[Any, ...]
+        self, number: str, stub: str, check: Callable[..., str], answers: tuple[Any, ...]
     ) -> tuple[str, str, tuple[str, ...], int]:
+        if stub and answers and fingerprint(answers[0]) == stub:
+            return "unfinished", "Not tried yet: the function above is as it came. Mend it.", (), 0
         try:
+            answers = tuple(map(plain, answers))
             if not answers or any(map(is_unfinished, answers)):
                 raise Unfinished
             with torch.random.fork_rng(devices=[]):
@@ -102,16 +105,38 @@ class Lesson:
         return "wrong", wrong.misconception, wrong.hints[:seen], more
 
 
-def called(function: Any, *arguments: Any) -> Any:
-    """Return what the learner's function returns, or say that it is none or returns nothing."""
+def tried(function: Any, *arguments: Any) -> Any:
+    """Return what the learner's function returns, its iterators as lists; ``None`` may be right.
+
+    Lists and dictionaries are handed out as copies.
+
+    Raises:
+        Wrong: when ``function`` is none, or changes a list or a dictionary that it was given.
+        Unfinished: when what it returns is or holds ``...``.
+    """
     if not callable(function):
         raise Wrong(
             f"Received {short_repr(function)}, expected a function.",
             "Pass the function itself, without calling it: `check(cut)`, not `check(cut(…))`.",
         )
-    result = function(*arguments)
+    given = [deepcopy(each) if isinstance(each, (list, dict)) else each for each in arguments]
+    result = materialised(function(*given))
+    for each, before in zip(given, arguments, strict=True):
+        if isinstance(before, (list, dict)) and each != before:
+            kind = "dictionary" if isinstance(before, dict) else "list"
+            raise Wrong(
+                f"Your function changes what it was given: a {kind} is no longer the same after the "
+                "call. Whoever calls it twice gets something else.",
+                "Work on a copy, `dict(…)` or `list(…)`; `sorted(…)` copies, `.sort()` does not.",
+            )
     if is_unfinished(result):
         raise Unfinished
+    return result
+
+
+def called(function: Any, *arguments: Any) -> Any:
+    """Return what the learner's function returns, as ``tried`` does, or say that it is nothing."""
+    result = tried(function, *arguments)
     if result is None:
         raise Wrong(
             "The function gives nothing back.",

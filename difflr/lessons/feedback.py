@@ -4,7 +4,25 @@ import html
 import re
 from dataclasses import dataclass
 
-__all__ = ["Feedback"]
+__all__ = ["Feedback", "Unfinished", "Wrong"]
+
+
+class Wrong(Exception):
+    """An answer that is not right yet: the misconception that it shows, and hints in steps.
+
+    The first hint is shown at once; each further attempt with the same misconception shows the
+    next. The last should nearly give the answer.
+    """
+
+    def __init__(self, misconception: str, *hints: str) -> None:
+        super().__init__(misconception, *hints)
+        self.misconception = misconception
+        self.hints = hints
+
+
+class Unfinished(Exception):
+    """An answer that nobody has begun."""
+
 
 _LOOKS = {  # sign, word, edge, background
     "unfinished": ("○", "not finished", "#5f5f5f", "#f2f2f2"),

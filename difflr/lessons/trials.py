@@ -1,15 +1,19 @@
 """Small trainings in which the checks of lessons 2 and 3 look at what moves."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
-from difflr.lessons.checking import Unfinished, called
-from difflr.lessons.stubs import is_unfinished
+from difflr.lessons.checking import tried
 from difflr.splits import Split
 
 __all__ = ["Passes", "copied", "moved", "performed", "tensors", "train_step"]
@@ -17,10 +21,7 @@ __all__ = ["Passes", "copied", "moved", "performed", "tensors", "train_step"]
 
 def performed(function: Any, *arguments: Any) -> None:
     """Run a learner's function that works on its arguments and need not return anything."""
-    if not callable(function):
-        called(function)  # says what was expected
-    if is_unfinished(function(*arguments)):
-        raise Unfinished
+    tried(function, *arguments)
 
 
 def train_step(network: nn.Module, optimizer: Optimizer, *, set_to_none: bool = True) -> None:
@@ -54,19 +55,63 @@ def moved(before: dict[str, Tensor], after: dict[str, Tensor], names: list[str])
 
 
 class Passes:
-    """Three batches to be gone through, with copies of the network before and after each pass."""
+    """Three batches to be gone through, the same in every pass, and what a training does with them.
+
+    What counts as a step is seen at the optimizers, not at how the batches are fetched: a list of
+    them, or ``next``, does as well as a loop. The network has a head ``fc``, which always trains.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
-        self.states = [copied(network)]
+        self.states: list[dict[str, Tensor]] = []  # after each training step
+        self.optimizers: list[Optimizer] = []  # that took one
+        self.backwards = 0
+        self.piled_up = False  # whether a step used gradients of earlier batches
+        self._batches = [_batch() for _ in range(3)]
+        self._fresh: Tensor | None = None  # the head's gradient for the last batch alone
+        self._stepped = True  # since the last backward
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for _ in range(len(self)):
-            yield _batch()
-        self.states.append(copied(self.network))
+        return iter(self._batches)
 
     def __len__(self) -> int:
-        return 3
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self._batches[index]
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note, meanwhile, the network after every step."""
+        head = self.network.get_parameter("fc.weight")
+        hooks = (
+            head.register_hook(self._backward),
+            register_optimizer_step_pre_hook(self._before_step),
+            register_optimizer_step_post_hook(self._after_step),
+        )
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _backward(self, gradient: Tensor) -> None:
+        self._fresh, self._stepped = gradient.detach().clone(), False
+        self.backwards += 1
+
+    def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
+        held = self.network.get_parameter("fc.weight").grad
+        if held is not None and self._fresh is not None:  # clipping may scale it
+            alike = F.cosine_similarity(held.flatten(), self._fresh.flatten(), dim=0)
+            self.piled_up |= bool(alike < 0.999)
+
+    def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        if not any(optimizer is each for each in self.optimizers):
+            self.optimizers.append(optimizer)
+        if self._stepped and self.states:  # another optimizer, for the same batch
+            self.states.pop()
+        self.states.append(copied(self.network))
+        self._stepped = True
 
 
 def _batch() -> tuple[Tensor, Tensor]:

@@ -2,13 +2,17 @@
 
 import random
 
+import numpy as np
 import pytest
 import torch
 
+from difflr.cli import main
 from difflr.errors import DifflrError
-from difflr.lessons.checking import Lesson, Unfinished, Wrong, called
+from difflr.lessons.checking import Lesson, Unfinished, Wrong, called, tried
 from difflr.lessons.feedback import Feedback
-from difflr.lessons.stubs import is_unfinished
+from difflr.lessons.plain import number, plain
+from difflr.lessons.progress import FILE, LESSONS, progress
+from difflr.lessons.stubs import fingerprint, is_unfinished
 
 
 @pytest.fixture
@@ -181,3 +185,103 @@ def test_called_says_what_is_missing():
         called(lambda x: None if x else 0, 1)
     with pytest.raises(Unfinished):
         called(returns_dots, 1)
+
+
+def bug(x):
+    """A function to be mended."""
+    return x  # as it came
+
+
+def test_a_function_to_be_mended_is_not_tried_until_it_is_touched(lesson):
+    """As it came it shows no diagnosis and takes no hint; a comment or a blank line changes nothing."""
+    tries = []
+
+    @lesson.exercise("0.3", "Mend", stub=fingerprint(bug))
+    def check_bug(function):
+        tries.append(function)
+        raise Wrong("Still wrong.", "One.", "Two.")
+
+    assert [check_bug(bug).state for _ in range(3)] == ["unfinished"] * 3
+    assert not tries
+    assert "as it came" in check_bug(bug).message
+    assert check_bug(lambda x: x + 1).hints == ("One.",)
+    text = 'def bug(x):\n\n    """A function to be mended."""\n    # hm\n    return x\n'
+    assert (
+        fingerprint(text) == fingerprint(bug) != fingerprint(text.replace("return x", "return 2"))
+    )
+    assert fingerprint(3) == fingerprint(len) == ""
+
+
+def test_answers_are_data_in_whatever_type_they_come():
+    """Arrays, scalars and iterators become lists and numbers; parameters and objects stay."""
+    weight = torch.nn.Parameter(torch.zeros(2))
+    assert plain({"a": np.bool_(True), "b": torch.tensor(2)}) == {"a": True, "b": 2}
+    assert plain(np.array([(1, 2), (3, 4)])) == [[1, 2], [3, 4]]
+    assert plain(filter(None, (0, 1))) == plain(x for x in [1]) == [1]
+    assert plain([weight])[0] is weight
+    assert plain(print) is print
+    assert number(np.array([2.5])) == number(torch.tensor(2.5)) == number(np.float32(2.5)) == 2.5
+    for no_number in ("1", True, None, [1, 2], np.bool_(True)):
+        with pytest.raises(Wrong, match="expected a number"):
+            number(no_number)
+
+
+def test_what_is_handed_out_is_a_copy_and_its_change_is_named():
+    """Lists and dictionaries stay as they are, however deep a function changes them."""
+    given = {"a": [{"b": 1}]}
+    with pytest.raises(Wrong, match="changes what it was given: a dictionary"):
+        tried(lambda d: d["a"][0].update(b=2), given)
+    with pytest.raises(Wrong, match="a list is no longer the same"):
+        tried(lambda numbers: numbers.sort(), [2, 1])
+    assert given == {"a": [{"b": 1}]}
+    assert tried(lambda d: None, given) is None
+    assert called(lambda: {"a": (x for x in "bc")}) == {"a": ["b", "c"]}
+
+
+def test_progress_outlives_the_kernel(lesson, tmp_path):
+    """Another kernel finds what was done; what was tried and is wrong now is not done; reset forgets."""
+    lesson.seven(7)
+    lesson.double(lambda x: x)
+    lesson._states.clear()  # a new kernel
+    assert lesson.progress == "Lesson 0: 1 of 2 done (0.1 ○ 0.2 ✓)"
+    assert lesson.seven(...).progress.endswith("0.2 ✓)")
+    assert lesson.seven(8).progress.endswith("0.2 ○)")
+    lesson.seven(7)
+    (tmp_path / FILE).write_text("{", "utf-8")
+    lesson._states.clear()
+    assert lesson.progress.startswith("Lesson 0: 0 of 2")
+    assert lesson.seven(7).progress.startswith("Lesson 0: 1 of 2")
+    lesson.reset()
+    assert lesson.progress.startswith("Lesson 0: 0 of 2")
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(lesson, monkeypatch, tmp_path):
+    """Progress is then that of this kernel."""
+    monkeypatch.setenv("DIFFLR_PROGRESS", str(tmp_path / "nowhere"))
+    assert lesson.seven(7).done
+    assert lesson.progress.startswith("Lesson 0: 1 of 2")
+
+
+def test_progress_over_all_lessons_and_over_a_class(tmp_path, monkeypatch, capsys):
+    """A learner sees all lessons; `difflr progress FOLDER` has a row for each learner."""
+    from difflr.lessons.splits import check_prediction
+
+    for name, answers in {"ann": ["layer4", "layer1"], "ben": ["layer4", "layer4"]}.items():
+        home = tmp_path / name
+        home.mkdir()
+        monkeypatch.setenv("DIFFLR_PROGRESS", str(home))
+        check_prediction(dict(zip(("parameters", "operations"), answers, strict=True)))
+    assert "0 of 33 exercises done" in repr(progress())
+    monkeypatch.setenv("DIFFLR_PROGRESS", str(tmp_path / "ann"))
+    shown = repr(progress()).splitlines()
+    assert shown[0].startswith("1 of 33 exercises done")
+    assert shown[1] == "Lesson 1: 1 of 4 done (1.1 ✓ 1.2 ○ 1.3 ○ 1.4 ○)"
+    assert len(shown) == 1 + len(LESSONS)
+    assert main(["progress", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["ann", "1/4", *["0/4"] * 6, "0/5", "1"]
+    assert lines[2].split()[:2] == ["ben", "0/4"]
+    assert next(line for line in lines if line.startswith("1.1")).split()[1:3] == ["1", "1.0"]
+    (tmp_path / "ben" / "notes.json").write_text("[]", "utf-8")
+    assert main(["progress", str(tmp_path)]) == 2
+    assert main(["progress", str(tmp_path / "nobody")]) == 2

@@ -3,6 +3,7 @@
 import itertools
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from answers import Answers
@@ -70,7 +71,15 @@ FREEZES = {
 
 
 def frozen_by(
-    *, switch=True, clear=True, norms=True, thaw=True, shift=0, whole=False, module=False
+    *,
+    switch=True,
+    clear=True,
+    norms=True,
+    thaw=True,
+    shift=0,
+    whole=False,
+    module=False,
+    asleep=False,
 ):
     """Return a way to freeze that has some of its parts wrong."""
 
@@ -87,6 +96,9 @@ def frozen_by(
                     each.requires_grad = trains
                 if norms and isinstance(each, nn.BatchNorm2d):
                     each.train(trains)
+            for each in split.modules if asleep else ():
+                if isinstance(each, nn.BatchNorm2d):
+                    each.eval()
         if whole:
             splits.model.eval()
 
@@ -102,6 +114,7 @@ WRONG_FREEZES = {
     "whole network asleep": (frozen_by(whole=True), "which trains, are in eval mode"),
     "stale gradients": (frozen_by(clear=False), "moved it all the same"),
     "never thaws": (frozen_by(thaw=False), "able to thaw"),
+    "never woken": (frozen_by(asleep=True), "which trains, are in eval mode"),
     "only the switch": (lambda s, n: [p.requires_grad_(i >= n) for i, split in enumerate(s)
                                       for p in split.parameters.values()], "BatchNorm trap"),
 }  # fmt: skip
@@ -160,7 +173,65 @@ def add_group(network, splits, epoch, optimizer):
         optimizer.add_param_group({"params": list(network.layer4.parameters())})
 
 
+def by_hand_loop(*, once=False, zero="before", step=True, lr=1e-2, reach=iter):
+    """Return a loop of a learner's own making, all parameters in one optimizer."""
+
+    def train_top(network, batches):
+        splits = difflr.split_model(network)
+        optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9)
+        seen = list(batches) if once else None
+        for epoch in range(2):
+            network.train()
+            difflr.freeze_to(splits, -1 - epoch)
+            for images, labels in reach(seen or batches):
+                if zero == "before":
+                    optimizer.zero_grad()
+                loss = F.cross_entropy(network(images), labels)
+                if zero == "none of it":
+                    network.zero_grad(set_to_none=False)
+                loss.backward()
+                if step:
+                    optimizer.step()
+                if zero == "after":
+                    optimizer.zero_grad()
+
+    return train_top
+
+
+def by_next(batches):
+    """Fetch a batch at a time."""
+    each = iter(batches)
+    while (batch := next(each, None)) is not None:
+        yield batch
+
+
+def counts_right(network, batches):
+    """Look at the accuracy after each epoch, too."""
+    splits = difflr.split_model(network)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for epoch in range(2):
+        network.train()
+        difflr.freeze_to(splits, -1 - epoch)
+        for images, labels in batches:
+            optimizer.zero_grad()
+            F.cross_entropy(network(images), labels).backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1)
+            optimizer.step()
+        network.eval()
+        with torch.no_grad():
+            for images, _ in batches:
+                network(images)
+
+
 LOOPS = {
+    "a list of the batches": by_hand_loop(reach=list),
+    "one list for both epochs": by_hand_loop(once=True),
+    "next": by_hand_loop(reach=by_next),
+    "range": by_hand_loop(once=True, reach=lambda seen: (seen[i] for i in range(len(seen)))),
+    "cleared after the step": by_hand_loop(zero="after"),
+    "the network's gradients": by_hand_loop(zero="none of it"),
+    "enumerate": by_hand_loop(reach=lambda batches: (b for _, b in enumerate(batches))),
+    "evaluates, clips": counts_right,
     "all parameters": trained(of_all, in_order),
     "by hand": trained(of_all, by_hand),
     "new optimizer": trained(of_head, new_optimizer),
@@ -194,8 +265,12 @@ WRONG_LOOPS = {
     "only the optimizer mended": (trained(of_all, planted), "woke a frozen BatchNorm"),
     "train() left out": (trained(of_all, never_awake), "are in eval mode"),
     "thawed too soon": (trained(of_all, too_soon), "should be frozen in epoch 1"),
-    "one epoch": (trained(of_all, in_order, epochs=1), "1 times"),
-    "no epoch": (trained(of_all, in_order, epochs=0), "0 times"),
+    "one epoch": (trained(of_all, in_order, epochs=1), "3 training steps"),
+    "three epochs": (trained(of_all, in_order, epochs=3), "9 training steps"),
+    "gradients never cleared": (by_hand_loop(zero="never"), "gradients of earlier batches"),
+    "a rate of 0": (by_hand_loop(lr=0.0), "learning rate of 0"),
+    "no step": (by_hand_loop(step=False), "no optimizer takes a step"),
+    "no epoch": (trained(of_all, in_order, epochs=0), "0 training steps"),
 }
 
 
@@ -205,6 +280,11 @@ SCHEDULES = {
     "indices from the front": ((5, 4), (4, 2), (0, 2)),
     "names": [["head", 4], ["layer4", 2], ["stem", 2]],
     "the head twice": [(-1, 2), (-1, 2), (-2, 2), (-6, 2)],
+    "an array": np.array([(-1, 4), (-2, 2), (0, 2)]),
+    "a tensor": torch.tensor([(-1, 4), (-2, 2), (0, 2)]),
+    "zip": zip((-1, -2, 0), (4, 2, 2), strict=True),
+    "a list of arrays": [np.array([-1, 4]), np.array([-2, 2]), np.array([0, 2])],
+    "items": {-1: 4, -2: 2, 0: 2}.items(),
     "four phases": [(-1, 4), (-2, 1), (-3, 1), (0, 2)],
 }
 WRONG_SCHEDULES = {
@@ -228,7 +308,12 @@ class TestAnswers(Answers):
     lesson = lesson_2
     number = 2
     right: ClassVar = {
-        "prediction": {"all four": TRUTH},
+        "prediction": {
+            "all four": TRUTH,
+            "numpy": {name: np.bool_(moves) for name, moves in TRUTH.items()},
+            "torch": {name: torch.tensor(moves) for name, moves in TRUTH.items()},
+            "an array": dict(zip(TRUTH, np.array([*TRUTH.values()]), strict=True)),
+        },
         "freeze": FREEZES,
         "training": LOOPS,
         "schedule": SCHEDULES,

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from answers import Answers
@@ -28,6 +29,17 @@ RATES = {
         RATIO: difflr.expand_lrs(slice(1e-5, 1e-2), 4),
         ULMFIT: [1e-2 / 2.6**i for i in (3, 2, 1, 0)],
     },
+    "arrays": {
+        SLICE: np.array(RIGHT[SLICE]),
+        RATIO: np.geomspace(1e-5, 1e-2, 4),
+        ULMFIT: torch.tensor(RIGHT[ULMFIT]),
+    },
+    "scalars": {
+        SLICE: [*torch.tensor([1e-3, 1e-3, 1e-3]), 1e-2],
+        RATIO: [*np.float32([1e-5, 1e-4, 1e-3, 1e-2])],
+        ULMFIT: (1e-2 / 2.6**i for i in (3, 2, 1, 0)),
+    },
+    "torch.logspace": {**RIGHT, RATIO: torch.logspace(-5, -2, 4)},
     "two digits": {**RIGHT, ULMFIT: [0.0006, 0.0015, 0.0038, 0.01]},
 }
 WRONG_RATES = {
@@ -41,6 +53,10 @@ WRONG_RATES = {
     "three": ({**RIGHT, RATIO: [1e-4, 1e-3, 1e-2]}, "has 3 learning rates"),
     "one": ({**RIGHT, SLICE: 1e-2}, "expected a list"),
     "words": ({**RIGHT, SLICE: ["1e-3"] * 4}, "expected a list"),
+    "all but one at rest": ({**RIGHT, SLICE: [0, 0, 0, 1e-2]}, "freezes nothing"),
+    "a third": ({**RIGHT, SLICE: [1e-2 / 3] * 3 + [1e-2]}, "tenth"),
+    "slice itself": ({**RIGHT, SLICE: slice(1e-2)}, "expected a list"),
+    "steep slice": ({**RIGHT, SLICE: [1e-5, 1e-4, 1e-3, 1e-2]}, "You let the rates rise"),
     "something": ({**RIGHT, SLICE: [1, 2, 3, 4]}, "something else"),
 }
 
@@ -102,7 +118,40 @@ def one_each(splits, lrs, weight_decay):
     ]
 
 
+def lazily(kind):
+    """Return a builder whose ``params`` are what ``kind`` makes of a list."""
+
+    def groups(splits, lrs, weight_decay):
+        return [
+            {**group, "params": kind(group["params"])}
+            for group in param_groups(splits, lrs, weight_decay=weight_decay)
+        ]
+
+    return groups
+
+
+def one_tensor_each(splits, lrs, weight_decay):
+    """Give a bare tensor where torch takes one."""
+    return [
+        {**group, "params": group["params"][0]} for group in one_each(splits, lrs, weight_decay)
+    ]
+
+
+def numpy_rates(splits, lrs, weight_decay):
+    """Rates and decay as scalars of numpy and torch."""
+    return [
+        {**group, "lr": np.float32(group["lr"]), "weight_decay": np.float64(group["weight_decay"])}
+        for group in param_groups(splits, lrs, weight_decay=weight_decay)
+    ]
+
+
 GROUPS = {
+    "generators": lazily(lambda params: (p for p in params)),
+    "filters": lazily(lambda params: filter(lambda p: p is not None, params)),
+    "tuples": lazily(tuple),
+    "single tensors": one_tensor_each,
+    "a generator of groups": lambda s, lrs, wd: (g for g in one_each(s, lrs, wd)),
+    "scalars": numpy_rates,
     "dimensions": grouped(vector),
     "size of a vector": grouped(lambda n, p: len(p) == p.numel()),
     "class": by_class,
@@ -141,6 +190,10 @@ WRONG_GROUPS = {
                                 {"params": list(s.model.parameters()), "name": "all", "lr": 1,
                                  "weight_decay": 0}],
               "in two groups"),
+    "changes the rates": (
+        lambda s, r, wd: [r.reverse(), *param_groups(s, r[::-1], weight_decay=wd)][1:],
+        "changes what it was given",
+    ),
     "lists of parameters": (lambda s, r, wd: [list(x.parameters.values()) for x in s], "as a group"),
     "decay of the vectors' rate": (
         lambda s, r, wd: [{**g, "lr": g["lr"] * (2 if g["weight_decay"] else 1)}
@@ -231,6 +284,10 @@ DESIGNS = {
     "slices": design(slice(1e-2 / 400, 1e-2), slice(1e-2, 1e-2 / 400)),
     "lists": design([0, 1e-4, 1e-3, 3e-3, 5e-3, 1e-2], [1e-2, 5e-3, 1e-3, 1e-4, 1e-4, 0]),
     "ULMFiT turned round": design(RISING, Ulmfit(1e-2 / 2.6**5, 1 / 2.6)),
+    "arrays": design(np.geomspace(1e-4, 1e-2, 6), torch.logspace(-2, -4, 6)),
+    "float32": design(np.geomspace(1e-4, 1e-2, 6, dtype=np.float32), FALLING),
+    "scalars": design([*torch.logspace(-4, -2, 6)], [*np.geomspace(1e-2, 1e-4, 6)]),
+    "generator": design((1e-4 * 100 ** (i / 5) for i in range(6)), FALLING),
     "a list turned round": design(RISING, difflr.expand_lrs(RISING, 6)[::-1]),
 }
 UP_AND_DOWN = [1e-4, 1e-3, 1e-4, 1e-3, 5e-3, 1e-2]

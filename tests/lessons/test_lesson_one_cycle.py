@@ -3,6 +3,7 @@
 import math
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from answers import Answers
@@ -73,7 +74,23 @@ def with_tensors(step, total, high, pct_start, div, final):
     return first / final + (high - first / final) * torch.cos(math.pi / 2 * share) ** 2
 
 
+def in_single(step, *setting):
+    """The solution in single precision, as numpy or torch would give it."""
+    step, *setting = (torch.tensor(float(x)) for x in (step, *setting))
+    total, high, pct_start, div, final = setting
+    first, peak, end = high / div, pct_start * total - 1, total - 1
+    ends, share = (
+        ((first, high), step / peak)
+        if step <= peak
+        else ((high, first / final), (step - peak) / (end - peak))
+    )
+    return ends[1] + (ends[0] - ends[1]) / 2 * (torch.cos(math.pi * share) + 1)
+
+
 CURVES = {
+    "single precision": in_single,
+    "numpy's single precision": lambda *a: np.float32(in_two_calls(*a)),
+    "an array of one": lambda *a: np.array([in_two_calls(*a)]),
     "the solution": in_two_calls,
     "difflr": with_difflr,
     "torch": with_torch,
@@ -81,11 +98,11 @@ CURVES = {
 }
 
 
-def slips(peak=1, end=1, final=1.0, bend=between):
+def slips(peak=1, end=1, final=1.0, bend=between, count=float):
     """The solution with a slip in one place."""
 
     def curve(step, total, high, pct_start, div, final_div):
-        first, top = high / div, pct_start * total - peak
+        first, top = high / div, count(pct_start * total) - peak
         if step <= top:
             return bend(first, high, step / top)
         last = (high if final == "peak" else first) / final_div if final else 0.0
@@ -104,6 +121,9 @@ WRONG_CURVES = {
         slips(bend=lambda start, end, share: start + (end - start) * share),
         "straight lines",
     ),
+    "whole steps": (slips(count=int), "whole number"),
+    "rounded steps": (slips(count=round), "whole number"),
+    "rounded up": (slips(count=math.ceil), "whole number"),
     "nothing": (lambda step, *_: {}.get(step), "gives nothing back"),
     "text": (lambda *_: "0.1", "expected a number"),
 }
@@ -142,6 +162,12 @@ def test_the_prediction_to_make_is_what_torch_does():
     assert lesson_4.check_prediction(stub).state == "unfinished"
 
 
+RIGHTS = {
+    "all four": RIGHT,
+    "numpy": {name: np.float32(value) for name, value in RIGHT.items()},
+    "torch": {name: torch.tensor(value) for name, value in RIGHT.items()},
+    "a fraction": RIGHT | {"last": 0.1 / 10 / 100, "peak_step": 9.0},
+}
 WRONG_PREDICTIONS = {
     "default": (RIGHT | {"first": 0.004}, "the default"),
     "from 0": (RIGHT | {"first": 0.0}, "neither at 0"),
@@ -168,6 +194,8 @@ CYCLES = {
     "a tuple": CYCLE | {"max_lr": (1e-4, 1e-3, 1e-2), "total_steps": 100},
     "about as steep": CYCLE | {"pct_start": 0.41, "cycle_momentum": False},
     "lines": CYCLE | {"anneal_strategy": "linear", "epochs": 5, "steps_per_epoch": 20},
+    "an array": CYCLE | {"max_lr": np.geomspace(1e-4, 1e-2, 3), "div_factor": np.float32(10)},
+    "a tensor": CYCLE | {"max_lr": torch.tensor([1e-4, 1e-3, 1e-2])},
     "powers": CYCLE | {"max_lr": [1e-2 / 10**i for i in (2, 1, 0)]},
 }
 WRONG_CYCLES = {
@@ -177,6 +205,8 @@ WRONG_CYCLES = {
     "too low": (CYCLE | {"max_lr": [1e-5, 1e-4, 1e-3]}, "head peaks at 0.001"),
     "not a tenth": (CYCLE | {"max_lr": [1e-3, 5e-3, 1e-2]}, "a tenth"),
     "early": (CYCLE | {"pct_start": 0.3}, "peak comes at step 29"),
+    "a little early": (CYCLE | {"pct_start": 0.38}, "peak comes at step 37"),
+    "a little late": (CYCLE | {"pct_start": 0.42}, "peak comes at step 41"),
     "percent": (CYCLE | {"pct_start": 40}, "does not take"),
     "default start": (CYCLE | {"div_factor": 25.0}, "begins at 0.0004"),
     "of the peak": (CYCLE | {"final_div_factor": 1000.0}, "divided the peak"),
@@ -227,7 +257,14 @@ def by_lambda(module):
     return [optimizer], [{"scheduler": cycle, "interval": "step"}]
 
 
+def counted_by_hand(module):
+    """Batches over accumulated ones, rounded up, for every epoch."""
+    per_epoch = math.ceil(len(module.train_dataloader()) / module.trainer.accumulate_grad_batches)
+    return made_of(lambda m: per_epoch * m.trainer.max_epochs)(module)
+
+
 CONFIGURES = {
+    "counted by hand": counted_by_hand,
     "the solution": per_step,
     "a dictionary": as_a_dictionary,
     "a plan": by_a_plan,
@@ -259,18 +296,34 @@ def estimated(module):
 WRONG_CONFIGURES = {
     "the planted bug": (made_of(batches, "epoch"), "once per *epoch*"),
     "interval only": (made_of(batches), "You count batches"),
+    "far too long": (made_of(lambda m: 1000), "made for 1000"),
+    "begins high": (
+        lambda m: [
+            [o := optimizer_of(m)],
+            [
+                {
+                    "interval": "step",
+                    "scheduler": OneCycleLR(o, 0.1, total_steps=estimated(m), div_factor=1),
+                }
+            ],
+        ],
+        "begins at its peak",
+    ),
+    "a level schedule": (
+        lambda m: [
+            [o := optimizer_of(m)],
+            [{"interval": "step", "scheduler": LambdaLR(o, lambda step: 1.0)}],
+        ],
+        "stays at 0.1",
+    ),
     "counting only": (made_of(estimated, "epoch"), "once per *epoch*"),
     "rounded down": (
-        lambda m: (
-            made_of(lambda m: batches(m) // m.trainer.accumulate_grad_batches)(m)
-            if m.trainer.limit_train_batches == 1.0
-            else per_step(m)
-        ),
+        made_of(lambda m: batches(m) // m.trainer.accumulate_grad_batches),
         "ends before the training",
     ),
     "one epoch": (made_of(lambda m: BATCHES), "ends before the training"),
     "another peak": (made_of(estimated, high=0.01), "peaks at 0.01"),
-    "no scheduler": (optimizer_of, "given no scheduler"),
+    "no scheduler": (optimizer_of, "no scheduler moves it"),
     "nothing": (lambda m: optimizer_of(m) and None, "gives nothing back"),
 }
 
@@ -282,7 +335,7 @@ class TestAnswers(Answers):
     number = 4
     right: ClassVar = {
         "curve": CURVES,
-        "prediction": {"all four": RIGHT},
+        "prediction": RIGHTS,
         "cycle": CYCLES,
         "configure": CONFIGURES,
     }

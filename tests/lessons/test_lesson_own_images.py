@@ -3,6 +3,7 @@
 import filecmp
 import hashlib
 import statistics
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -90,9 +91,43 @@ def array(file):
     return np.asarray(Image.open(file).convert("RGB")).tobytes()
 
 
+def grey(file):
+    """Compare without colours."""
+    return np.asarray(Image.open(file).convert("L")).tobytes()
+
+
 def rough(file):
     """Compare thumbnails."""
+    return np.asarray(Image.open(file).convert("RGB").resize((4, 4))).tobytes()
+
+
+def rough_grey(file):
+    """Compare grey thumbnails."""
     return np.asarray(Image.open(file).convert("L").resize((4, 4))).tobytes()
+
+
+def average_hash(file):
+    """Note which places are brighter than the mean."""
+    small = np.asarray(Image.open(file).convert("L").resize((8, 8)), dtype=float)
+    return (small > small.mean()).tobytes()
+
+
+def nearly(folder):
+    """Allow small differences, picture by picture."""
+    known = [np.asarray(Image.open(f).convert("RGB"), float) for f in folder.glob("train/*/*")]
+    return [
+        file
+        for file in folder.glob("test/*/*")
+        if min(abs(np.asarray(Image.open(file).convert("RGB"), float) - k).mean() for k in known)
+        < 2
+    ]
+
+
+def overwrites(folder):
+    """Save every picture anew."""
+    for file in folder.glob("test/*/*"):
+        Image.open(file).convert("L").save(file)
+    return leaked(pixels)(folder)
 
 
 LEAKS = {
@@ -100,6 +135,10 @@ LEAKS = {
     "numpy": leaked(array),
     "hash of the pixels": leaked(lambda file: hashlib.md5(pixels(file)).hexdigest()),
     "thumbnails": leaked(rough),
+    "small differences": nearly,
+    "an array of paths": lambda f: np.array([str(x) for x in leaked(pixels)(f)]),
+    "keys": lambda f: dict.fromkeys(leaked(pixels)(f)).keys(),
+    "filter": lambda f: filter({*leaked(pixels)(f)}.__contains__, f.rglob("*.*")),
     "texts": lambda folder: [str(f) for f in leaked(pixels)(folder)],
     "from the folder on": lambda folder: {f.relative_to(folder) for f in leaked(pixels)(folder)},
     "class and name": lambda f: ["/".join(p.parts[-2:]) for p in leaked(pixels)(f)],
@@ -142,6 +181,10 @@ WRONG_LEAKS = {
     "those in train": (leaked(pixels, "test/*/*", "train/*/*"), "are in `train/`"),
     "numbers": (lambda folder: [0, 1], "expected paths"),
     "changes": (deletes, "changes the folder"),
+    "overwrites": (overwrites, "changes the folder"),
+    "grey": (leaked(grey), "in other colours"),
+    "grey thumbnails": (leaked(rough_grey), "in other colours"),
+    "average hash": (leaked(average_hash), "brighter and darker places"),
     "nothing found": (lambda folder: [], "An exact copy under another name"),
     "returns nothing": (lambda folder: print(end=""), "gives nothing back"),
 }
@@ -159,7 +202,13 @@ def predicted(count, share):
 
 
 #: The commonest class of training counts, by its share of the test pictures.
-PREDICTIONS = {"numbers": predicted(387, 0.2), "calculated": predicted(3 * 129, 4 / 20)}
+PREDICTIONS = {
+    "numbers": predicted(387, 0.2),
+    "calculated": predicted(3 * 129, 4 / 20),
+    "numpy": predicted(np.int64(387), np.float32(0.2)),
+    "torch": predicted(torch.tensor(387), torch.tensor(0.2)),
+    "fractions": predicted(387.0, Fraction(4, 20)),
+}
 WRONG_PREDICTIONS = {
     "no biases": (predicted(384, 0.2), "forget the biases"),
     "old classes": (predicted(7740, 0.2), "*old* classes"),
@@ -204,8 +253,17 @@ CHOICES = {
     "by hand": with_means,
     "numpy": choosing("validation", lambda values: np.mean(list(values)), mean_test),
     "median": choosing("validation", statistics.median, mean_test),
+    "arrays": lambda runs: np.array(with_means(runs)),
+    "a tensor": lambda runs: torch.tensor(with_means(runs)),
+    "single precision": lambda runs: map(np.float32, with_means(runs)),
     "sums": choosing("validation", sum, mean_test),
 }
+
+
+def sorts(runs):
+    """Sort the list that was handed over."""
+    runs.sort(key=lambda run: run["test"])
+    return with_means(runs)
 
 
 def planted(runs):
@@ -239,6 +297,11 @@ WRONG_CHOICES = {
     ),
     "always the same": (lambda runs: (3e-3, 0.67), "not the mean accuracy"),
     "another rate": (lambda runs: (5.0, 0.5), "not the one with the best mean"),
+    "sorts in place": (sorts, "changes what it was given"),
+    "empties the list": (
+        lambda runs: [with_means(runs), runs.clear()][0],
+        "changes what it was given",
+    ),
     "a rate alone": (lambda runs: 3e-3, "expected two numbers"),
 }
 
@@ -255,12 +318,18 @@ def planned(name, recipe, **options):
     return {**GOOD, name: make_plan(recipe, 6, 6, **options)}
 
 
+second = difflr.Plan([difflr.Phase(0, 6, [0, 1e-2, 0, 0, 0, 0], frozen=[0, 2, 3, 4, 5])])
+
+
 #: What counts is what learns and how fast, not the name of the recipe.
 PLANS = {
     "few: the head": planned("few", "head_only"),
     "few: the head first": planned("few", "lp_ft"),
     "few: milestones": planned("few", "milestones_2020"),
-    "fog: the first split": planned("fog", "first_splits"),
+    "fog: uniform": planned("fog", "uniform"),
+    "fog: the first two": planned("fog", "first_splits", count=2),
+    "fog: the second alone": {**GOOD, "fog": second},
+    "fog: rising a little": planned("fog", "differential", ratio=3),
     "fog: the first three": planned("fog", "first_splits", count=3),
     "fog: falling a little": planned("fog", "falling", ratio=3),
     "plenty: one rate": planned("plenty", "uniform"),
@@ -276,9 +345,9 @@ PLANS = {
         ("few", make_plan("differential", 6, 6), "Small learning rates save nothing"),
         ("few", make_plan("falling", 6, 6), "faster than one after it"),
         ("few", make_plan("first_splits", 6, 6), "its head is random"),
-        ("fog", make_plan("head_only", 6, 6), "the head still fits"),
-        ("fog", make_plan("differential", 6, 6), "the head still fits"),
-        ("fog", make_plan("uniform", 6, 6), "the head still fits"),
+        ("fog", make_plan("head_only", 6, 6), "no early split learns"),
+        ("fog", make_plan("first_splits", 6, 6), "the first split alone"),
+        ("fog", make_plan("differential", 6, 6), "a tenth"),
         ("plenty", make_plan("head_only", 6, 6), "still frozen at the end"),
         ("plenty", make_plan("falling", 6, 6), "faster than one after it"),
         ("plenty", make_plan("uniform", 5, 6), "for 5 splits"),

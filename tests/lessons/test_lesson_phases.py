@@ -2,7 +2,9 @@
 
 from typing import ClassVar
 
+import numpy as np
 import pytest
+import torch
 from answers import Answers
 from lightning_nets import trainer_for
 from nets import TinyNet, loader
@@ -46,6 +48,13 @@ def watched():
     watch = Watch()
     trainer_for(watch, epochs=6).fit(Scheduled())
     return watch
+
+
+def test_predictions_may_come_from_numpy_or_torch():
+    """Counts are counts, in whatever type they come."""
+    assert lesson_5.check_prediction({1: np.int64(5), 2: torch.tensor(3), 5: 0.0}).done
+    counts = dict(zip(np.array([1, 2, 5]), np.array([5, 3, 0]), strict=True))
+    assert lesson_5.check_prediction(counts).done
 
 
 def test_the_right_prediction_is_what_a_fit_does(watched):
@@ -122,6 +131,21 @@ LOOKUPS = {
 }
 
 
+def in_place(milestones, current_epoch):
+    """Move the keys of the dictionary that was handed over."""
+    for first in sorted(milestones):
+        milestones[first - 1] = milestones.pop(first)
+    return shifted(milestones, current_epoch - 1)
+
+
+def marks_milestones(milestones, current_epoch):
+    """Leave a note in the milestone that was found."""
+    found = shifted(milestones, current_epoch)
+    found["duration"] = int(found["duration"]) + 0
+    found["seen"] = True
+    return found
+
+
 def planted(milestones, current_epoch):
     """The stub."""
     for first, milestone in milestones.items():
@@ -140,12 +164,14 @@ def in_order_of_writing(milestones, current_epoch):
 
 
 WRONG_LOOKUPS = {
-    "the planted bug": (planted, "one epoch late"),
+    "as it came": (planted, "one epoch late"),
     "the recipe's": (lambda m, e: m.get(e), "one epoch late"),
     "only the first epoch": (lambda m, e: m.get(e + 1), "only in the epoch with which it begins"),
     "order of writing": (in_order_of_writing, "You trust the order"),
     "too early": (lambda m, e: shifted(m, e + 1), "In `current_epoch` 0"),
     "the key": (lambda m, e: max(k for k in m if k <= e + 1), "your function returns 1"),
+    "moves keys in place": (in_place, "changes what it was given"),
+    "leaves a note": (marks_milestones, "changes what it was given"),
     "raises": (lambda m, e: m[e], "Your code stops"),
 }
 
@@ -169,6 +195,10 @@ PHASES = {
     ),
     "a plan": Plan([HEAD, ALL], anneal="linear"),
     "a dictionary": to_milestones(Plan([HEAD, ALL])),
+    "arrays": [HEAD, Phase(0, 4, list(np.geomspace(1e-5, 1e-3, 6)))],
+    "a tensor's numbers": [HEAD, Phase(0, 4, torch.logspace(-5, -3, 6).tolist())],
+    "a generator": (phase for phase in (HEAD, ALL)),
+    "values": {1: HEAD, 2: ALL}.values(),
     "rounded": [HEAD, Phase(0, 4, [1e-5, 2.5e-5, 6.3e-5, 1.58e-4, 3.98e-4, 1e-3])],
 }
 WRONG_PHASES = {
@@ -224,6 +254,16 @@ WRONG_DESIGNS = {
         "head alone",
     ),
     "freezes again": (stages((-1, 4), (-3, 2), (-2, 1), (0, 1)), "Phase 3 freezes again"),
+    "both ends first": (
+        Plan(
+            [
+                Phase(-1, 5, [0, 0, 0, 0, 0, 1e-2]),
+                Phase(0, 2, [1e-3, 0, 0, 0, 0, 1e-2], frozen=[1, 2, 3, 4]),
+                Phase(0, 1, RISING),
+            ]
+        ),
+        "with frozen ones behind",
+    ),
     "falling": (
         Plan([*falls.phases[:2], Phase(0, 1, RISING)]),
         "In phase 2 a split learns faster",

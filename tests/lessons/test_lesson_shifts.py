@@ -7,6 +7,7 @@ import copy
 from typing import ClassVar
 
 import made_up
+import numpy as np
 import pytest
 import torch
 from answers import Answers
@@ -44,18 +45,24 @@ def recording(tmp_path_factory):
                 cell = Cell(recipe, {"lr": 1e-2}, 40, 2, shift)
                 for seed in (100, 101, 102):
                     noise = 0.001 * ((seed + len(recipe)) % 3)
-                    run = made_up.measured(cell, seed, "test")
-                    journal.add({**run, "accuracy": mean + noise})
+                    for part in ("validation", "test"):
+                        run = made_up.measured(cell, seed, part)
+                        journal.add({**run, "accuracy": mean + noise})
     return save_recording(folder / "j.jsonl", folder / "r.json.gz")
+
+
+def _forget():
+    for each in (lesson_7._groups, lesson_7._validated):
+        each.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def _made_up(recording, monkeypatch):
     monkeypatch.setattr(lesson_7, "load_recording", lambda name: recording)
-    lesson_7._groups.cache_clear()
+    _forget()
     lesson_7.lesson.reset()
     yield
-    lesson_7._groups.cache_clear()
+    _forget()
 
 
 PREDICTION = {"new labels": "last", "noise": "first"}
@@ -73,13 +80,19 @@ def plan(lrs, frozen=(), freeze_to=0):
 
 def in_phases(epochs, lr):
     """Train both splits, one phase for each epoch."""
-    phase = Phase(0, 1, [lr / 2, lr, 0, 0, 0, 0], frozen=[-1, -2, -3, -4])
+    phase = Phase(0, 1, [lr, lr, 0, 0, 0, 0], frozen=[-1, -2, -3, -4])
     return Plan([phase] * epochs)
 
 
 PLANS = {
     "as the solution": plan([1, 1, 0, 0, 0, 0], (2, 3, 4, 5)),
-    "rising": plan([0.1, 1, 0, 0, 0, 0], (5, 4, 3, 2)),
+    "any order": plan([1, 1, 0, 0, 0, 0], (5, 4, 3, 2)),
+    "one rate at a time": lambda e, lr: Plan(
+        [Phase(0, e, [float(np.float32(lr))] * 2 + [0] * 4, frozen=[2, 3, 4, 5])]
+    ),
+    "without a cycle": lambda e, lr: Plan(
+        [Phase(0, e, [lr, lr, 0, 0, 0, 0], div_factor=1, frozen=[2, 3, 4, 5])]
+    ),
     "the recipe": lambda e, lr: difflr.make_plan("first_splits", 6, e, lr=lr, count=2),
     "phases": in_phases,
 }
@@ -93,7 +106,11 @@ WRONG_PLANS = {
     "all": (plan([1, 1, 1, 1, 1, 1]), "splits moved"),
     "rates of 0": (plan([1, 1, 0, 0, 0, 0]), "stops in line"),
     "one epoch": (lambda e, lr: PLANS["as the solution"](1, lr), "Asked for 2 epochs"),
-    "its own rate": (lambda e, lr: PLANS["as the solution"](e, 1e-2), "is not `lr`"),
+    "rising": (plan([0.1, 1, 0, 0, 0, 0], (5, 4, 3, 2)), "`stem` peaks at"),
+    "stem at a hundredth": (plan([0.01, 1, 0, 0, 0, 0], (5, 4, 3, 2)), "`stem` peaks at"),
+    "falling": (plan([1, 0.1, 0, 0, 0, 0], (5, 4, 3, 2)), "`layer1` peaks at"),
+    "twice the rate": (plan([2, 2, 0, 0, 0, 0], (5, 4, 3, 2)), "`stem` peaks at"),
+    "its own rate": (lambda e, lr: PLANS["as the solution"](e, 1e-2), "`stem` peaks at"),
     "five splits": (plan([1, 1, 0, 0, 0], (2, 3, 4)), "cannot be tried out"),
     "a phase": (lambda e, lr: Phase(0, e, [lr]), "expected a plan"),
     "drifting": (
@@ -111,16 +128,19 @@ def test_plans_that_cannot_be_are_explained(what, words):
     assert words in lesson_7.check_surgical(WRONG_PLANS[what][0]).hints[0]
 
 
-def adapted(*, head=False, recipe="first_splits", returned=lambda model, before: model.network):
+def adapted(
+    *, head=False, recipe="first_splits", returned=lambda model, before: model.network,
+    copied=copy.deepcopy, lr=1e-2, epochs=6,
+):  # fmt: skip
     """Return an adaptation with these habits, right unless told otherwise."""
 
     def adapt(network, images):
         before = network
-        network = copy.deepcopy(network)
+        network = copied(network)
         if head:
             difflr.replace_head(network, 10)
         options = {"count": 2} if recipe == "first_splits" else {}
-        own = difflr.make_plan(recipe, 6, epochs=1, lr=1e-2, **options)
+        own = difflr.make_plan(recipe, 6, epochs=epochs, lr=lr, **options)
         backbone = difflr.load_backbone("strokenet")
         model = Classifier(network, own, mean=backbone.mean, std=backbone.std)
         fit(model, images, seed=0, batch_size=20)
@@ -129,8 +149,25 @@ def adapted(*, head=False, recipe="first_splits", returned=lambda model, before:
     return adapt
 
 
+def rebuilt(network):
+    """Copy by the weights' dictionary."""
+    other = difflr.load_backbone("strokenet").build(10)
+    other.load_state_dict(network.state_dict())
+    return other
+
+
+def darkens(network, images):
+    """Adapt, and spoil the pictures."""
+    images.pixels.copy_(images.pixels // 2)
+    return adapted()(network, images)
+
+
 ADAPTATIONS = {
     "the network": adapted(),
+    "a slower rate": adapted(lr=1e-3),
+    "a faster rate": adapted(lr=3e-2),
+    "one epoch": adapted(epochs=1),
+    "new weights in a new network": adapted(copied=rebuilt),
     "the module around it": adapted(returned=lambda model, before: model),
 }
 WRONG_ADAPTATIONS = {
@@ -138,6 +175,10 @@ WRONG_ADAPTATIONS = {
     "all splits": (adapted(recipe="uniform"), "not the head that went in"),
     "head only": (adapted(recipe="head_only"), "not the head that went in"),
     "nothing": (adapted(returned=lambda model, before: before), "Nothing has learned"),
+    "no copy": (adapted(copied=lambda network: network), "trains the network that it was given"),
+    "hardly any rate": (adapted(lr=1e-9), "hardly moved"),
+    "far too high a rate": (adapted(lr=10.0), "times their own size"),
+    "darkens the pictures": (darkens, "changes the pictures"),
     "no network": (adapted(returned=lambda model, before: 0.9), "expected a network"),
 }
 
@@ -148,7 +189,10 @@ class TestAnswers(Answers):
     lesson = lesson_7
     number = 7
     right: ClassVar = {
-        "prediction": {"both": PREDICTION},
+        "prediction": {
+            "both": PREDICTION,
+            "numpy": {name: np.str_(end) for name, end in PREDICTION.items()},
+        },
         "surgical": PLANS,
         "adapt": ADAPTATIONS,
     }
@@ -192,7 +236,7 @@ def test_choices_are_held_against_the_recorded_regrets():
     assert "noise 55." in verdict.message
     wrong = choose("differential", "falling")
     assert wrong.state == "wrong"
-    assert "(blur)" in wrong.message
+    assert "(blur:" in wrong.message
     assert "new labels: with falling" in choose("falling", "uniform").message
     assert "none of those" in choose("rising", "uniform").message
 
@@ -201,7 +245,7 @@ def test_choices_are_held_against_the_recorded_regrets():
 def test_the_words_of_the_lesson_are_those_of_the_recording(monkeypatch):
     """Which end should learn turns round, but for contrast; falling rates lose with new labels only."""
     monkeypatch.setattr(lesson_7, "load_recording", load_recording)
-    lesson_7._groups.cache_clear()
+    _forget()
     reported = lesson_7.reported
 
     def gap(ours, rival, shift):

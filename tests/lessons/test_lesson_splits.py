@@ -1,7 +1,9 @@
 """Lesson 1: right answers of every kind are taken, and wrong ones get the hint that they need."""
 
+import itertools
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from answers import Answers
@@ -12,8 +14,12 @@ from difflr.lessons.splits import checks as lesson_1
 
 PREDICTION = {"parameters": "layer4", "operations": "layer1"}
 WRONG_PREDICTIONS = {
-    "head": ({**PREDICTION, "parameters": "head"}, "not depend on the size"),
     "parameters for work": ({**PREDICTION, "operations": "layer4"}, "much work"),
+    "stem for parameters": ({**PREDICTION, "parameters": "stem"}, "pictures are large"),
+    "head for parameters": ({**PREDICTION, "parameters": "head"}, "few rows"),
+    "stem for work": ({**PREDICTION, "operations": "stem"}, "few parameters for each place"),
+    "head for work": ({**PREDICTION, "operations": "head"}, "once for a picture"),
+    "layer2 for work": ({**PREDICTION, "operations": "layer2"}, "not the most"),
     "no such split": ({**PREDICTION, "parameters": "layer5"}, "name of a split"),
     "half of it": ({"parameters": "layer4"}, "the keys"),
 }
@@ -48,6 +54,30 @@ CUTS = {
     },
     "norm alone": lambda n: {"a": ["position", "patches"], "b": "blocks", "n": "norm", "c": "fc"},
     "splits": lambda n: difflr.split_model(n, by_module(n)),
+    "iterators": lambda n: iter(
+        [
+            itertools.chain(n.patches.parameters(), [n.position]),
+            n.blocks.parameters(),
+            filter(None, [n.norm]),
+            n.fc.parameters(),
+        ]
+    ),
+    "names from generators": lambda n: {
+        "a": (name for name in ("patches", "position")),
+        "b": map(str, ("blocks", "norm")),
+        "c": iter(["fc"]),
+    },
+    "nested modules": lambda n: [
+        [[n.patches], [n.position]],
+        [n.blocks[:2]],
+        [n.blocks[2:], n.norm],
+        n.fc,
+    ],
+    "full names": lambda n: {
+        "a": [name for name, _ in n.named_parameters() if name.startswith("p")],
+        "b": [name for name, _ in n.named_parameters() if name.startswith(("b", "norm"))],
+        "c": ["fc.weight", "fc.bias"],
+    },
     "inside a block": lambda n: {
         "a": ["patches", "position", "blocks.0.self_attn"],
         "b": ["blocks.0.[!s]*", "blocks.[123]", "norm"],
@@ -60,6 +90,12 @@ def drops_position(network):
     """Get rid of the parameter that was forgotten."""
     del network._parameters["position"]
     return {"a": "patches", "b": ["blocks", "norm"], "c": "fc"}
+
+
+def zeroes(network):
+    """Cut well, and spoil a weight."""
+    torch.nn.init.zeros_(network.fc.weight)
+    return by_module(network)
 
 
 def copies(network):
@@ -99,7 +135,25 @@ WRONG_CUTS = {
         "head shares its split",
     ),
     "misspelt": (lambda n: {"a": "patchs", "b": "blocks", "c": "fc"}, "does not have"),
-    "names in a list": (lambda n: ["patches", "blocks", "fc"], "does not have"),
+    "names in a list": (lambda n: ["patches", "blocks", "fc"], "Names belong into a dictionary"),
+    "names in lists": (
+        lambda n: [["patches", "position"], ["blocks", "norm"], ["fc"]],
+        "Names belong into a dictionary",
+    ),
+    "names within lists": (
+        lambda n: [["patches", ["position"]], ["blocks", "norm"], ["fc"]],
+        "Names belong into a dictionary",
+    ),
+    "modules in a dictionary": (
+        lambda n: {"a": [n.patches, n.position], "b": [n.blocks, n.norm], "c": n.fc},
+        "A dictionary holds names",
+    ),
+    "a dictionary in a dictionary": (
+        lambda n: {"a": ["patches", "position"], "b": {"blocks": "norm"}, "c": "fc"},
+        "A dictionary holds names",
+    ),
+    "zeroes a weight": (zeroes, "changes the network"),
+    "freezes": (lambda n: by_module(n.requires_grad_(False)), "changes the network"),
     "changes the network": (drops_position, "changes the network"),
     "copies": (copies, "does not have"),
     "returns nothing": (lambda n: n.zero_grad(), "gives nothing back"),
@@ -118,6 +172,14 @@ def with_a_set(network):
     return found
 
 
+def with_a_list(network):
+    """Ask a list whether a tensor is in it."""
+    seen = []
+    for child in network.children():
+        seen += [p for p in child.parameters() if p not in seen]
+    return [seen, [network.temperature]]
+
+
 GROUPS = {
     "a set": with_a_set,
     "by hand": lambda n: [[n.embed.weight], list(n.body.parameters()), [n.temperature]],
@@ -129,6 +191,19 @@ GROUPS = {
     "generators": lambda n: [n.embed.parameters(), n.body.parameters(), n.temperature],
     "one by one": lambda n: [
         [p] for p in (n.embed.weight, n.body.weight, n.body.bias, n.temperature)
+    ],
+    "an empty one": lambda n: [[n.embed.weight], list(n.body.parameters()), [], [n.temperature]],
+    "filters": lambda n: iter(
+        [filter(None.__ne__, n.embed.parameters()), n.body.parameters(), iter([n.temperature])]
+    ),
+    "generators in dictionaries": lambda n: (
+        {"params": params}
+        for params in (n.embed.weight, (p for p in n.body.parameters()), n.temperature)
+    ),
+    "tuples": lambda n: ((n.embed.weight,), tuple(n.body.parameters()), (n.temperature,)),
+    "ParameterList": lambda n: [
+        nn.ParameterList([n.embed.weight]),
+        nn.ParameterList([*n.body.parameters(), n.temperature]),
     ],
     "param_groups": lambda n: [
         group["params"]
@@ -159,10 +234,17 @@ WRONG_GROUPS = {
         "all there is",
     ),
     "all in one": (lambda n: [list(n.parameters())], "at least two groups"),
-    "an empty one": (
-        lambda n: [[n.embed.weight], list(n.body.parameters()), [], [n.temperature]],
-        "none empty",
+    "only empty ones beside": (lambda n: [[], list(n.parameters())], "at least two groups"),
+    "a dictionary": (
+        lambda n: {"a": [n.embed.weight], "b": [*n.body.parameters(), n.temperature]},
+        "is a dictionary",
     ),
+    "Splits": (
+        lambda n: difflr.split_model(n, {"e": "embed", "b": "body", "h": "temperature"}),
+        "holds splits",
+    ),
+    "in a list of tensors": (with_a_list, "element by element"),
+    "names": (lambda n: [["embed.weight"], ["body.weight"]], "is no parameter"),
     "copies": (lambda n: [[p.clone() for p in n.parameters()], [n.temperature]], "not parameters"),
     "temperature first": (
         lambda n: [[n.embed.weight], [n.temperature], list(n.body.parameters())],
@@ -185,10 +267,20 @@ DESIGNS = {
         "head": "fc",
     },
     "modules": lambda n: [[n.conv1, n.bn1], [n.layer1, n.layer2], n.layer3, [n.layer4, n.fc]],
+    "full names": lambda n: {
+        "a": (name for name, _ in n.named_parameters() if name.startswith(("conv1", "bn1"))),
+        "b": ["layer1.0", "layer2.0"], "c": "layer3.0", "d": ["layer4.0", "fc"]},
 }  # fmt: skip
 
 
 WRONG_DESIGNS = {
+    "names in lists": (
+        [["conv1", "bn1"], ["layer1", "layer2"], "layer3", ["layer4", "fc"]],
+        "Names belong into a dictionary",
+    ),
+    "a dictionary inside": (
+        {**FRONT, "late": {"a": "layer3"}, "head": ["layer4", "fc"]}, "A dictionary holds names"),
+
     "too little trains": (
         {**FRONT, "c": "layer3", "d": "layer4", "head": "fc"}, "You count splits"),
     "too dear": (
@@ -216,7 +308,10 @@ class TestAnswers(Answers):
     lesson = lesson_1
     number = 1
     right: ClassVar = {
-        "prediction": {"both": PREDICTION},
+        "prediction": {
+            "both": PREDICTION,
+            "numpy": dict(zip(PREDICTION, np.array([*PREDICTION.values()]), strict=True)),
+        },
         "cut": CUTS,
         "groups": GROUPS,
         "budget": DESIGNS,

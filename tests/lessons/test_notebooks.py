@@ -18,6 +18,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from difflr.lessons.progress import LESSONS as LESSON_FOLDERS
+from difflr.lessons.stubs import fingerprint
+
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "notebooks"
 LESSONS = sorted(HERE.glob("[0-9]*_*.py"))
@@ -165,6 +168,23 @@ def test_stub_and_solution_belong_together(practice):
         assert signatures(stub.source) == signatures(solution)
         assert signatures(solution)
         assert ast.dump(ast.parse(stub.source)) != ast.dump(ast.parse(solution))
+
+
+def test_functions_to_be_mended_are_known_as_they_came(practice):
+    """A check that is told its stub's fingerprint is told that of the lesson."""
+    number = re.search(r"# (\d)\.", practice.cells[0].source)[1]
+    source = (
+        ROOT / "difflr" / "lessons" / LESSON_FOLDERS[f"Lesson {number}"] / "checks.py"
+    ).read_text("utf-8")
+    known = re.findall(r'stub="(\w+)"', source)
+    text = "\n\n".join(cell.source for cell in practice.cells if cell.cell_type == "markdown")
+    kinds = [kind for _, _, kind, _ in HEADING.findall(text)]
+    found = []
+    for cell, kind in zip(tagged(practice, "exercise"), kinds, strict=True):
+        functions = [n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef)]
+        if kind == "debug":
+            found.append(fingerprint(ast.get_source_segment(cell.source, functions[-1])))
+    assert found == known
 
 
 def test_each_exercise_is_followed_by_its_check_and_folded_solution(practice):

@@ -2,12 +2,14 @@
 
 import math
 from collections import defaultdict
+from statistics import fmean, median
 from typing import Any
 
 from difflr.errors import short_repr
 from difflr.experiments.statistics import Estimate, paired
 from difflr.lessons.checking import Wrong
 from difflr.lessons.comparing.labs import Lab
+from difflr.lessons.plain import number, plain
 
 __all__ = ["as_estimate", "judge"]
 
@@ -16,8 +18,8 @@ def as_estimate(value: Any) -> Estimate:
     """Return a learner's (mean, half-width) as an estimate, from a pair or from an ``Estimate``."""
     pair = (value.mean, value.half) if isinstance(value, Estimate) else value
     try:
-        mean, half = (float(number) for number in pair)
-    except (TypeError, ValueError):
+        mean, half = map(number, plain(pair))
+    except (TypeError, ValueError, Wrong):
         raise Wrong(
             f"Received {short_repr(value)}, expected the mean difference and the half-width of its "
             "interval.",
@@ -59,20 +61,27 @@ def judge(lab: Lab, said: Estimate) -> Estimate:
             "and not the other.",
             "Try all of `RATES` for both.",
         )
-    seeds = [{*by_seed} for rates in tuned.values() for by_seed in rates.values()]
-    if any(own != seeds[0] for own in seeds):
+    counts = [sorted(map(len, rates.values())) for rates in tuned.values()]
+    if counts[0] != counts[1]:
         raise Wrong(
-            "Not all learning rates were tried from the same seeds. A lucky seed would win.",
-            "Take the mean over the same seeds for each.",
+            "One recipe got more tries than the other: its learning rates were run from more seeds.",
+            "Write the choice as a loop over both recipes: then they cannot differ.",
         )
     for recipe, rates in tuned.items():
-        best = max(rates, key=lambda lr: math.fsum(rates[lr].values()))
-        if best not in reported[recipe]:
+        best = _best(rates)
+        if not best & {*reported[recipe]}:
             raise Wrong(
                 f"For {recipe} the learning rate that did best on the validation pictures is not the "
                 "one that was reported.",
-                f"It did best at {best:g}.",
+                f"Over all its seeds it did best at {min(best):g}. One lucky run does not count.",
             )
+    choosing = {seed for rates in tuned.values() for own in rates.values() for seed in own}
+    if choosing & {seed for rates in reported.values() for own in rates.values() for seed in own}:
+        raise Wrong(
+            "Some of the reported runs have seeds that were used to choose. What chose a learning "
+            "rate looks better with it than it is.",
+            "Report from seeds that nobody has looked at before.",
+        )
     ours, rival = (next(iter(reported[name].values())) for name in ("differential", "uniform"))
     if {*ours} != {*rival}:
         raise Wrong(
@@ -94,3 +103,24 @@ def judge(lab: Lab, said: Estimate) -> Estimate:
             "`difflr.experiments.statistics.paired(differential, uniform)` gives both numbers.",
         )
     return fair
+
+
+def _best(rates: dict[float, dict[int, float]]) -> set[float]:
+    """Return the rate with the best mean over seeds, and that with the best median.
+
+    Rates may be dropped on the way (successive halving), if they were behind when they were.
+
+    Raises:
+        Wrong: when a rate has other seeds than its rivals, and was not behind on those it has.
+    """
+    seeds = {seed for own in rates.values() for seed in own}
+    full = {lr: [*own.values()] for lr, own in rates.items() if {*own} == seeds}
+    for lr, own in rates.items():
+        others = [rival for rival in rates.values() if {*own} < {*rival}]
+        behind = all(fmean(own.values()) <= fmean(rival[s] for s in own) for rival in others)
+        if not full or (lr not in full and not behind):
+            raise Wrong(
+                "Not all learning rates were tried from the same seeds. A lucky seed would win.",
+                "Take the mean over the same seeds for each.",
+            )
+    return {max(full, key=lambda lr: middle(full[lr])) for middle in (fmean, median)}

@@ -16,14 +16,17 @@ class Lab:
         gain: how much better differential really is than uniform, each at its own best LR (0 to 1).
         best: the best LR of uniform; that of differential is three times as high.
         seed: of the noise.
+        noise: standard deviation of what one run adds by itself.
 
     ``log`` lists the runs that were asked for: recipe, learning rate, seed, measured on, accuracy.
     """
 
     recipes = ("uniform", "differential")
 
-    def __init__(self, gain: float = 0.0, best: float = 1e-3, seed: int = 0) -> None:
-        self.gain, self.best, self.seed = gain, best, seed
+    def __init__(
+        self, gain: float = 0.0, best: float = 1e-3, seed: int = 0, noise: float = 0.006
+    ) -> None:
+        self.gain, self.best, self.seed, self.noise = gain, best, seed, noise
         self.log: list[tuple[str, float, int, str, float]] = []
 
     def run(self, recipe: str, lr: float, seed: int, measured_on: str) -> float:
@@ -38,7 +41,7 @@ class Lab:
         # A seed draws the pictures, for both recipes alike: that is why differences are paired.
         drawn = np.random.default_rng([self.seed, int(seed), 7]).normal(0, 0.02)
         key = [self.seed, int(seed), which, round(1000 * abs(math.log10(float(lr))))]
-        own = np.random.default_rng([*key, measured_on == "test"]).normal(0, 0.006)
+        own = np.random.default_rng([*key, measured_on == "test"]).normal(0, self.noise)
         accuracy = 0.66 + which * self.gain - 0.05 * off**2 + drawn + own
         accuracy = float(min(max(accuracy, 0.1), 1.0))
         self.log.append((recipe, float(lr), int(seed), measured_on, accuracy))

@@ -91,19 +91,29 @@ def check_freeze(freeze: Any) -> str:
     )
 
 
-@lesson.exercise("2.3", "Mend the training loop")
+@lesson.exercise("2.3", "Mend the training loop", stub="a319b4124a7f")
 def check_training(train_top: Any) -> str:
     """Run ``train_top(network, batches)`` and look at the network after each of its two epochs."""
     network = StrokeNet(10).eval()
     splits = split_model(network)
-    batches = Passes(network)
-    performed(train_top, network, batches)
-    if len(batches.states) != 3:
+    batches, start = Passes(network), copied(network)
+    with batches.watched():
+        performed(train_top, network, batches)
+    steps = len(batches.states)
+    if batches.backwards and not steps:
+        raise Wrong("Gradients are computed, and no optimizer takes a step.", "`optimizer.step()`")
+    if steps != 2 * len(batches):
         raise Wrong(
-            f"Your function goes through `batches` {len(batches.states) - 1} times to the end.",
+            f"Your function takes {steps} training steps; two epochs of {len(batches)} batches are "
+            f"{2 * len(batches)}.",
             "Two epochs are asked for: the head alone, then `layer4` and the head.",
         )
-    two_epochs(splits, batches)
+    two_epochs(splits, batches, start, copied(network))
+    if batches.piled_up:
+        raise Wrong(
+            "A step also uses the gradients of earlier batches: `backward` adds to what is there.",
+            "Clear them for each batch: `optimizer.zero_grad()`.",
+        )
     return "Epoch 1 moved the head alone, epoch 2 `layer4` and the head; all else kept every bit."
 
 

@@ -1,10 +1,13 @@
 """Where a learner's freezing goes wrong: what is set, and what moves in spite of it."""
 
-from torch import nn
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from difflr.lessons.checking import Wrong
 from difflr.lessons.trials import Passes, moved, tensors
-from difflr.splits import Splits
+from difflr.splits import Split, Splits
 
 __all__ = ["as_asked", "two_epochs"]
 
@@ -42,15 +45,21 @@ def as_asked(splits: Splits, first: int) -> None:
             raise Wrong(
                 f"BatchNorm layers of split {index}, which trains, are in eval mode: their statistics "
                 "would no longer follow the weights.",
-                "`module.eval()` reaches all that lies below a module, and the whole network is one "
-                "of the modules of the first split.",
-                "Choose the layers with `isinstance(module, nn.BatchNorm2d)`.",
+                "Called on a network in train mode, your function put them to sleep."
+                if splits.model.training
+                else "Your function put the whole network into eval mode. `eval()` reaches all that "
+                "lies below a module, and the network itself, which holds the stem's layers "
+                "directly, is among `splits[0].modules`.",
+                "Choose the layers with `isinstance(module, nn.BatchNorm2d)`, and give each the mode of "
+                "its split: `module.train(trains)`.",
             )
 
 
-def two_epochs(splits: Splits, batches: Passes) -> None:
+def two_epochs(
+    splits: Splits, batches: Passes, start: dict[str, Tensor], end: dict[str, Tensor]
+) -> None:
     """Raise ``Wrong`` unless the head alone moved in the first pass, and the last two splits then."""
-    start, middle, end = batches.states
+    middle = batches.states[len(batches) - 1]
     for epoch, first, old, new in ((1, 5, start, middle), (2, 4, middle, end)):
         for index, split in enumerate(splits):
             strayed = moved(old, new, tensors(splits.model, split))
@@ -68,6 +77,7 @@ def two_epochs(splits: Splits, batches: Passes) -> None:
                     "Call `freeze_to` after `network.train()`, in every epoch.",
                 )
             if index >= first and not parameters:
+                _unmoved(split, batches.optimizers, epoch)
                 raise Wrong(
                     f"`{split.name}` should train in epoch {epoch}, and its parameters do not move. "
                     "An optimizer moves what it was given when it was made.",
@@ -82,3 +92,25 @@ def two_epochs(splits: Splits, batches: Passes) -> None:
                     "is not in train mode.",
                     "Begin every epoch with `network.train()`, then freeze.",
                 )
+
+
+def _unmoved(split: Split, optimizers: Sequence[Optimizer], epoch: int) -> None:
+    """Raise ``Wrong`` where a split that does not move is in an optimizer, and say why it rests."""
+    own = {id(p) for p in split.parameters.values()}
+    groups = [
+        group
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        if own & {id(p) for p in group["params"]}
+    ]
+    if groups and not any(float(group["lr"]) for group in groups):
+        raise Wrong(
+            f"`{split.name}` should train in epoch {epoch}, and is in the optimizer with a learning "
+            "rate of 0.",
+            "Give the optimizer a learning rate above 0.",
+        )
+    if groups and not any(p.requires_grad for p in split.parameters.values()):
+        raise Wrong(
+            f"`{split.name}` should train in epoch {epoch}, and is frozen to the end.",
+            "`freeze_to` says which split is the first to train.",
+        )

@@ -1,5 +1,6 @@
 """Where a learner's parameter groups go wrong: members, names, learning rates, weight decay."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from torch.optim import Optimizer
 
 from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
+from difflr.lessons.plain import number
 from difflr.splits import Splits
 
 __all__ = ["decay_or_wrong", "every_parameter", "optimizer_or_wrong", "rates_or_wrong"]
@@ -17,7 +19,7 @@ __all__ = ["decay_or_wrong", "every_parameter", "optimizer_or_wrong", "rates_or_
 
 def optimizer_or_wrong(groups: Any) -> Optimizer:
     """Return an AdamW of the learner's groups, or say what they lack."""
-    if isinstance(groups, Mapping) or not isinstance(groups, Sequence) or not groups:
+    if not isinstance(groups, (list, tuple)) or not groups:
         raise Wrong(f"Received {short_repr(groups)}, expected a list of dictionaries.")
     for group in groups:
         if not isinstance(group, Mapping) or "params" not in group:
@@ -38,13 +40,27 @@ def optimizer_or_wrong(groups: Any) -> Optimizer:
             f"Two groups are called `{double[0]}`. Nobody could tell their curves apart.",
             "Let the name say both the split and what sets the two groups apart.",
         )
-    members = Counter(id(p) for group in groups for p in list(group["params"]))
+    found = [{**group, "params": _members(group["params"])} for group in groups]
+    members = Counter(id(p) for group in found for p in group["params"])
     if members and max(members.values()) > 1:
         raise Wrong(
             "A parameter is in two groups: torch would refuse it.",
             "Each parameter of a split goes either to the one group or to the other.",
         )
-    return torch.optim.AdamW([dict(group) for group in groups if list(group["params"])])
+    for group in found:
+        group |= {key: number(group[key]) for key in ("lr", "weight_decay")}
+    return torch.optim.AdamW([group for group in found if group["params"]])
+
+
+def _members(params: Any) -> list[torch.Tensor]:
+    """Return a group's parameters: torch takes one by itself, too."""
+    members = [params] if isinstance(params, torch.Tensor) else list(params)
+    if strange := [each for each in members if not isinstance(each, nn.Parameter)]:
+        raise Wrong(
+            f"A group's `params` hold {short_repr(strange[0])}, which is no parameter.",
+            "Take `split.parameters.values()`.",
+        )
+    return members
 
 
 def every_parameter(network: nn.Module, optimizer: Optimizer) -> dict[str, dict[str, Any]]:
@@ -109,7 +125,7 @@ def decay_or_wrong(
     """Raise ``Wrong`` unless weights decay, and biases and the scales of norms do not."""
     for name, parameter in network.named_parameters():
         decays = float(group_of[name]["weight_decay"])
-        if parameter.ndim > 1 and decays != weight_decay:
+        if parameter.ndim > 1 and not math.isclose(decays, weight_decay, rel_tol=1e-6):
             raise Wrong(
                 f"`{name}` is a weight of a layer, and does not decay by {weight_decay:g}.",
                 "What should not decay are vectors: biases, and the scales of normalisation layers.",

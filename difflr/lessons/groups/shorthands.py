@@ -24,6 +24,16 @@ _MISTAKEN: dict[str, list[tuple[list[float], str]]] = {  # a wrong list, and wha
             "You spread `slice(hi)` geometrically. That is `slice(lo, hi)`: with one number fastai "
             "gives all splits but the last the same.",
         ),
+        ([0, 0, 0, 1e-2], "`slice(hi)` freezes nothing: the others learn too, more slowly."),
+        (
+            [1e-5, 1e-4, 1e-3, 1e-2],
+            "You let the rates rise from split to split. That takes two ends, as `slice(lo, hi)` "
+            "has; with one number fastai gives all splits but the last the same.",
+        ),
+        (
+            [1e-2 / 3] * 3 + [1e-2],
+            "All splits but the last do have the same rate. It is a tenth of the last one's.",
+        ),
         ([1e-2] * 4, "`slice(hi)` is not `hi` alone: only the last split learns at `hi`."),
     ],
     "Ratio(1e-2, 1000)": [

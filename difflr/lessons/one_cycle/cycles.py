@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 __all__ = ["VARIANTS", "cycle_lr"]
 
@@ -19,11 +20,12 @@ def cycle_lr(
     from_peak: bool = False,
     to_zero: bool = False,
     linear: bool = False,
+    whole: Callable[[float], float] = float,
 ) -> float:
     """Return one cycle's learning rate, or one of the usual wrong ones."""
     first = high / div
     last = 0.0 if to_zero else (high if from_peak else first) / final
-    peak = pct_start * total - (not late)
+    peak = whole(pct_start * total) - (not late)
     end = total - (not long)
     rising = step <= peak
     share = step / peak if rising else (step - peak) / (end - peak)
@@ -33,7 +35,7 @@ def cycle_lr(
     return begin + (aim - begin) * share
 
 
-def _variant(**wrong: bool) -> Callable[..., float]:
+def _variant(**wrong: Any) -> Callable[..., float]:
     return lambda *setting: cycle_lr(*setting, **wrong)
 
 
@@ -59,11 +61,19 @@ _LINE = (
     "Your curve is made of straight lines. Asked for is the cosine.",
     ("`between` bends the way for you: call it with start, end and share.",),
 )
-VARIANTS = {
-    _PEAK: _variant(late=True),
-    _END: _variant(long=True),
-    _BOTH: _variant(late=True, long=True),
-    _LAST: _variant(from_peak=True),
-    _ZERO: _variant(to_zero=True),
-    _LINE: _variant(linear=True),
-}
+_WHOLE = (
+    "You make the peak's step a whole number. It may lie between two steps, and then no step reaches "
+    "`max_lr`.",
+    ("`pct_start * total_steps - 1` is 15.1 for 23 steps and a share of 0.7. Leave it at that.",),
+)
+_WHOLE_LATE = (f"{_WHOLE[0]} And it comes one step late.", (*_PEAK[1], *_WHOLE[1]))
+VARIANTS = [
+    (_PEAK, _variant(late=True)),
+    (_END, _variant(long=True)),
+    (_BOTH, _variant(late=True, long=True)),
+    (_LAST, _variant(from_peak=True)),
+    (_ZERO, _variant(to_zero=True)),
+    (_LINE, _variant(linear=True)),
+    *((_WHOLE, _variant(whole=whole)) for whole in (int, round, math.ceil)),
+    *((_WHOLE_LATE, _variant(whole=whole, late=True)) for whole in (int, round, math.ceil)),
+]

@@ -15,6 +15,7 @@ from difflr.lessons.own_images.choices import judge_choice, made_runs
 from difflr.lessons.own_images.leaks import judge_leaks, place, write_trap
 from difflr.lessons.own_images.sheets import judge_sheet, read_sheet
 from difflr.lessons.own_images.threeplans import judge_plans
+from difflr.lessons.plain import number, plain
 from difflr.plan import Plan
 from difflr.splits import Splits, split_model
 
@@ -31,21 +32,25 @@ lesson = Lesson("Lesson 8")
 _EPOCHS = 6
 
 
-@lesson.exercise("8.1", "Find the pictures that leaked")
+@lesson.exercise("8.1", "Find the pictures that leaked", stub="074c5fbf1f6f")
 def check_leaks(find_leaks: Any) -> str:
     """Try ``find_leaks(folder)`` on a small tree with copies, namesakes and look-alikes."""
     with tempfile.TemporaryDirectory(prefix="difflr-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_trap(folder)
-        before = sorted(folder.rglob("*"))
-        found = {place(folder, file) for file in called(find_leaks, folder)}
-        if sorted(folder.rglob("*")) != before:
+        before = _contents(folder)
+        found = {place(folder, file) for file in plain(called(find_leaks, folder))}
+        if _contents(folder) != before:
             raise Wrong("Your function changes the folder. It should only look.")
     judge_leaks(found)
     return (
         "Found: a copy under another name, one in another class, and one saved in another format. "
         "Cropped or scaled copies would need more."
     )
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @lesson.exercise("8.2", "What the new head brings, and what guessing gets")
@@ -98,15 +103,15 @@ def check_prediction(prediction: Any, data: Data, splits: Splits) -> str:
     )
 
 
-@lesson.exercise("8.3", "Choose, then report")
+@lesson.exercise("8.3", "Choose, then report", stub="6ddf99b35a35")
 def check_choice(choose: Any) -> str:
     """Try ``choose(runs)`` on three made-up tables of runs with traps for every wrong way."""
     for offset in (0.0, 0.05, -0.1):
         runs = made_runs(offset)
-        answer = called(choose, [dict(run) for run in runs])
+        answer = plain(called(choose, runs))
         try:
-            lr, accuracy = (float(x) for x in answer)
-        except (TypeError, ValueError):
+            lr, accuracy = map(number, answer)
+        except (TypeError, ValueError, Wrong):
             raise Wrong(
                 f"Received {short_repr(answer)}, expected two numbers.",
                 "Return the learning rate and the accuracy: `return lr, accuracy`.",

@@ -1,9 +1,13 @@
 """Made-up runs with a trap for every wrong way to choose, and what is wrong with a choice."""
 
+import math
+
 from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
 
 __all__ = ["judge_choice", "made_runs"]
+
+_NEAR = 1e-6  # as far as single precision tells accuracies apart
 
 
 def made_runs(offset: float) -> list[dict[str, float]]:
@@ -24,6 +28,8 @@ def made_runs(offset: float) -> list[dict[str, float]]:
 
 def judge_choice(runs: list[dict[str, float]], lr: float, accuracy: float) -> None:
     """Raise ``Wrong`` for the misconception that a choice among ``made_runs`` shows."""
+    rates = {run["lr"] for run in runs}
+    lr = next((rate for rate in rates if math.isclose(rate, lr, rel_tol=1e-4)), lr)  # float32
     if lr in (1e-3, 3e-2):
         raise Wrong(
             "You choose on the test pictures. What was chosen because it looked best on them looks "
@@ -44,13 +50,13 @@ def judge_choice(runs: list[dict[str, float]], lr: float, accuracy: float) -> No
         )
     own = [run for run in runs if run["lr"] == lr]
     mean = {name: sum(run[name] for run in own) / len(own) for name in ("validation", "test")}
-    if not abs(accuracy - mean["test"]) <= 1e-6:
+    if not abs(accuracy - mean["test"]) <= _NEAR:
         problem = "This is not the mean accuracy on the test pictures of the runs that were chosen."
         if (
-            min(abs(accuracy - run["validation"]) for run in own) < 1e-6
-            or abs(accuracy - mean["validation"]) < 1e-6
+            min(abs(accuracy - run["validation"]) for run in own) < _NEAR
+            or abs(accuracy - mean["validation"]) < _NEAR
         ):
             problem = "You report what was chosen by. The best of several looks better than it is."
-        elif abs(accuracy - max(run["test"] for run in own)) < 1e-6:
+        elif abs(accuracy - max(run["test"] for run in own)) < _NEAR:
             problem = "You report the best seed. Whoever trains again will not get this seed."
         raise Wrong(problem, "Report the mean of `run['test']` over all seeds of the chosen rate.")

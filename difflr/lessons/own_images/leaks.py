@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from difflr.errors import short_repr
@@ -16,14 +17,19 @@ def write_trap(folder: Path) -> None:
     """Write the tree: three test pictures of it are in ``train/`` too."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
+    pixels[0] = rng.integers(60, 190, (8, 8, 1))  # grey, for a look-alike in colour
+    pixels[6] = np.where(rng.random((8, 8, 1)) < 0.5, 50, 200) + rng.integers(-9, 10, (8, 8, 1))
     shuffled = rng.permutation(pixels[0].reshape(-1, 3)).reshape(8, 8, 3)
-    train = {"a/0.png": pixels[0], "a/1.png": pixels[1], "b/2.png": pixels[2], "a/3.png": pixels[3]}
+    train = {"a/0.png": pixels[0], "a/1.png": pixels[1], "b/2.png": pixels[2], "a/3.png": pixels[3],
+             "b/4.png": pixels[6]}  # fmt: skip
     test = {
         "a/0.png": pixels[4],
         "a/7.png": pixels[1],
         "b/9.bmp": pixels[2],
         "b/5.png": pixels[3],
         "b/3.png": shuffled,
+        "b/6.png": _other_colours(pixels[0]),
+        "b/7.png": _flatter(pixels[6]),
         "a/8.png": pixels[5],
         "a/6.png": pixels[5],
     }
@@ -32,6 +38,22 @@ def write_trap(folder: Path) -> None:
             file = folder / part / name
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(file)
+
+
+def _other_colours(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a coloured picture that PIL turns into just this grey one."""
+    red, blue = np.meshgrid(np.arange(0, 256, 15), np.arange(0, 256, 15))
+    colours = np.stack([red, np.zeros_like(red), blue], -1).reshape(-1, 3).repeat(256, 0)
+    colours[:, 1] = np.tile(np.arange(256), len(colours) // 256)
+    as_grey = (colours @ (19595, 38470, 7471) + 0x8000) >> 16
+    picked = {value: colours[as_grey == value][0] for value in np.unique(grey)}
+    return np.array([picked[value] for value in grey[..., 0].flat], np.uint8).reshape(grey.shape)
+
+
+def _flatter(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the picture with half of its contrast: the same places are brighter than its mean."""
+    mean = picture.mean()
+    return np.round(mean + (picture - mean) / 2).astype(np.uint8)
 
 
 def place(folder: Path, file: Any) -> str:
@@ -66,6 +88,17 @@ def judge_leaks(found: set[str]) -> None:
         raise Wrong(
             "Two pictures with the same colours in other places are not the same picture.",
             "Compare all pixels in their order, no sum and no mean of them.",
+        )
+    if "test/b/7.png" in found:
+        raise Wrong(
+            "Two pictures may have the same brighter and darker places and be as different as day and "
+            "fog. You compare where a picture is brighter than its mean, not how bright it is.",
+            "Compare the pixels themselves, or how far they are apart.",
+        )
+    if "test/b/6.png" in found:
+        raise Wrong(
+            "Two pictures in other colours are not the same picture, though they look alike in grey.",
+            "Compare the pixels in colour: `picture.convert('RGB')`.",
         )
     if "test/a/8.png" in found:
         raise Wrong(

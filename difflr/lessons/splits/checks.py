@@ -12,6 +12,7 @@ from difflr.lessons.checking import Lesson, Wrong, called
 from difflr.lessons.splits.coverage import covering_or_wrong
 from difflr.lessons.splits.cuts import cut_or_wrong, last_two
 from difflr.lessons.splits.networks import PatchNet, WordNet
+from difflr.lessons.trials import copied, moved
 from difflr.splits import split_model
 
 __all__ = ["check_budget", "check_cut", "check_groups", "check_prediction", "lesson"]
@@ -30,25 +31,38 @@ def check_prediction(prediction: Any) -> str:
         raise Wrong("Expected a dictionary with the keys `parameters` and `operations`.", names)
     if not all(isinstance(x, str) and x in splits.names for x in prediction.values()):
         raise Wrong("This is not the name of a split.", f"The splits are {names}.")
-    if prediction["parameters"] != splits.names[sizes.index(max(sizes))]:
+    most, dearest = (splits.names[x.index(max(x))] for x in (sizes, costs))
+    most_said, dearest_said = prediction["parameters"], prediction["operations"]
+    if most_said != most:
         raise Wrong(
-            "You look for the parameters where the pictures are large, or in the head. A "
-            "convolution's parameters do not depend on the size of its pictures.",
+            "The head has few rows: one for each class, and `layer4` has far more."
+            if most_said == splits.names[-1]
+            else f"In `{most_said}` the pictures are large. A convolution's parameters do not depend "
+            "on the size of its pictures."
+            if most_said in splits.names[:2]
+            else f"`{most_said}` has many parameters, and not the most.",
             "A 3 × 3 convolution from a to b channels has 9ab parameters. Where are a and b largest?",
             "Every layer has twice the channels of the one before it, and so four times the "
             "parameters.",
         )
-    if prediction["operations"] != splits.names[costs.index(max(costs))]:
+    if dearest_said != dearest:
         raise Wrong(
             "You take many parameters for much work. A convolution uses each of its parameters once "
-            "for every place in the picture.",
+            "for every place in the picture."
+            if dearest_said == most
+            else "The head is used once for a picture, and not once for every place in it."
+            if dearest_said == splits.names[-1]
+            else "The stem sees the largest pictures, and has few parameters for each place."
+            if dearest_said == splits.names[0]
+            else f"`{dearest_said}` takes {costs[splits.names.index(dearest_said)] / sum(costs):.0%} "
+            "of the operations: much, and not the most.",
             "Operations = parameters × places. In `layer1` a picture has 32 × 32 places, in `layer4` "
             "4 × 4.",
             "`layer2` to `layer4` begin by halving the picture; one of the other splits never does.",
         )
     return (
-        f"{max(sizes) / sum(sizes):.0%} of the parameters are in `{prediction['parameters']}`, "
-        f"but `{prediction['operations']}` takes the most operations "
+        f"{max(sizes) / sum(sizes):.0%} of the parameters are in `{most}`, "
+        f"but `{dearest}` takes the most operations "
         f"({max(costs) / sum(costs):.0%})."
     )
 
@@ -57,9 +71,9 @@ def check_prediction(prediction: Any) -> str:
 def check_cut(cut: Any) -> str:
     """Try ``cut(network)`` on a new PatchNet: coverage, order, the head by itself, 3 to 6 splits."""
     network = PatchNet()
-    before = {name: id(parameter) for name, parameter in network.named_parameters()}
+    before, values = _identities(network), copied(network)
     how = called(cut, network)
-    if {name: id(parameter) for name, parameter in network.named_parameters()} != before:
+    if _identities(network) != before or moved(values, copied(network), [*values]):
         raise Wrong(
             "Your function changes the network. A cut only says which parameter belongs where.",
             "Assign nothing to `network`: return names, patterns or lists of its modules.",
@@ -74,12 +88,22 @@ def check_cut(cut: Any) -> str:
     return f"{len(splits)} splits, shallow to deep, and each parameter in exactly one of them."
 
 
-@lesson.exercise("1.3", "Mend the parameter groups")
+@lesson.exercise("1.3", "Mend the parameter groups", stub="ea9b06a04395")
 def check_groups(groups: Any) -> str:
     """Train a new WordNet with ``groups(network)`` for a step: each parameter moves, exactly once."""
     network = WordNet()
     parameters = dict(network.named_parameters())
-    found = covering_or_wrong(parameters, called(groups, network))
+    try:
+        answer = called(groups, network)
+    except RuntimeError as error:
+        if not any(words in str(error) for words in ("Boolean value of Tensor", "size of tensor")):
+            raise
+        raise Wrong(
+            "You ask a list whether a tensor is in it. `in` compares with `==`, and tensors are "
+            "compared element by element: that is no yes or no.",
+            "Ask for identity: keep a set of `id(parameter)`.",
+        ) from None
+    found = covering_or_wrong(parameters, answer)
     optimizer = torch.optim.SGD([{"params": group} for group in found], lr=0.1)
     before = {name: p.detach().clone() for name, p in parameters.items()}
     words = torch.arange(20).view(2, 10)
@@ -116,6 +140,11 @@ def check_budget(design: Any) -> str:
             "Let `layer3` be the first that trains.",
         )
     return facts
+
+
+def _identities(network: nn.Module) -> dict[str, tuple[int, bool]]:
+    """Return which tensor each name stands for, and whether it learns."""
+    return {name: (id(p), p.requires_grad) for name, p in network.named_parameters()}
 
 
 def _patchnet_depth(name: str) -> int:

@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
+from difflr.splits import Split
 
 __all__ = ["covering_or_wrong"]
 
@@ -21,7 +23,7 @@ def covering_or_wrong(
         groups: lists, dictionaries with ``params``, or single parameters.
     """
     names = {id(p): name for name, p in parameters.items()}
-    found = _as_lists(groups)
+    found = [group for group in _as_lists(groups) if group]  # torch passes over empty ones
     flat = [id(p) for group in found for p in group]
     if strange := [key for key in flat if key not in names]:
         raise Wrong(
@@ -44,11 +46,11 @@ def covering_or_wrong(
             f"Missing is `{missing[0]}`. `network.parameters(recurse=False)` lists what a module "
             "holds directly.",
         )
-    if len(found) < 2 or not all(found):
+    if len(found) < 2:
         raise Wrong(
-            "There should be at least two groups, and none empty: a group is there to have a "
+            "There should be at least two groups that hold something: a group is there to have a "
             "learning rate of its own.",
-            "Leave out a group to which nothing is left.",
+            "Put the head into a group of its own.",
         )
     depth = {"body": 1, "temperature": 2}  # the tied weight is both first and last
     spans = [[depth.get(names[id(p)].split(".")[0]) for p in group] for group in found]
@@ -62,8 +64,25 @@ def covering_or_wrong(
 
 
 def _as_lists(groups: Any) -> list[list[Any]]:
+    if isinstance(groups, Mapping):
+        raise Wrong(
+            "Your answer is a dictionary. An optimizer takes a list of groups, one after the other.",
+            "Return its values: `list(groups.values())`.",
+        )
     found = []
     for group in groups:
+        if isinstance(group, Split):
+            raise Wrong(
+                "Your answer holds splits, which know more than an optimizer takes.",
+                "A group is a list of parameters: `list(split.parameters.values())` for each split.",
+            )
         members = group["params"] if isinstance(group, Mapping) else group
-        found.append([members] if isinstance(members, torch.Tensor) else list(members))
+        members = [members] if isinstance(members, torch.Tensor) else list(members)
+        if strange := [each for each in members if not isinstance(each, torch.Tensor)]:
+            raise Wrong(
+                f"A group holds {short_repr(strange[0])}, which is no parameter.",
+                "Groups hold the tensors themselves, not their names or layers: "
+                "`list(layer.parameters())`.",
+            )
+        found.append(members)
     return found

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from difflr.errors import DifflrError, first_few
+from difflr.errors import DifflrError, first_few, short_repr
 from difflr.lessons.checking import Wrong
 from difflr.splits import Splits, listed, matched, split_model
 
@@ -25,6 +25,7 @@ def cut_or_wrong(
     """
     if isinstance(how, Splits):
         how = [list(split.parameters.values()) for split in how]
+    _kinds(how)
     try:
         parts = matched(network, how) if isinstance(how, Mapping) else listed(network, how)
     except DifflrError as error:
@@ -67,6 +68,31 @@ def cut_or_wrong(
             "has its learning rate.",
         )
     return splits
+
+
+def _kinds(how: Any) -> None:
+    """Raise ``Wrong`` where names and modules are in the wrong kind of container."""
+    if isinstance(how, Mapping):
+        flat = [each for value in how.values() for each in _flat(value)]
+        if strange := [each for each in flat if not isinstance(each, str)]:
+            raise Wrong(
+                "A dictionary holds names or patterns, in a list or alone, for each split. Yours "
+                f"holds {short_repr(strange[0])}.",
+                "Write names, or return a list of lists of modules.",
+            )
+    elif names := [each for each in _flat(how) if isinstance(each, str)]:
+        raise Wrong(
+            f"Names belong into a dictionary; in a list stand modules or parameters. Yours holds "
+            f"the name {short_repr(names[0])}.",
+            "`{'stem': ['patches', 'position'], …}` or `[[network.patches, network.position], …]`.",
+        )
+
+
+def _flat(item: Any) -> list[Any]:
+    """Return what lists within lists hold."""
+    if isinstance(item, (list, tuple)):
+        return [each for member in item for each in _flat(member)]
+    return [item]
 
 
 def last_two(splits: Splits) -> tuple[int, int]:

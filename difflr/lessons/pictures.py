@@ -1,4 +1,4 @@
-"""The same pictures under every input shift, one row each."""
+"""Pictures of the data in rows: clean and shifted, or one per class."""
 
 from collections.abc import Mapping
 

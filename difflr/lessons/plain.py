@@ -1,0 +1,62 @@
+"""Answers as plain Python, in whatever type they came: iterators, arrays, scalars of numpy or torch."""
+
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
+from itertools import islice
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from difflr.errors import short_repr
+from difflr.lessons.feedback import Wrong
+
+__all__ = ["materialised", "number", "plain"]
+
+_MOST = 10_000  # items taken from an iterator, which may never end
+_LAZY = (Iterator, KeysView, ValuesView, ItemsView)
+
+
+def materialised(answer: Any, depth: int = 4) -> Any:
+    """Return ``answer`` with its iterators (generators, ``filter``, views, …) as lists, all else as it is.
+
+    An iterator can be gone through once: whoever looks at an answer twice needs a list.
+    """
+    if isinstance(answer, _LAZY):
+        answer = list(islice(answer, _MOST))
+    if depth and type(answer) in (list, tuple, dict):
+        return _rebuilt(answer, lambda each: materialised(each, depth - 1))
+    return answer
+
+
+def plain(answer: Any, depth: int = 4) -> Any:
+    """Return ``answer`` with iterators and arrays as lists, and scalars as Python's own numbers.
+
+    Parameters stay tensors: they are what an answer is about, not numbers that it gives.
+    """
+    if isinstance(answer, (torch.Tensor, np.ndarray, np.generic)):
+        return answer if isinstance(answer, nn.Parameter) else answer.tolist()
+    if isinstance(answer, Real) and not isinstance(answer, (bool, int, float)):
+        return float(answer)
+    if isinstance(answer, _LAZY):
+        answer = list(islice(answer, _MOST))
+    if depth and type(answer) in (list, tuple, dict):
+        return _rebuilt(answer, lambda each: plain(each, depth - 1))
+    return answer
+
+
+def _rebuilt(answer: Any, each: Callable[[Any], Any]) -> Any:
+    if isinstance(answer, dict):
+        return {key: each(value) for key, value in answer.items()}
+    return type(answer)(map(each, answer))
+
+
+def number(value: Any) -> float:
+    """Return a number of any type (also an array of one), or raise ``Wrong``."""
+    value = plain(value)
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise Wrong(f"Received {short_repr(value)}, expected a number.", "Write e.g. 1e-3.")
