@@ -34,17 +34,24 @@ def as_number(
     high: float = math.inf,
     *,
     above: bool = False,
+    below: bool = False,
 ) -> float:
-    """Return ``value`` as a finite float from ``low`` to ``high`` (``above=True``: not ``low``)."""
+    """Return ``value`` as a finite float from ``low`` to ``high``.
+
+    ``above=True`` excludes ``low`` itself, ``below=True`` excludes ``high``.
+    """
     try:
         if isinstance(value, Real) and not isinstance(value, bool):
             number = float(value)
-            if math.isfinite(number) and low <= number <= high and not (above and number == low):
+            inside = (low < number if above else low <= number) and (
+                number < high if below else number <= high
+            )
+            if math.isfinite(number) and inside:
                 return number
     except OverflowError:  # an int too large for a float
         pass
     bounds = f"{'above' if above else 'of at least'} {low:g}" if low > -math.inf else "(finite)"
-    bounds += f" and at most {high:g}" if high < math.inf else ""
+    bounds += f" and {'below' if below else 'at most'} {high:g}" if high < math.inf else ""
     raise DifflrError(
         f"Received {name}={short_repr(value)}, expected a number {bounds}.", f"Change {name}."
     )

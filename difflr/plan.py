@@ -216,7 +216,9 @@ class Plan:
                 "Pass one.",
             )
         for name in ("base_momentum", "max_momentum"):
-            object.__setattr__(self, name, as_number(name, getattr(self, name), 0.0, 1.0))
+            # At 1 the average never moves, and Adam divides by zero.
+            number = as_number(name, getattr(self, name), 0.0, 1.0, below=True)
+            object.__setattr__(self, name, number)
         for name in ("cycle_momentum", "train_bn"):
             if not isinstance(getattr(self, name), bool):
                 raise DifflrError(

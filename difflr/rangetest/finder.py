@@ -86,7 +86,7 @@ class RangeTest:
     """What a range test saw: one loss per multiplier, and the multiplier it suggests.
 
     ``suggestion`` lies where the smoothed loss falls fastest, after the first tenth of the steps; it
-    is None where it does not fall there. ``lrs`` are the learning rates at multiplier 1.
+    is None where it does not fall there. ``lrs`` are those of the splits at multiplier 1.
     """
 
     multipliers: tuple[float, ...]
@@ -191,7 +191,7 @@ def range_test(
         tuple(curve.multipliers),
         tuple(curve.losses),
         tuple(curve.smoothed),
-        tuple(phase.lrs) if phase else tuple(rates),
+        tuple(phase.lrs) if phase else _per_split(splits, optimizer),
         curve.diverged,
         curve.steepest(),
     )
@@ -216,6 +216,15 @@ def _rates(splits: Splits, optimizer: Optimizer, phase: Phase | None) -> list[fl
             "Pass the phase to test, e.g. plan.phases[0], or set the optimizer's learning rates.",
         )
     return rates
+
+
+def _per_split(splits: Splits, optimizer: Optimizer) -> tuple[float, ...]:
+    """Return each split's learning rate: the largest of the groups that hold its parameters."""
+    rate = {id(p): float(group["lr"]) for group in optimizer.param_groups for p in group["params"]}
+    return tuple(
+        max((rate.get(id(p), 0.0) for p in split.parameters.values()), default=0.0)
+        for split in splits
+    )
 
 
 def _cross_entropy(model: nn.Module, batch: Any) -> Tensor:

@@ -228,3 +228,10 @@ def test_a_plan_knows_no_torch():
 def _explained(error: DifflrError) -> None:
     assert error.problem
     assert error.remedy
+
+
+@pytest.mark.parametrize("name", ["base_momentum", "max_momentum"])
+def test_a_momentum_of_one_is_refused(name):
+    """Fused AdamW would divide by zero and fill the weights with NaN."""
+    with pytest.raises(DifflrError, match=f"{name}=1.*below 1"):
+        Plan([Phase(0, 1, [1e-3])], **{name: 1})

@@ -71,6 +71,17 @@ def test_no_suggestion_where_nothing_is_learned(case):
     assert "did not fall" in result.describe()
 
 
+def test_there_is_one_learning_rate_per_split_with_and_without_a_phase(case):
+    """Weights and biases are groups of their own in the optimizer, but one split has one rate."""
+    splits, _, data = case
+    optimizer = torch.optim.SGD(param_groups(splits, [1e-4, 1e-3, 1e-2]))
+    assert len(optimizer.param_groups) > len(splits)
+    result = range_test(splits, optimizer, [data[:]], steps=5)
+    assert result.lrs == (1e-4, 1e-3, 1e-2)
+    phase = Phase(0, 1, [1e-4, 1e-3, 1e-2])
+    assert range_test(splits, optimizer, [data[:]], phase, steps=5).lrs == result.lrs
+
+
 def test_ratios_are_kept(case):
     """At every step each split's LR is its own base times one and the same multiplier."""
     splits, optimizer, data = case
