@@ -79,7 +79,7 @@ def _shares(
 ) -> tuple[list[float], float, np.ndarray, np.ndarray]:
     """Return base LRs, and in % the source accuracy before, after, and after with old statistics."""
     cells = grouped(chosen(recording, "validation", train_size=train_size, ratio=ratio), "base_lr")
-    rates = sorted(float(str(lr)) for (lr,) in cells)
+    rates = sorted(lr for (lr,) in cells)
     kept, restored = (
         np.array([100 * estimate(cells[(lr,)], measure).mean for lr in rates])
         for measure in ("source_accuracy", "source_old_bn")

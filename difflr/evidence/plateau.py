@@ -71,7 +71,7 @@ def describe_heat(recording: Recording, train_size: int, measure: str = "accurac
         f"Heat map of {measure} for {len(known)} pairs of base LR and ratio, {train_size:,} training "
         f"pictures. Best: {format_estimate(best)} at base LR {lr:g} and ratio {ratio:g}."
     ]
-    for own in sorted({key[0] for key in known}, key=lambda value: float(str(value))):
+    for own in sorted({key[0] for key in known}):
         row = [value.mean for key, value in known.items() if key[0] == own]
         parts.append(f"Ratio {own:g}: {100 * min(row):.1f} to {100 * max(row):.1f}%.")
     return " ".join(parts)
@@ -130,7 +130,7 @@ def _draw_curve(
 ) -> None:
     runs = chosen(recording, "validation", train_size=train_size, ratio=ratio)
     by_lr = grouped(runs, "base_lr")
-    rates = np.array(sorted(float(str(lr)) for (lr,) in by_lr))
+    rates = np.array(sorted(lr for (lr,) in by_lr))
     values = [estimate(by_lr[(lr,)]) for lr in rates]
     means = np.array([100 * value.mean for value in values])
     halves = np.nan_to_num([100 * value.half for value in values])

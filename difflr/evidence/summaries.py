@@ -28,9 +28,9 @@ __all__ = [
 ]
 
 
-def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[object, ...], list[Run]]:
+def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[Any, ...], list[Run]]:
     """Return the runs by the values of these tags, in the order in which they first come."""
-    groups: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     for run in runs:
         values = run.tags
         groups[tuple(values[tag] for tag in tags)].append(run)
@@ -163,9 +163,9 @@ def when_off(runs: Sequence[Run], factor: float) -> Estimate:
     """
     rates = {rate: own for (rate,), own in grouped(runs, "base_lr").items()}
     best = max(rates, key=lambda rate: estimate(rates[rate]).mean)
-    wished = float(str(best)) * as_number("factor", factor, 0.0, above=True)
+    wished = best * as_number("factor", factor, 0.0, above=True)
     # Half-decades are written 1, 3, 10: three times 3e-4 means 1e-3.
-    near = [rate for rate in rates if math.isclose(float(str(rate)), wished, rel_tol=0.15)]
+    near = [rate for rate in rates if math.isclose(rate, wished, rel_tol=0.15)]
     if not near:
         raise DifflrError(
             f"The best base LR is {best:g}; {wished:g} was not tried.", "Choose another factor."

@@ -236,9 +236,7 @@ class PlanAxes:
 
     def fit(self, plan: Plan, lr_limits: tuple[float, float]) -> None:
         """Set title and limits for a plan; those of the learning rates are powers of ten."""
-        self._title.set_text(
-            f"Learning rate of each split over {plan.epochs} epoch{'s'[: plan.epochs > 1]}"
-        )
+        self._title.set_text(f"Learning rate of each split over {_count(plan.epochs, 'epoch')}")
         bottom, top = lr_limits
         self.lr.set_ylim(10.0**bottom, 10.0**top)
         decades = range(math.ceil(bottom), math.floor(top) + 1, max(1, round((top - bottom) / 6)))

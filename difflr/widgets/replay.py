@@ -146,7 +146,7 @@ class Replay(Panel):
 
     def _cells(self) -> dict[Point, list[Run]]:
         cells = grouped(self._sizes[(self.train_size,)], "base_lr", "ratio")
-        return {(float(str(lr)), float(str(ratio))): runs for (lr, ratio), runs in cells.items()}
+        return {(lr, ratio): runs for (lr, ratio), runs in cells.items()}
 
     def _resize(self) -> None:
         """Offer the points that this training size has, and stay near the one looked at."""

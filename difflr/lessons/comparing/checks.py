@@ -43,7 +43,7 @@ def cells() -> dict[Point, list[Run]]:
     """Return the recorded runs on validation pictures by (base LR, ratio)."""
     runs = load_recording("plateau").where(measured_on="validation", train_size=SIZE)
     found = grouped(runs, "base_lr", "ratio")
-    return {(float(str(lr)), float(str(ratio))): own for (lr, ratio), own in found.items()}
+    return {(lr, ratio): own for (lr, ratio), own in found.items()}
 
 
 @lesson.exercise("6.1", "Predict the best point")

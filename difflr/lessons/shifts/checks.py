@@ -46,7 +46,7 @@ _TOO_FAR = 3.0  # times a split's own size
 
 
 @lru_cache(maxsize=2)
-def _groups(measured_on: str = "test") -> dict[tuple[object, ...], list[Run]]:
+def _groups(measured_on: str = "test") -> dict[tuple[Any, ...], list[Run]]:
     runs = load_recording("which_splits").where(measured_on=measured_on)
     return grouped(runs, "recipe", "shift")
 
