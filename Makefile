@@ -19,13 +19,13 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test fuzz lint format notebooks solved bench peers rivals lab pictures images weights clean
+.PHONY: env run test fuzz lint format docs notebooks solved bench peers rivals lab pictures images weights clean
 
 env: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e ".[dev,notebooks,cluster]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev,notebooks,cluster,docs]"
 	touch $(READY)
 
 run: env
@@ -75,6 +75,10 @@ lint: env
 format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The site: docs/_build/html/index.html. A warning is an error.
+docs: env
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 # Lessons: run each .py and write its .ipynb with the outputs that are meant to be read.
 notebooks: env
