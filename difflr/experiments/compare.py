@@ -1,5 +1,8 @@
 """The main job: recipes side by side, on the same pictures, from the same seeds, for the same epochs."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,12 @@ from tqdm.auto import tqdm
 from difflr.errors import DifflrError
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
+from difflr.experiments.journal import hold
+from difflr.experiments.provenance import data_name, hash_pictures
 from difflr.experiments.results import Results
 from difflr.experiments.settings import Settings, parse_recipe
-from difflr.experiments.statistics import format_estimate, summarise, verdict
-from difflr.experiments.training import train
+from difflr.experiments.statistics import format_estimate, summarise
+from difflr.experiments.training import Outcome, train
 from difflr.experiments.versions import versions
 from difflr.plan import Plan
 from difflr.recipes import as_recipe, make_plan
@@ -38,13 +43,15 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     """
     plans = _plans(settings)
     data = load_data(settings.data, image_size=settings.image_size, data_dir=settings.data_dir)
+    pictures = hash_pictures(data.train, data.test)
     if settings.validate:  # to choose learning rates without looking at the test pictures
         held_out, pool = data.train.divide(max(len(data.train) // 5, len(data.classes)), seed=0)
         data = replace(data, train=pool, test=held_out)
     data.train.subset(settings.train_size, 0)  # complains now rather than after the weights
     backbone = load_backbone(settings.backbone, settings.weights)
     made_with = {**versions(), "threads": str(torch.get_num_threads())}
-    results = Results(out / "results.json", _about(settings, data, backbone), made_with)
+    about = _about(settings, data, pictures, backbone)
+    results = Results(out / "results.json", about, made_with)
     todo = [
         (recipe, seed)
         for seed in settings.seeds
@@ -53,39 +60,84 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     ]
     test = data.test.resized(settings.image_size) if todo else data.test
     steps = -(-settings.train_size // settings.batch_size) * settings.epochs
+    drawn: dict[int, Images] = {}  # of the seed at hand: drawn and resized once for all recipes
     with tqdm(total=steps * len(todo), unit="step", disable=not (progress and todo)) as bar:
-        drawn: dict[int, Images] = {}  # of the seed at hand: drawn and resized once for all recipes
-        for recipe, seed in todo:
-            bar.set_description(f"{recipe}, seed {seed}")
-            if seed not in drawn:
-                images = data.train.subset(settings.train_size, seed)
-                drawn = {seed: images.resized(settings.image_size)}
-            outcome, _ = train(
-                backbone,
-                plans[recipe],
-                drawn[seed],
-                test,
-                n_classes=len(data.classes),
-                seed=seed,
-                batch_size=settings.batch_size,
-                flip=data.flip,
-                weight_decay=settings.weight_decay,
-                precision=settings.precision,
-                logger=_logger(out, recipe, seed),
-                on_step=bar.update,
-            )
-            results.add(
-                {"recipe": recipe, "seed": seed, **vars(outcome), "plan": plans[recipe].to_dict()}
-            )
+        for wait in (False, True):  # first what no other process is training
+            left = []
+            for recipe, seed in todo:
+                folder = _run_folder(out, recipe, seed)
+                with _held(folder, wait) as ours:
+                    if not ours:
+                        left.append((recipe, seed))
+                        continue
+                    results.refresh()
+                    if _done(results, recipe, seed, plans[recipe]):
+                        bar.update(steps)
+                        continue
+                    bar.set_description(f"{recipe}, seed {seed}")
+                    if seed not in drawn:
+                        images = data.train.subset(settings.train_size, seed)
+                        drawn = {seed: images.resized(settings.image_size)}
+                    outcome, _ = train(
+                        backbone,
+                        plans[recipe],
+                        drawn[seed],
+                        test,
+                        n_classes=len(data.classes),
+                        seed=seed,
+                        batch_size=settings.batch_size,
+                        flip=data.flip,
+                        weight_decay=settings.weight_decay,
+                        precision=settings.precision,
+                        logger=_logger(folder),
+                        on_step=bar.update,
+                    )
+                    results.add(_as_run(recipe, seed, outcome, plans[recipe]))
+            todo = left
     return results
 
 
-def _logger(out: Path, recipe: str, seed: int) -> Any:
+def _as_run(recipe: str, seed: int, outcome: Outcome, plan: Plan) -> dict[str, Any]:
+    measured = {**vars(outcome), "diverged": outcome.diverged}
+    if outcome.diverged:  # what such a network names is not a result
+        measured.update(accuracy=None, loss=None)
+    return {"recipe": recipe, "seed": seed, **measured, "plan": plan.to_dict()}
+
+
+def _run_folder(out: Path, recipe: str, seed: int) -> Path:
+    name = recipe.replace(":", "_").replace("=", "")  # characters that a file system may refuse
+    return out / "tensorboard" / f"{name}-{seed}"
+
+
+@contextmanager
+def _held(folder: Path, wait: bool) -> Iterator[bool]:
+    """Hold the folder of a run while it is trained; False where another process trains it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        yield True
+        return
+    except OSError as error:
+        raise DifflrError(
+            f"{folder} cannot be written: {error.strerror}.", "Pass another folder with --out."
+        ) from error
+    try:
+        yield hold(file, wait=wait)
+    finally:
+        os.close(file)
+
+
+def _logger(folder: Path) -> Any:
+    """Return the logger of a run that starts anew: the curves of an attempt before it are deleted."""
     from pytorch_lightning.loggers import TensorBoardLogger
 
-    folder = recipe.replace(":", "_").replace("=", "")  # characters that a file system may refuse
+    for file in folder.glob("events.out.tfevents.*"):
+        file.unlink()
     # By default TensorBoard lets ten values wait to be written, fewer than a step has: training would wait.
-    return TensorBoardLogger(out, name="tensorboard", version=f"{folder}-{seed}", max_queue=1000)
+    return TensorBoardLogger(
+        folder.parents[1], name=folder.parent.name, version=folder.name, max_queue=1000
+    )
 
 
 def _plans(settings: Settings) -> dict[str, Plan]:
@@ -109,14 +161,17 @@ def _done(results: Results, recipe: str, seed: int, plan: Plan) -> bool:
     return run is not None
 
 
-def _about(settings: Settings, data: Data, backbone: Backbone) -> dict[str, dict[str, Any]]:
+def _about(
+    settings: Settings, data: Data, pictures: str, backbone: Backbone
+) -> dict[str, dict[str, Any]]:
     return {
         "data": {
-            "name": data.name,
+            "name": data_name(data.name),
             "classes": list(data.classes),
             "train_pool": len(data.train),
             "test_size": len(data.test),
             "measured_on": "a fifth of the training pictures" if settings.validate else "test",
+            "pictures_sha256": pictures,
         },
         "weights": {
             "backbone": backbone.name,
@@ -147,12 +202,13 @@ def table(results: Results) -> str:
     ]
     for summary in summaries:
         accuracy = format_estimate(summary.accuracy)
-        if summary.difference is None:
-            difference = "-"
-        else:
+        difference, word = "-", summary.verdict
+        if summary.difference is not None:
             difference = format_estimate(summary.difference, unit="", sign=True)
-            word = verdict(summary.difference)
             difference += f" ({word})" if word in ("tie", "no verdict") else ""
+        if summary.diverged:
+            tried = len(summary.diverged) + len(summary.accuracies)
+            difference += f" ({len(summary.diverged)} of {tried} diverged)"
         lines.append(
             f"{summary.recipe:<{width}}  {accuracy:>23}  {difference:>22}  "
             f"{summary.seconds:>7.1f}  {summary.trainable_share:>9.1%}"

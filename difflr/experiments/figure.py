@@ -28,6 +28,19 @@ def plot_runs(
     for row, summary in enumerate(summaries):
         values = 100 * np.array(list(summary.accuracies.values()))
         mean, half = 100 * summary.accuracy.mean, 100 * summary.accuracy.half
+        if summary.diverged:
+            broken = len(summary.diverged)
+            axes.text(
+                0.99,
+                row,
+                f"{broken} of {broken + len(values)} diverged",
+                transform=axes.get_yaxis_transform(),
+                ha="right",
+                va="bottom",
+                color="#d55e00",
+            )
+        if not len(values):
+            continue
         axes.plot(values, [row] * len(values), "o", ms=6, mfc="none", mec="0.45", zorder=2)
         axes.errorbar(
             mean,

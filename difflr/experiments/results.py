@@ -1,13 +1,14 @@
-"""``results.json``: written after every run, so that nothing that was measured is ever lost."""
+"""The runs of a comparison: kept in a journal, and written as ``results.json`` for readers."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.settings import with_later_settings
+from difflr.experiments.atomic import write_whole
+from difflr.experiments.journal import Journal, describe_changes
+from difflr.experiments.provenance import describe_machine
 
 __all__ = ["Results"]
 
@@ -15,98 +16,155 @@ SCHEMA = 1
 
 
 class Results:
-    """The runs of one comparison, in a file that always holds all finished ones.
+    """The runs of one comparison, in files that always hold all finished ones.
 
-    The file has ``schema``; what holds for all runs (the dictionaries of ``about``: ``data``,
-    ``weights``, ``settings``; and ``versions``); and ``runs``, a list with ``recipe``, ``seed``,
-    ``accuracy`` (0 to 1), ``loss``, ``seconds``, ``trainable_share`` and ``plan`` (as
-    ``Plan.to_dict``) for each.
+    They are kept in a journal beside ``path`` (``results.jsonl``), to which several processes may add,
+    and written from there as JSON for readers: ``schema``; what holds for all runs (the dictionaries
+    of ``about``: ``data``, ``weights``, ``settings``); ``versions``; ``sessions`` (date, machine and
+    versions of each call that added runs); and ``runs``, a list with ``recipe``, ``seed``,
+    ``accuracy`` (0 to 1), ``loss``, ``seconds``, ``trainable_share``, ``plan`` (as ``Plan.to_dict``)
+    and ``session`` (an index) for each. A run that diverged has ``"diverged": true``, and null for
+    accuracy and loss. A file without a journal, of an earlier version, is taken over.
+
+    Raises:
+        DifflrError: for a file that cannot be read or written, or of other settings or pictures.
     """
 
     def __init__(
         self, path: Path, about: Mapping[str, Mapping[str, Any]], versions: Mapping[str, str]
     ) -> None:
         self.path = path
-        self.about = json.loads(json.dumps(about))
-        self.versions = dict(versions)
-        self.runs: list[dict[str, Any]] = []
+        self.about: dict[str, dict[str, Any]] = json.loads(json.dumps(about))
+        self._session = {**describe_machine(), "versions": dict(versions)}
+        self._opened = False
+        sessions, runs = self._read()
+        journal = path.with_suffix(".jsonl")
+        self._journal = Journal(journal, "compare", self.about, key=_key, shared=True)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            found = path.read_text("utf-8") if path.exists() else None
-            if found is None:
-                self._write()  # now rather than after the first run, if it cannot be written
-        except OSError as error:
-            raise DifflrError(
-                f"{path} cannot be written: {error.strerror}.", "Pass another folder with --out."
-            ) from error
-        if found is not None:
-            self._continue(found)
+            for run in self.runs:
+                _check(run)
+        except TypeError as error:
+            raise _damaged(journal, error) from error
+        with self._journal.locked():
+            known = set(map(_key, self.runs))
+            for index, session in enumerate(sessions):
+                own = [r for r in runs if r.get("session", 0) == index and _key(r) not in known]
+                if own:
+                    self._journal.open_session(session)
+                for run in own:
+                    self._journal.add(run)
+            self._write()
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """All finished runs, in the order in which they ended."""
+        return self._journal.runs
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions that runs were made with; where sessions differ, all of them."""
+        found: dict[str, dict[str, None]] = {}
+        for session in self._journal.sessions or [self._session]:
+            for name, version in session.get("versions", {}).items():
+                found.setdefault(name, {})[str(version)] = None
+        return {name: ", ".join(each) for name, each in found.items()}
 
     def find(self, recipe: str, seed: int) -> dict[str, Any] | None:
         """Return the finished run of ``recipe`` and ``seed``, or None."""
-        return next((r for r in self.runs if r["recipe"] == recipe and r["seed"] == seed), None)
+        return next((run for run in self.runs if _key(run) == (recipe, seed)), None)
 
-    def add(self, run: Mapping[str, Any]) -> None:
-        """Keep a finished run, on disk too before this returns."""
-        self.runs.append(dict(run))
-        try:
+    def refresh(self) -> None:
+        """Read the runs that other processes have added."""
+        with self._journal.locked():
+            pass
+
+    def add(self, run: Mapping[str, Any]) -> bool:
+        """Keep a finished run, on disk too before this returns; False if another process has added it."""
+        with self._journal.locked():
+            if self.find(*_key(run)):
+                return False
+            if not self._opened:
+                self._journal.open_session(self._session)
+                self._opened = True
+            self._journal.add(run)
             self._write()
-        except OSError as error:
-            raise DifflrError(
-                f"{self.path} cannot be written any more: {error.strerror}; the runs up to the last one "
-                "are in it.",
-                "Make room, then give the same command again: it goes on from there.",
-            ) from error
+            return True
 
-    def _continue(self, text: str) -> None:
-        """Take over the runs of an earlier call, if they were made under the same settings."""
+    def _read(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return sessions and runs of the file that is there, if it was made under the same settings."""
         try:
-            data = json.loads(text)
-            about = {part: with_later_settings(data[part], now) for part, now in self.about.items()}
-            runs = [_checked(run) for run in data["runs"]]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise DifflrError(
-                f"{self.path} is no results file of difflr: {short_repr(str(error))}.",
-                "Move it away, or pass another folder with --out.",
-            ) from error
-        changes = [
-            f"{key}: there {short_repr(there.get(key))}, now {short_repr(now.get(key))}"
-            for there, now in ((about[part], self.about[part]) for part in self.about)
-            for key in {**there, **now}
-            if there.get(key) != now.get(key)
-        ]
-        if changes:
+            text = self.path.read_text("utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return [], []
+        except (OSError, ValueError) as error:
+            raise _damaged(self.path, error) from error
+        try:
+            data = json.loads(text, parse_constant=lambda _: None)  # NaN, of earlier versions
+            json.dumps(data, allow_nan=False)
+            if data.get("schema") != SCHEMA:
+                raise ValueError(f"its schema is {short_repr(data.get('schema'))}")
+            about = {part: dict(data.pop(part)) for part in self.about}
+            if "name" in about.get("data", {}):  # a path, in earlier versions
+                about["data"]["name"] = Path(str(about["data"]["name"])).name
+            runs = [_check(run) for run in data["runs"]]
+            sessions = [dict(each) for each in data.get("sessions", [])]
+            sessions = sessions or [{"versions": dict(data.get("versions", {}))}]
+            for run in runs:
+                as_int("session", run.get("session", 0), 0, len(sessions) - 1)
+            if unknown := {*data} - {"schema", "versions", "sessions", "runs"}:
+                raise ValueError(f"it also holds {short_repr(sorted(unknown))}")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise _damaged(self.path, error) from error
+        if changes := describe_changes(about, self.about):
             raise DifflrError(
                 f"{self.path} holds runs made under other settings ({'; '.join(changes)}).",
                 "Give the same settings to go on, or pass another folder with --out.",
             )
-        self.runs = runs
+        return sessions, runs
 
     def _write(self) -> None:
         data = {
             "schema": SCHEMA,
             **self.about,
             "versions": self.versions,
+            "sessions": self._journal.sessions,
             "runs": self.runs,
         }
-        draft = self.path.with_name(self.path.name + f".{os.getpid()}.part")
+        content = json.dumps(data, indent=1, allow_nan=False).encode()
         try:
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(data, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)  # a reader finds the old file or the new one, never a half
-        finally:
-            draft.unlink(missing_ok=True)
+            if not self.path.exists() or self.path.read_bytes() != content:
+                write_whole(self.path, content)
+        except OSError as error:
+            raise DifflrError(
+                f"{self.path} cannot be written: {error.strerror}; all finished runs are in "
+                f"{self._journal.path}.",
+                "Make room, then give the same command again: it goes on from there.",
+            ) from error
 
 
-def _checked(run: Any) -> dict[str, Any]:
+def _key(run: Mapping[str, Any]) -> tuple[str, int]:
+    return run["recipe"], run["seed"]
+
+
+def _check(run: Any) -> dict[str, Any]:
+    """Return a run that can be relied on; one that diverged in an earlier version is marked as such."""
     if not isinstance(run, Mapping) or not isinstance(run.get("recipe"), str):
         raise TypeError(f"a run is {short_repr(run)}")
+    run = dict(run)
+    if "loss" in run and run["loss"] is None:
+        run.update(accuracy=None, diverged=True)
     as_int("seed", run.get("seed"))
-    as_number("accuracy", run.get("accuracy"), 0.0, 1.0)
+    if not run.get("diverged"):
+        as_number("accuracy", run.get("accuracy"), 0.0, 1.0)
     as_number("seconds", run.get("seconds"), 0.0)
     as_number("trainable_share", run.get("trainable_share"), 0.0, 1.0)
     if not isinstance(run.get("plan"), Mapping):
         raise TypeError(f"run {run['recipe']} has no plan")
-    return dict(run)
+    return run
+
+
+def _damaged(path: Path, error: Exception) -> DifflrError:
+    return DifflrError(
+        f"{path} is no results file of difflr: {short_repr(str(error))}.",
+        "Move it away, or pass another folder with --out.",
+    )

@@ -83,8 +83,8 @@ def as_precision(value: Any) -> str:
 
 
 def with_later_settings(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of an older file, with those that could not be chosen when it was written."""
-    unsaid = {"precision": "32-true"}
+    """Return the settings of an older file, with those that it could not hold when it was written."""
+    unsaid = {"precision": "32-true", "pictures_sha256": now.get("pictures_sha256")}
     return {**{name: value for name, value in unsaid.items() if name in now}, **there}
 
 

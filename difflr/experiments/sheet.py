@@ -42,7 +42,12 @@ def write_sheet(
     finals = summarise(reported.runs)
     names = [s.recipe for s in finals]
     tried = [
-        (s.recipe, len(s.accuracies), f"{s.accuracy.mean:.2%}", "yes" if s.recipe in names else "")
+        (
+            s.recipe,
+            len(s.accuracies) + len(s.diverged),
+            "diverged" if s.diverged else f"{s.accuracy.mean:.2%}",
+            "yes" if s.recipe in names else "",
+        )
         for s in summarise(chosen_on.runs)
     ]
     rows = []
@@ -50,10 +55,13 @@ def write_sheet(
         each = ", ".join(f"{seed}: {accuracy:.2%}" for seed, accuracy in s.accuracies.items())
         row = [s.recipe, format_estimate(s.accuracy), "-", "baseline", each]
         if s.difference is not None:
-            word = verdict(s.difference)
+            word = s.verdict
             if conclusion is not None:
                 word = conclusion.get(s.recipe.partition(":")[0], "not said")
             row[2:4] = format_estimate(s.difference, unit="", sign=True), word
+        if s.diverged:
+            row[4] = ", ".join(filter(None, [each, *(f"{seed}: diverged" for seed in s.diverged)]))
+            row[3] = "diverged"
         rows.append(row)
     sheet = f"""# Result sheet: {Path(data["name"]).name}
 
@@ -108,8 +116,11 @@ def _check(chosen_on: Results, reported: Results) -> None:
             f"Received {f'{first_few(new)}, which nobody tried' if reported.runs else 'no run'} to report.",
             f"Report some of {first_few(sorted(tried))}.",
         )
-    for part in ("weights", "settings"):
-        keys = {*here[part]} - {"train_size"}  # the held-out pictures may train in the end
+    for part in ("data", "weights", "settings"):
+        # Held-out pictures may train in the end; of the data, all pictures together are the same.
+        keys = {*here[part]} - {"train_size"}
+        if part == "data":
+            keys = {"pictures_sha256"} & {*here[part]} & {*there[part]}
         if changed := sorted(key for key in keys if here[part][key] != there[part].get(key)):
             raise DifflrError(
                 f"The two comparisons differ in {first_few(changed)}.", "Choose as you will report."

@@ -104,7 +104,10 @@ def format_estimate(
 
 @dataclass(frozen=True)
 class Summary:
-    """All runs of one recipe; ``difference`` is to the first recipe of the comparison."""
+    """All runs of one recipe; ``difference`` is to the first recipe of the comparison.
+
+    ``diverged`` are the seeds whose training broke; no other field but ``seconds`` counts them.
+    """
 
     recipe: str
     accuracies: dict[int, float]
@@ -112,13 +115,25 @@ class Summary:
     difference: Estimate | None
     seconds: float
     trainable_share: float
+    diverged: tuple[int, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """As ``verdict`` says of the difference; ``"diverged"`` where a seed's training broke."""
+        if self.diverged:
+            return "diverged"
+        return "no verdict" if self.difference is None else verdict(self.difference)
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> list[Summary]:
     """Return one summary per recipe, in the order of their first runs."""
     recipes = list(dict.fromkeys(run["recipe"] for run in runs))
     by_seed = {
-        recipe: {run["seed"]: run["accuracy"] for run in runs if run["recipe"] == recipe}
+        recipe: {
+            run["seed"]: run["accuracy"]
+            for run in runs
+            if run["recipe"] == recipe and not run.get("diverged")
+        }
         for recipe in recipes
     }
     summaries = []
@@ -129,12 +144,15 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> list[Summary]:
             Summary(
                 recipe=recipe,
                 accuracies=by_seed[recipe],
-                accuracy=mean_interval(list(by_seed[recipe].values())),
+                accuracy=mean_interval(list(by_seed[recipe].values()))
+                if by_seed[recipe]
+                else Estimate(math.nan, math.nan),
                 difference=paired(by_seed[recipe], by_seed[recipes[0]])
                 if recipe != recipes[0] and shared
                 else None,
                 seconds=sum(run["seconds"] for run in own) / len(own),
                 trainable_share=own[0]["trainable_share"],
+                diverged=tuple(run["seed"] for run in own if run.get("diverged")),
             )
         )
     return summaries

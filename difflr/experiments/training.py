@@ -1,7 +1,11 @@
 """One run: a classifier trained by its plan from one seed, and what was measured."""
 
+import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +29,21 @@ __all__ = ["Outcome", "evaluate", "fit", "train"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run gave: test accuracy (0 to 1) and loss, seconds of training, trainable share."""
+    """What one run gave: test accuracy (0 to 1) and loss, seconds of training, trainable share.
+
+    The loss is NaN where training diverged: weights or statistics that are no longer finite still name
+    a class for each picture, so that the accuracy alone does not show it.
+    """
 
     accuracy: float
     loss: float
     seconds: float
     trainable_share: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the weights, or what the network answers, are no longer finite."""
+        return not math.isfinite(self.loss)
 
 
 def fit(
@@ -75,12 +88,30 @@ def fit(
                 f"Pass {trainer.precision}.",
             )
         start = time.perf_counter()
-        with allocator.keep_freed_memory():
+        with allocator.keep_freed_memory(), _interruptible(trainer):
             trainer.fit(model, pictures.batches(batch_size, seed=seed))
         seconds = time.perf_counter() - start
     if isinstance(model, Classifier):
         model.cached = None  # its features take memory
     return seconds
+
+
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Let Ctrl-C through as what it is: Lightning exits with status 1, and ignores it from then on."""
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if in_main and handler is not None:
+            signal.signal(signal.SIGINT, handler)
+    if trainer.interrupted:  # earlier versions returned as if the training had ended
+        raise KeyboardInterrupt
 
 
 def _numbered(model: ParametersSplitsModule, images: Images) -> Images:
@@ -144,6 +175,8 @@ def train(
         callbacks=[*callbacks, *ticks],
     )
     accuracy, loss = evaluate(model, test)
+    if not all(value.isfinite().all() for value in model.state_dict().values()):
+        loss = math.nan
     return Outcome(accuracy, loss, seconds, trainable_share(model)), model
 
 

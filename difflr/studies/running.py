@@ -1,8 +1,6 @@
 """Run a declared grid through joblib, one durable line per finished run, and go on after a kill."""
 
 import gc
-import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,12 +14,14 @@ from tqdm.auto import tqdm
 
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.allocator import release_freed_memory
+from difflr.experiments.atomic import write_whole
 from difflr.experiments.backbones import load_backbone
+from difflr.experiments.journal import Journal
+from difflr.experiments.provenance import hash_pictures
 from difflr.experiments.training import train
 from difflr.recipes import make_plan
 from difflr.splits import split_model
 from difflr.studies.design import Cell, Study, Task
-from difflr.studies.journal import Journal
 from difflr.studies.material import load_parts, load_start
 from difflr.studies.provenance import describe_session, describe_task
 from difflr.studies.trial import run_trial
@@ -194,20 +194,39 @@ def _run_and_tidy(trial: Trial, *what: Any) -> dict[str, Any]:
 
 
 def _clean_network(study: Study, out: Path) -> Path:
-    """Fine-tune the network on clean pictures once, and return the file with its weights."""
-    from safetensors.torch import save_file
+    """Fine-tune the network on clean pictures once, and return the file with its weights.
+
+    Raises:
+        DifflrError: for a file there whose network learned other pictures, or from other weights.
+    """
+    from safetensors.torch import save
 
     path = out / f"{study.name}-clean.safetensors"
-    if path.exists():
-        return path
     task = study.task
     parts, start = load_parts(task), load_start(task)
+    pictures = parts.clean.resized(task.image_size)
+    origin = {
+        "pictures_sha256": hash_pictures(pictures),
+        "weights_sha256": start.sha256,
+        "backbone": start.name,
+        "batch_size": str(task.batch_size),
+        "precision": task.precision,
+    }
+    if path.exists():
+        there = _origin(path)
+        # An earlier version wrote none; the journal beside it then ties it to its pictures.
+        if there != origin and (there or not (out / f"{study.name}.jsonl").exists()):
+            raise DifflrError(
+                f"{path} is a network that learned other pictures, from other weights or otherwise.",
+                "Pass another folder with --out.",
+            )
+        return path
     lr = 1e-2 if task.embedded else 3e-3
     plan = make_plan("differential", split_model(start.build(2)), _CLEAN_EPOCHS, lr=lr)
     _, model = train(
         start,
         plan,
-        parts.clean.resized(task.image_size),
+        pictures,
         parts.validation.resized(task.image_size),
         n_classes=parts.n_classes,
         seed=0,
@@ -215,10 +234,22 @@ def _clean_network(study: Study, out: Path) -> Path:
         flip=parts.flip,
         precision=task.precision,
     )
-    out.mkdir(parents=True, exist_ok=True)
     state = {k: v.cpu().contiguous() for k, v in model.network.state_dict().items()}
-    handle, draft = tempfile.mkstemp(dir=out, suffix=".part")
-    os.close(handle)
-    save_file(state, draft)
-    os.replace(draft, path)  # a killed study never leaves half a network
+    try:
+        write_whole(path, save(state, origin), replace=False)
+    except OSError as error:
+        raise DifflrError(
+            f"{path} cannot be written: {error.strerror}.", "Pass another folder with --out."
+        ) from error
     return path
+
+
+def _origin(path: Path) -> dict[str, str]:
+    """Return what a clean network says of where it comes from; nothing if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return {}

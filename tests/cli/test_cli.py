@@ -1,6 +1,8 @@
 """The command line: the main job, its continuation, and one clear line for whatever is wrong."""
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ from PIL import Image
 
 from difflr.cli.main import main
 from difflr.experiments.data import load_data
+from difflr.experiments.figure import plot_runs
 from difflr.plan import Plan
 from difflr.studies.declared import STUDIES
 from difflr.studies.design import Cell
@@ -131,6 +134,94 @@ def test_interrupted_compare_keeps_the_finished_runs(tree, tmp_path, monkeypatch
     assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "2") == 130
     assert len(json.loads((tmp_path / "results.json").read_text())["runs"]) == 1
     assert "goes on" in capsys.readouterr().err
+
+
+def test_a_result_belongs_to_its_pictures(tree, tmp_path, monkeypatch, capsys):
+    """The same folder by another path goes on; other pictures behind the same path are refused."""
+    folder = tmp_path / "pictures"
+    shutil.copytree(tree, folder)
+    options = ("--recipes", "uniform", "--seeds", "1")
+    assert compare(folder, tmp_path / "out", *options) == 0
+    monkeypatch.setattr("difflr.experiments.compare.train", lambda *a, **k: pytest.fail("again"))
+    monkeypatch.chdir(folder)
+    assert compare(".", tmp_path / "out", *options) == 0
+    Image.new("RGB", (32, 32)).save(folder / "test" / "dark" / "0.png")
+    assert compare(folder, tmp_path / "out", *options) == 2
+    assert "the pictures are others" in capsys.readouterr().err
+
+
+def test_a_run_that_diverged_is_named_and_counted_apart(tree, tmp_path, capsys):
+    """Weights that are no longer finite give no accuracy, no tie, and JSON that others can read."""
+    recipes = ("--recipes", "uniform", "uniform:lr=1e30", "--seeds", "2")
+    assert compare(tree, tmp_path, *recipes) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 2 diverged" in printed
+    assert "tie" not in printed
+    text = (tmp_path / "results.json").read_text()
+    runs = json.loads(text, parse_constant=lambda name: pytest.fail(name))["runs"]
+    assert [run["diverged"] for run in runs] == [False, True, False, True]
+    assert all(run["accuracy"] is run["loss"] is None for run in runs if run["diverged"])
+    (axes,) = plot_runs(runs).axes
+    assert "2 of 2 diverged" in [text.get_text() for text in axes.texts]
+
+
+def test_ctrl_c_in_the_middle_of_training_ends_with_130(tree, tmp_path, monkeypatch, capsys):
+    """Lightning would exit with 1 and leave Ctrl-C dead; a half-trained run is none."""
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("difflr.experiments.classifier.Classifier.training_step", interrupted)
+    assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1") == 130
+    assert "finished runs are kept" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert json.loads((tmp_path / "results.json").read_text())["runs"] == []
+
+
+def test_a_run_that_starts_anew_draws_its_curves_once(tree, tmp_path):
+    """The curves of an attempt that was killed are gone when the run is trained again."""
+    folder = tmp_path / "tensorboard" / "uniform-0"
+    folder.mkdir(parents=True)
+    (folder / "events.out.tfevents.1.killed.0").write_bytes(b"half a run")
+    (folder / "notes.txt").write_text("mine")
+    assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1") == 0
+    assert len(list(folder.glob("events*"))) == 1
+    assert not (folder / "events.out.tfevents.1.killed.0").exists()
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+AT_ONCE = """
+import sys, time
+from pathlib import Path
+import difflr.experiments.compare as job
+from difflr.cli.main import main
+from difflr.experiments.training import Outcome
+
+def train(*_, seed, **__):
+    with Path(sys.argv[1]).open("a") as file:
+        file.write(f"{seed}\\n")
+    time.sleep(0.3)
+    return Outcome(0.5, 1.0, 0.3, 1.0), None
+
+job.train = train
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_two_comparisons_at_once_share_the_work(tree, tmp_path):
+    """Both end well with all runs, of which each was trained by one of them and is kept once."""
+    trained, out = tmp_path / "trained.txt", tmp_path / "out"
+    line = ["compare", "--data", str(tree), "--backbone", "strokenet", "--weights", "embedded"]
+    line += ["--train-size", "16", "--epochs", "2", "--recipes", "uniform", "--seeds", "12"]
+    line += ["--no-progress", "--out", str(out)]
+    both = [
+        subprocess.Popen([sys.executable, "-c", AT_ONCE, str(trained), *line]) for _ in range(2)
+    ]
+    assert [each.wait() for each in both] == [0, 0]
+    seeds = [run["seed"] for run in json.loads((out / "results.json").read_text())["runs"]]
+    assert sorted(seeds) == list(range(12))
+    assert sorted(map(int, trained.read_text().split())) == list(range(12))
 
 
 BAD = {

@@ -36,7 +36,7 @@ MEANS = {  # in the order of the recipes
 def recording(tmp_path_factory):
     """A made-up study in which rising suits new labels, falling or uniform the input shifts."""
     folder = tmp_path_factory.mktemp("shifts")
-    from difflr.studies.journal import Journal
+    from difflr.experiments.journal import Journal
 
     with Journal(folder / "j.jsonl", "which_splits", {"splits": made_up.SPLITS}) as journal:
         journal.open_session({})

@@ -18,9 +18,9 @@ from tiny_study import CELLS, study
 
 from difflr.cli.main import main
 from difflr.errors import DifflrError
+from difflr.experiments.journal import Journal, read_journal
 from difflr.studies.declared import STUDIES, declare
 from difflr.studies.design import Cell, Task
-from difflr.studies.journal import Journal, read_journal
 from difflr.studies.material import load_parts
 from difflr.studies.recordings import load_recording, save_recording
 from difflr.studies.running import choose, run_study, share_cores

@@ -178,7 +178,7 @@ def test_a_study_without_rates_has_no_replay(tmp_path):
     with pytest.raises(DifflrError, match="cannot be read"):
         Replay("no such recording")
     run = {**made_up.measured(Cell("uniform", {"lr": 1e-3}, 40, 1), 0, "validation")}
-    from difflr.studies.journal import Journal
+    from difflr.experiments.journal import Journal
 
     with Journal(tmp_path / "j.jsonl", "recipes", {"splits": made_up.SPLITS}) as journal:
         journal.open_session({})

@@ -35,9 +35,10 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
+from difflr.experiments.atomic import write_whole
+from difflr.experiments.journal import read_journal, write_journal
 from difflr.plan import Plan
 from difflr.studies.design import Cell
-from difflr.studies.journal import Journal, read_journal
 from difflr.studies.recordings.schema import SCHEMA, Recording, Run, parse
 
 __all__ = [
@@ -108,10 +109,13 @@ def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
     plans = dict(sorted(plans.items()))
     data = {"schema": SCHEMA, **header, "sessions": sessions, "plans": plans, "runs": lines}
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f"{out.name}.{os.getpid()}.part")
-    draft.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    draft.replace(out)
+    try:
+        write_whole(out, gzip.compress(text.encode(), 9, mtime=0))
+    except OSError as error:
+        raise DifflrError(
+            f"{out} cannot be written: {error.strerror}; all runs are in {journal}.",
+            "Make room, then give the same command again.",
+        ) from error
     return load_recording(out)
 
 
@@ -120,15 +124,15 @@ def restore_journal(recording: Recording, path: Path) -> None:
 
     Numbers are those of the recording, rounded; a journal that is there already is left alone.
     """
-    if path.exists():
-        return
-    with Journal(path, recording.study, recording.about) as journal:
-        for index, session in enumerate(recording.sessions):
-            journal.open_session(session)
-            for run in recording.runs:
-                if run.session == index:
-                    plan = run.plan and recording.plan_of(run).to_dict()
-                    journal.add({**asdict(run.cell), **_measured(run), "plan": plan})
+    runs = [
+        {
+            **asdict(run.cell),
+            **_measured(run),
+            "plan": run.plan and recording.plan_of(run).to_dict(),
+        }
+        for run in sorted(recording.runs, key=lambda run: run.session)
+    ]
+    write_journal(path, recording.study, recording.about, recording.sessions, runs)
 
 
 def _measured(run: Run) -> dict[str, Any]:

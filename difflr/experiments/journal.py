@@ -1,0 +1,262 @@
+"""A journal: one line of JSON per finished run, on disk before the next one starts.
+
+A kill, even ``kill -9`` in the middle of a line, costs at most the run that was being written. Both a
+comparison and a study keep their runs in one.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from difflr.errors import DifflrError, short_repr
+from difflr.experiments.atomic import write_whole
+from difflr.experiments.settings import with_later_settings
+
+__all__ = ["Journal", "describe_changes", "hold", "read_journal", "write_journal"]
+
+SCHEMA = "difflr-journal/1"
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+Lines = tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]
+
+
+class Journal:
+    """Runs in a file that is only ever added to; used as a context manager.
+
+    The first line holds ``schema``, ``study`` and ``about`` (what all runs share). Each call that adds
+    runs writes a ``session`` line first (versions, machine, date), then one ``run`` line per run. A
+    torn last line is dropped when the file is opened or added to.
+
+    Args:
+        path: of the file, made where it is missing.
+        study: the name of what is run.
+        about: what all runs share.
+        key: what makes two runs the same run; needed where ``shared``.
+        shared: several processes may add runs, each for a moment alone with the file; otherwise one
+            process holds it until it is closed.
+
+    Raises:
+        DifflrError: for a file of another study or other settings, a damaged one, one that another
+            process holds, or one that cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        study: str,
+        about: Mapping[str, Any],
+        *,
+        key: Callable[[Mapping[str, Any]], Hashable] | None = None,
+        shared: bool = False,
+    ) -> None:
+        self.path = path
+        self.sessions: list[dict[str, Any]] = []
+        self.runs: list[dict[str, Any]] = []
+        self._key = key
+        self._header = {"study": study, "about": json.loads(json.dumps(about))}
+        self._session: int | None = None
+        self._size = 0  # of what has been read
+        self._file: int | None = None  # where it is shared, open only for a moment
+        if shared:
+            with self.locked():
+                return
+        self._file = self._open()
+        try:
+            if not hold(self._file, wait=False):
+                raise DifflrError(
+                    f"Another process is adding runs to {self.path}.", "Wait for it, or stop it."
+                )
+            self._read_on(self._file)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+    @contextmanager
+    def locked(self) -> Iterator[int]:
+        """Keep other processes from adding runs meanwhile; what they added before has been read."""
+        if self._file is not None:
+            yield self._file
+            return
+        self._file = self._open()
+        try:
+            hold(self._file)
+            self._read_on(self._file)
+            yield self._file
+        finally:
+            os.close(self._file)
+            self._file = None
+
+    def open_session(self, session: Mapping[str, Any]) -> None:
+        """Write where and with what the runs that follow were made."""
+        with self.locked() as file:
+            self._append(file, {"session": session})
+            self.sessions.append(dict(session))
+            self._session = len(self.sessions) - 1
+
+    def add(self, run: Mapping[str, Any]) -> bool:
+        """Keep a finished run, on disk when this returns; False if the journal has the same run."""
+        with self.locked() as file:
+            if self._key and self._key(run) in map(self._key, self.runs):
+                return False
+            at = len(self.sessions) - 1 if self._session is None else self._session
+            run = {**run, "session": at}
+            self._append(file, {"run": run})
+            self.runs.append(run)
+            return True
+
+    def _open(self) -> int:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, _FLAGS, 0o644)
+        except OSError as error:
+            raise DifflrError(
+                f"{self.path} cannot be written: {error.strerror}.",
+                "Pass another folder with --out.",
+            ) from error
+
+    def _read_on(self, file: int) -> None:
+        """Read what other processes have added, and drop a line that one of them could not finish."""
+        size = os.fstat(file).st_size
+        if size == self._size > 0:
+            return
+        if size < self._size:
+            raise DifflrError(
+                f"{self.path} has lost runs: something else has deleted or cut it.",
+                "Start anew, or put the file back.",
+            )
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if content and not whole and not b'{"schema":'.startswith(content[:10]):
+            raise _damaged(self.path, "its first line is not complete")  # not a file of ours
+        if whole < len(content):
+            os.ftruncate(file, whole)
+        if not whole:
+            self._append(file, {"schema": SCHEMA, **self._header})
+        header, self.sessions, self.runs = read_journal(self.path)
+        if changes := describe_changes(header, self._header):
+            raise DifflrError(
+                f"{self.path} holds runs made under other settings ({'; '.join(changes)}).",
+                "Give the same settings to go on, or pass another folder with --out.",
+            )
+        self._size = os.fstat(file).st_size
+
+    def _append(self, file: int, line: Mapping[str, Any]) -> None:
+        data = _line(line)
+        size = os.fstat(file).st_size
+        try:
+            if os.write(file, data) != len(data):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            os.fsync(file)
+        except OSError as error:
+            os.ftruncate(file, size)  # no half line before the next one
+            raise DifflrError(
+                f"{self.path} cannot be written any more: {error.strerror}; the runs in it are kept.",
+                "Make room, then give the same command again: it goes on from there.",
+            ) from error
+        self._size = size + len(data)
+
+
+def hold(file: int, *, wait: bool = True) -> bool:
+    """Lock an open file or folder against other processes until it is closed; False where it is taken.
+
+    Where the system has no such locks (Windows, some network drives), nothing is ever taken.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
+            raise
+    return True
+
+
+def describe_changes(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say in which settings an earlier file differs from what is wanted now, one text for each."""
+    changes: list[str] = []
+    there = with_later_settings(there, now)
+    for key in {**there, **now}:
+        old, new = there.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changes += describe_changes(old, new)
+        elif old != new:
+            what = "the pictures are others, " if key in ("pictures_sha256", "data_sha256") else ""
+            changes.append(f"{what}{key}: there {short_repr(old)}, now {short_repr(new)}")
+    return changes
+
+
+def read_journal(path: Path) -> Lines:
+    """Return header, sessions and runs of a journal; a torn last line is left out.
+
+    Raises:
+        DifflrError: for a file that is missing or is no journal.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise DifflrError(f"{path} cannot be read: {error.strerror}.", "Pass a journal.") from error
+    sessions, runs = [], []
+    try:
+        first, *lines = [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        if first["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {short_repr(first['schema'])}")
+        header = {"study": str(first["study"]), "about": dict(first["about"])}
+        for line in lines:
+            if "session" in line:
+                sessions.append(dict(line["session"]))
+            else:
+                runs.append(dict(line["run"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    return header, sessions, runs
+
+
+def write_journal(
+    path: Path,
+    study: str,
+    about: Mapping[str, Any],
+    sessions: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write a whole journal in one step; one that is there already is left alone.
+
+    Args:
+        path, study, about: as for ``Journal``.
+        sessions: in which the runs were made.
+        runs: each with the index of its ``session``.
+    """
+    lines: list[Mapping[str, Any]] = [{"schema": SCHEMA, "study": study, "about": about}]
+    lines += [{"session": session} for session in sessions]
+    lines += [{"run": run} for run in runs]
+    try:
+        write_whole(path, b"".join(map(_line, lines)), replace=False)
+    except OSError as error:
+        raise DifflrError(
+            f"{path} cannot be written: {error.strerror}.", "Pass another folder with --out."
+        ) from error
+
+
+def _line(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n").encode()
+
+
+def _damaged(path: Path, why: str) -> DifflrError:
+    return DifflrError(
+        f"{path} is no journal of difflr: {short_repr(why)}.",
+        "Move it away, or pass another folder with --out.",
+    )

@@ -1,0 +1,39 @@
+"""Where runs come from: the pictures that they saw, and the machine that made them."""
+
+import datetime
+import hashlib
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from difflr.experiments.data import Images
+
+__all__ = ["data_name", "describe_machine", "hash_pictures"]
+
+
+def hash_pictures(*parts: Images) -> str:
+    """Return the SHA-256 of all pixels and labels, in this order."""
+    found = hashlib.sha256()
+    for images in parts:
+        found.update(np.ascontiguousarray(images.pixels.numpy()).data)
+        found.update(np.ascontiguousarray(images.labels.numpy()).data)
+    return found.hexdigest()
+
+
+def data_name(source: str) -> str:
+    """Return the name of a source of data: of a folder the last part, however its path was written."""
+    return Path(source).expanduser().resolve().name or source
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the date, and the machine that makes runs from now on."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "gpu": gpu,
+    }
