@@ -23,10 +23,8 @@ def kernel(rounds: int = 60) -> dict[str, float]:
     editor.selected = 5
     controls = editor.controls
     changes = {
-        "learning rate": lambda i: setattr(
-            controls.rows[5].slider, "value", 10 ** (-3 - i % 9 / 20)
-        ),
-        "largest LR of a shape": lambda i: setattr(controls.base, "value", 1e-4 * (1 + i / 100)),
+        "learning rate": lambda i: setattr(controls.rows[5].slider, "index", 80 - i % 9),
+        "largest LR of a shape": lambda i: setattr(controls.base, "index", 60 + i % 9),
         "pct_start": lambda i: setattr(controls.pct_start, "value", 0.2 + i / 100),
     }
     medians = {}
@@ -51,7 +49,7 @@ def browser(rounds: int = 30) -> float:
     with browsing.opened() as notebook:
         notebook.start(0)
         notebook.cell(0).locator("img.widget-image").wait_for()
-        notebook.cell(0).locator(".widget-slider .noUi-handle").last.focus()
+        notebook.cell(0).locator(".widget-slider .noUi-handle").nth(5).focus()
         times = []
         for i in range(rounds):
             # The clock runs in the page, from the key event to the load of the next picture.

@@ -33,18 +33,24 @@ class PlanFigure:
         names: of its splits, shallow to deep.
         steps_per_epoch: optimizer steps in one epoch.
         dpi: dots per inch; the figure is 9 inches wide.
+        compact: less wide and much less tall, to stand beside controls.
 
     ``figure`` is the matplotlib figure, ``lines`` holds one line per split and ``momentum`` the line
     of the momentum. Their x is in epochs; a frozen split and the gap between phases are NaN.
     """
 
     def __init__(
-        self, plan: Plan, names: Sequence[str], steps_per_epoch: int = 50, dpi: float = 80
+        self,
+        plan: Plan,
+        names: Sequence[str],
+        steps_per_epoch: int = 50,
+        dpi: float = 80,
+        compact: bool = False,
     ) -> None:
         self.names = tuple(names)
         self.steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1)
         self._colours = split_colours(len(self.names))
-        self._axes = PlanAxes(self.names, dpi)
+        self._axes = PlanAxes(self.names, dpi, compact)
         self.figure = self._axes.figure
         (self.momentum,) = self._axes.momentum.plot([], [], color="black", lw=2)
         self.lines = [self._split_line(i, colour) for i, colour in enumerate(self._colours)]
@@ -158,7 +164,7 @@ class PlanFigure:
                 (trained if trains else frozen).append(cell)
                 if trains:
                     colours.append(self._colours[i])
-                if trains and phase.epochs / plan.epochs > 0.07:  # else the number has no room
+                if trains and phase.epochs / plan.epochs > 0.08:  # else the number has no room
                     self._written_cells.append((start, phase.epochs, i))
                     ink = ink_on(self._colours[i])
                     texts.append(((start + end) / 2, i + 0.52, short(phase.lrs[i]), ink))
@@ -212,19 +218,25 @@ class PlanAxes:
     Args:
         names: of the splits, shallow to deep.
         dpi: dots per inch; the figure is 9 inches wide and grows with the number of splits.
+        compact: 7.5 inches wide, curves and momentum less tall.
     """
 
-    def __init__(self, names: Sequence[str], dpi: float) -> None:
+    def __init__(self, names: Sequence[str], dpi: float, compact: bool) -> None:
         n = len(names)
-        strip = min(max(1.0, 0.26 * n), 4.0)
+        wide, momentum, lr, row = (7.5, 0.35, 1.5, 0.23) if compact else (9, 0.7, 2.4, 0.26)
+        strip = min(max(1.0, row * n), 4.0)
         self.text_size = min(11.0, 72 * strip / n * 0.7)
-        tall = 4.45 + strip
-        self.figure = Figure(figsize=(9, tall), dpi=dpi)
+        tall = 1.35 + momentum + lr + strip
+        self.figure = Figure(figsize=(wide, tall), dpi=dpi)
         FigureCanvasAgg(self.figure)
-        left, width = 0.135, 0.85
+        left, width = 1.215 / wide, 1 - 1.35 / wide
         self.momentum, self.strip, self.lr = self.all = tuple(
             self.figure.add_axes((left, bottom / tall, width, height / tall))
-            for bottom, height in ((0.55, 0.7), (1.35, strip), (1.45 + strip, 2.4))
+            for bottom, height in (
+                (0.55, momentum),
+                (0.65 + momentum, strip),
+                (0.75 + momentum + strip, lr),
+            )
         )
         top = 1 - 0.17 / tall
         self._title = self.figure.text(left, top, "", fontsize=13, va="center")
@@ -233,6 +245,10 @@ class PlanAxes:
             0.5, 0.5, "", transform=self.momentum.transAxes, ha="center", va="center"
         )
         self._dress(names)
+        if compact:  # no room for it upright
+            label = self.momentum.yaxis.label
+            label.set(rotation=0, ha="right", va="center")
+            self.momentum.yaxis.set_label_coords(-0.5 / (wide * width), 0.5)
 
     def fit(self, plan: Plan, lr_limits: tuple[float, float]) -> None:
         """Set title and limits for a plan; those of the learning rates are powers of ten."""
@@ -372,7 +388,7 @@ def describe_plan(plan: Plan, names: Sequence[str] | None = None) -> str:
         last = start + phase.epochs
         span = f"epoch {last}" if phase.epochs == 1 else f"epochs {start + 1} to {last}"
         peaks = [
-            f"{lr:.2g}" if trains else "frozen"
+            short(lr) if trains else "frozen"
             for lr, trains in zip(phase.lrs, phase.trainable, strict=True)
         ]
         parts.append(

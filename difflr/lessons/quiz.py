@@ -96,7 +96,7 @@ class Quiz:
         pressed.button_style = "success" if right else "danger"
         pressed.description = f"{'✓' if right else '✗'} {question.choices[chosen]}"
         opening = "Right. " if right else "Not this one. "
-        self.feedback[index].value = message_html(opening + question.why[chosen], bad=not right)
+        self.feedback[index].value = message_html(opening + question.why[chosen], good=right)
         self._count()
 
     def _count(self) -> None:

@@ -7,124 +7,130 @@ from typing import NamedTuple
 import ipywidgets as w
 from matplotlib.colors import to_hex
 
-from difflr.figures.style import split_colours
-from difflr.widgets._draft import SHAPES, PhaseDraft, round_lr
+from difflr.figures.style import short, split_colours
+from difflr.widgets._draft import SHAPES, PhaseDraft, Shape, round_lr
 
-__all__ = ["PhaseControls", "SplitRow", "notch"]
+__all__ = ["PhaseControls", "SplitRow"]
 
 _BY_HAND = "by hand"
-_STEP, _LOWEST, _HIGHEST = 0.05, -7, 0  # of the sliders, in powers of ten
+_PER_DECADE = 20  # notches of a slider
+_RATED = ("geometric", "falling with depth")  # the shapes that have a ratio
 
 
 class SplitRow(NamedTuple):
     """The controls of one split: does it train, and how fast (slider and number box)."""
 
     trains: w.Checkbox
-    slider: w.FloatLogSlider
-    box: w.FloatText
+    slider: w.SelectionSlider
+    box: w.Text
 
 
 class PhaseControls:
-    """Controls for a ``PhaseDraft``; ``show`` sets them, their ``value`` says what a person chose."""
+    """Controls for a ``PhaseDraft``; ``show`` sets them, their ``value`` says what a person chose.
 
-    SHAPES = SHAPES
+    Sliders send the number of a notch. A slider of floats would move itself to its nearest notch in
+    the browser and report that as a new value, which nobody chose.
+
+    ``rows`` holds the controls of each split; ``splits`` and ``settings`` are the boxes to display.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
-        n = len(names)
-        style = {"description_width": "6.5em"}
-        wide = w.Layout(width="24em")
-        first = [f"{name} (all train)" if i == 0 else name for i, name in enumerate(names)]
-        first[-1] += " (only this)" if n > 1 else ""
         self.freeze_to = w.Dropdown(
-            options=list(zip(first, range(n), strict=True)),
-            description="Train from",
-            style=style,
-            layout=wide,
+            options=[(name, i) for i, name in enumerate(names)], **_described("Train from")
         )
-        self.epochs = w.BoundedIntText(
-            value=1,
-            min=1,
-            max=1000,
-            description="Epochs",
-            style=style,
-            layout=w.Layout(width="13em"),
+        self.epochs = w.BoundedIntText(value=1, min=1, max=1000, **_described("Epochs", "12em"))
+        self.pct_start = w.SelectionSlider(
+            options=[(f"{i / 100:.2f}", i / 100) for i in range(101)], **_described("pct_start")
         )
-        self.pct_start = w.FloatSlider(
-            value=0.3, min=0, max=1, step=0.01, description="pct_start", style=style, layout=wide
+        self.shape = w.Dropdown(options=[_BY_HAND, *SHAPES], **_described("Set all"))
+        self.base = w.SelectionSlider(options=_notches(-7, 0, short), **_described("Largest LR"))
+        self.ratio = w.SelectionSlider(
+            options=_notches(0, 4, "{:g}".format), value=100.0, **_described("Ratio")
         )
-        self.shape = w.Dropdown(
-            options=[_BY_HAND, *SHAPES], description="Set all", style=style, layout=wide
+        self.rows = [_row(name) for name in names]
+        self.splits = w.VBox(
+            [
+                w.HBox([_swatch(to_hex(colour)), *row], layout=w.Layout(align_items="center"))
+                for colour, row in zip(split_colours(len(names)), self.rows, strict=True)
+            ]
         )
-        self.base = _log_slider("Largest LR", 1e-3, -6, 0, ".1e", style, wide)
-        self.ratio = _log_slider("Ratio", 100.0, 0, 4, ".0f", style, wide)
-        self.shape_controls = (self.shape, self.base, self.ratio)
-        self.rows = [
-            SplitRow(
-                w.Checkbox(
-                    value=True, description="trains", indent=False, layout=w.Layout(width="5em")
-                ),
-                w.FloatLogSlider(
-                    value=1e-3, base=10, min=_LOWEST, max=_HIGHEST, step=_STEP, readout=False,
-                    layout=w.Layout(width="17em"),
-                ),
-                w.FloatText(value=1e-3, step=None, layout=w.Layout(width="8em")),
-            )
-            for _ in names
-        ]  # fmt: skip
-        self.widget = self._assemble(names)
-
-    def show(self, draft: PhaseDraft, train_bn: bool, *, keep_shape: bool) -> None:
-        """Set the controls to a phase. The shape stays only if it made the learning rates."""
-        phase = draft.phase
-        n = len(self.rows)
-        self.freeze_to.value = phase.freeze_to % n
-        self.epochs.value = phase.epochs
-        self.pct_start.value = phase.pct_start
-        if not keep_shape:
-            self.shape.value = _BY_HAND
-        self.base.disabled = self.shape.value == _BY_HAND
-        self.ratio.disabled = self.shape.value not in ("geometric", "falling with depth")
-        for i, (row, trains) in enumerate(zip(self.rows, phase.trainable, strict=True)):
-            row.trains.value = trains
-            row.trains.disabled = i < phase.freeze_to % n
-            row.box.value = round_lr(draft.wishes[i])
-            row.slider.value = 10 ** (notch(draft.wishes[i]) * _STEP)
-            row.slider.disabled = row.box.disabled = not (trains or train_bn)
-
-    def _assemble(self, names: Sequence[str]) -> w.HBox:
-        left = w.VBox(
+        self.settings = w.VBox(
             [self.freeze_to, self.epochs, self.pct_start, self.shape, self.base, self.ratio]
         )
-        lines = []
-        for name, colour, row in zip(names, split_colours(len(names)), self.rows, strict=True):
-            label = w.HTML(
-                f'<div style="border-left:12px solid {to_hex(colour)};padding-left:6px;'
-                f'font-size:14px;white-space:nowrap"><b>{name}</b></div>',
-                layout=w.Layout(width="6.5em"),
-            )
-            lines.append(w.HBox([label, *row], layout=w.Layout(align_items="center")))
-        return w.HBox([left, w.VBox(lines)], layout=w.Layout(flex_flow="row wrap"))
+
+    def show(self, draft: PhaseDraft, train_bn: bool) -> None:
+        """Set the controls to a phase. What would show nothing that holds is not shown."""
+        phase, shape = draft.phase, draft.shape
+        self.freeze_to.value = phase.freeze_to % len(self.rows)
+        self.epochs.value = phase.epochs
+        self.pct_start.index = round(100 * phase.pct_start)
+        self.shape.value = shape.name if shape else _BY_HAND
+        # While rates are set by hand: where a shape would begin.
+        _put(self.base, shape.lr if shape else max(phase.lrs))
+        if shape:
+            _put(self.ratio, shape.ratio)
+        _reveal(self.base, shape is not None)
+        _reveal(self.ratio, shape is not None and shape.name in _RATED)
+        for row, lr, trains in zip(self.rows, draft.wishes, phase.trainable, strict=True):
+            row.trains.value = trains
+            used = trains or train_bn
+            row.box.value = short(lr) if used else "frozen"
+            row.box.disabled = not used
+            _put(row.slider, lr)
+            _reveal(row.slider, used)
+
+    def read_shape(self) -> Shape | None:
+        """Return what the controls for all splits say."""
+        if self.shape.value == _BY_HAND:
+            return None
+        return Shape(self.shape.value, self.base.value, self.ratio.value)
 
 
-def notch(lr: float) -> int:
-    """Return the notch of its slider at which a learning rate lies.
-
-    A browser moves a slider to its nearest notch and reports that as a new value; a value on the
-    same notch is therefore no change that anybody made.
-    """
-    return round(min(max(math.log10(lr), _LOWEST), _HIGHEST) / _STEP)
+def _described(text: str, width: str = "100%") -> dict[str, object]:
+    layout = w.Layout(width=width, max_width="26em", margin="0 2px")
+    return {"description": text, "style": {"description_width": "5.5em"}, "layout": layout}
 
 
-def _log_slider(
-    text: str,
-    value: float,
-    low: float,
-    high: float,
-    readout: str,
-    style: dict[str, str],
-    layout: w.Layout,
-) -> w.FloatLogSlider:
-    return w.FloatLogSlider(
-        value=value, base=10, min=low, max=high, step=0.05, description=text,
-        readout_format=readout, style=style, layout=layout,
+def _notches(low: int, high: int, write: object) -> list[tuple[str, float]]:
+    """Return the notches between two powers of ten, each with how it is written."""
+    values = [
+        round_lr(10 ** (i / _PER_DECADE)) for i in range(low * _PER_DECADE, high * _PER_DECADE + 1)
+    ]
+    return [(write(value), value) for value in values]  # type: ignore[operator]
+
+
+def _row(name: str) -> SplitRow:
+    row = SplitRow(
+        w.Checkbox(
+            description=name, indent=False, layout=w.Layout(width="7em", margin="0", flex="0 0 auto")
+        ),
+        w.SelectionSlider(
+            options=_notches(-7, 0, short), readout=False,
+            layout=w.Layout(flex="1 1 7em", width="auto", min_width="5em", margin="0 8px"),
+        ),
+        w.Text(continuous_update=False, layout=w.Layout(width="5.5em", margin="0", flex="0 0 auto")),
     )  # fmt: skip
+    for control, tip in zip(
+        row, ("Train {}", "Learning rate of {}", "Learning rate of {}"), strict=True
+    ):
+        control.tooltip = tip.format(name)  # what a screen reader has for a box without description
+    return row
+
+
+def _swatch(colour: str) -> w.HTML:
+    """Return the colour that a split has in the picture."""
+    mark = f'<div style="width:10px;height:20px;background:{colour}"></div>'
+    return w.HTML(mark, layout=w.Layout(flex="0 0 auto", margin="0 6px 0 2px"))
+
+
+def _put(slider: w.SelectionSlider, value: float) -> None:
+    """Move a slider to the notch that is nearest to a value."""
+    low = round(math.log10(slider.options[0][1]) * _PER_DECADE)
+    index = round(math.log10(value) * _PER_DECADE) - low
+    slider.index = min(max(index, 0), len(slider.options) - 1)
+
+
+def _reveal(control: w.Widget, seen: bool) -> None:
+    """Show a control or keep its place empty, so that nothing jumps."""
+    control.disabled = not seen
+    control.layout.visibility = "visible" if seen else "hidden"

@@ -1,14 +1,17 @@
 """A plan that is being edited: phases that change, what a frozen split remembers, and undo."""
 
 import copy
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from difflr.errors import DifflrError
+from difflr.errors import DifflrError, short_repr
 from difflr.plan import Phase, Plan
 from difflr.rates import Ratio, Ulmfit, expand_lrs
 
-__all__ = ["SHAPES", "Draft", "PhaseDraft", "plan_code", "round_lr"]
+__all__ = ["SHAPES", "Draft", "PhaseDraft", "Shape", "plan_code", "read_lr", "round_lr"]
 
 #: Ways to set the learning rates of all splits at once, from the largest one and a ratio.
 SHAPES: dict[str, Callable[[float, float, int], list[float]]] = {
@@ -19,12 +22,24 @@ SHAPES: dict[str, Callable[[float, float, int], list[float]]] = {
 }
 
 
+class Shape(NamedTuple):
+    """What made all learning rates of a phase: a name in ``SHAPES``, the largest LR, the ratio."""
+
+    name: str
+    lr: float
+    ratio: float
+
+
 @dataclass
 class PhaseDraft:
-    """A phase whose frozen splits remember the learning rate they would train at."""
+    """A phase whose frozen splits remember the learning rate they would train at.
+
+    ``shape`` is what made the rates, or None where they were set by hand or by code.
+    """
 
     phase: Phase
     wishes: list[float]
+    shape: Shape | None = None
 
     @classmethod
     def of(cls, phase: Phase) -> "PhaseDraft":
@@ -64,7 +79,10 @@ class Draft:
         return self.phases[self.selected]
 
     def edit(self, change: Callable[[], None], *, remember: bool = True) -> None:
-        """Apply a change; ``remember=False`` lets the next undo take it back with the one before."""
+        """Apply a change; ``remember=False`` lets the next undo take it back with the one before.
+
+        A change that changes nothing is forgotten.
+        """
         before = (self.plan, copy.deepcopy(self.phases), self.selected)
         try:
             change()
@@ -79,31 +97,57 @@ class Draft:
         """Set fields of the selected phase (inside ``edit``)."""
         self.current.change(self.plan.train_bn, **values)
 
-    def set_lr(self, split: int, lr: float, *, rounded: bool = False) -> None:
-        """Set one LR of the selected phase (inside ``edit``), rounded or as it is."""
-        if not lr > 0:
-            raise DifflrError(
-                f"Received a learning rate of {lr:g}, expected a number above 0.",
-                "To keep a split from learning, freeze it.",
-            )
-        self.current.wishes[split] = round_lr(lr) if rounded else lr
-        self.set()
+    def train_from(self, first: int) -> None:
+        """Freeze the splits before ``first``, and train that one (inside ``edit``)."""
+        frozen = [i for i in self.current.phase.frozen if i > first]
+        self.set(freeze_to=self._freeze_to(first), frozen=frozen)
 
-    def set_shape(self, shape: str, lr: float, ratio: float) -> None:
-        """Set all learning rates of the selected phase (inside ``edit``)."""
-        self.current.wishes = [round_lr(lr) for lr in SHAPES[shape](lr, ratio, self.plan.n_splits)]
-        self.set()
+    def set_trains(self, split: int, trains: bool) -> None:
+        """Train or freeze one split of the selected phase (inside ``edit``)."""
+        on = list(self.current.phase.trainable)
+        on[split] = trains
+        if not any(on):
+            raise DifflrError("A phase must train a split.", "Tick another one first.")
+        first = on.index(True)
+        frozen = [i for i in range(first, len(on)) if not on[i]]
+        self.set(freeze_to=self._freeze_to(first), frozen=frozen)
+
+    def _freeze_to(self, first: int) -> int:
+        return first - self.plan.n_splits if first else 0  # as the recipes write it
+
+    def set_lr(self, split: int, lr: float) -> None:
+        """Set one LR of the selected phase, with three digits (inside ``edit``)."""
+        current = self.current
+        if round_lr(lr) != round_lr(current.wishes[split]):
+            current.wishes[split], current.shape = round_lr(lr), None
+            self.set()
+
+    def set_shape(self, shape: Shape | None) -> None:
+        """Set all learning rates of the selected phase (inside ``edit``); None: by hand from now."""
+        self.current.shape = shape
+        if shape is not None:
+            lrs = SHAPES[shape.name](shape.lr, shape.ratio, self.plan.n_splits)
+            self.current.wishes = [round_lr(lr) for lr in lrs]
+            self.set()
 
     def scale(self, factor: float, *, every: bool) -> None:
         """Multiply the learning rates of the selected phase, or of every phase (inside ``edit``)."""
         for draft in self.phases if every else [self.current]:
-            draft.wishes = [round_lr(lr * factor) for lr in draft.wishes]
+            draft.wishes, draft.shape = [round_lr(lr * factor) for lr in draft.wishes], None
             draft.change(self.plan.train_bn)
 
     def add(self) -> None:
-        """Put a copy of the selected phase after it, and select it (inside ``edit``)."""
+        """Put a phase after the selected one, and select it (inside ``edit``).
+
+        As schedules go on: one more split trains, or, where all do, all at half the rates.
+        """
         self.phases.insert(self.selected + 1, copy.deepcopy(self.current))
         self.selected += 1
+        frozen = [i for i, trains in enumerate(self.current.phase.trainable) if not trains]
+        if frozen:
+            self.set_trains(frozen[-1], True)
+        else:
+            self.scale(0.5, every=False)
 
     def remove(self) -> None:
         """Take the selected phase out (inside ``edit``)."""
@@ -142,6 +186,27 @@ class Draft:
 def round_lr(lr: float) -> float:
     """Keep three digits, which is what one can read and choose by hand."""
     return float(f"{lr:.3g}")
+
+
+def read_lr(text: str) -> float:
+    """Return the learning rate that somebody typed.
+
+    Raises:
+        DifflrError: for anything but a number above 0, written with a point.
+    """
+    number = re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", text, re.IGNORECASE)
+    if number is None:
+        raise DifflrError(
+            f"Received {short_repr(text)}, expected a learning rate as a number above 0.",
+            "Write 3e-4 or 0.0003, with a point and not a comma.",
+        )
+    lr = float(text)
+    if not 0 < lr < math.inf:
+        raise DifflrError(
+            f"Received a learning rate of {text.strip()}, expected a number above 0.",
+            "To keep a split from learning, untick it.",
+        )
+    return lr
 
 
 def plan_code(plan: Plan) -> str:

@@ -1,14 +1,16 @@
-"""What all widgets share: a picture that keeps its height, a text for it, and a static copy."""
+"""What all widgets share: a picture that keeps its shape, a text for it, and a static copy."""
 
 import html
+import textwrap
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as w
 
 from difflr.figures.picture import Picture, picture_bundle
 
-__all__ = ["Panel", "button", "message_html", "picture_box", "table_html"]
+__all__ = ["Panel", "beside", "button", "message_html", "picture_box", "table_html"]
 
 
 class Panel:
@@ -20,7 +22,7 @@ class Panel:
     widget: w.Box
     picture: w.Image
     alt: str
-    _shown: Any = None
+    _shown: Sequence[Any] = ()
 
     def __init__(self) -> None:
         # Jupyter may answer widgets in a thread of their own while a cell runs in another.
@@ -38,36 +40,75 @@ class Panel:
     def _ipython_display_(self, **_: Any) -> None:
         from IPython.display import display
 
-        data, metadata = self._bundle()
-        self._shown = display(data, metadata=metadata, raw=True, display_id=True)
+        self._hide_the_copy()
+        view, *copy = self._outputs()
+        display(view[0], raw=True)
+        handles = [display(data, metadata=meta, raw=True, display_id=True) for data, meta in copy]
+        self._shown = [handle for handle in handles if handle is not None]  # None outside IPython
 
     def _refresh_static(self) -> None:
-        """Renew the picture that is kept in the notebook under the widget."""
-        if self._shown is not None:
-            data, metadata = self._bundle()
-            self._shown.update(data, metadata=metadata, raw=True)
+        """Renew the picture and the words that are kept in the notebook after the widget."""
+        for shown, (data, metadata) in zip(self._shown, self._outputs()[1:], strict=False):
+            shown.update(data, metadata=metadata, raw=True)
 
-    def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        # Both in one output: a viewer without widgets (GitHub, print) shows the picture instead.
-        data, metadata = picture_bundle(self.png, self.alt)
-        data["application/vnd.jupyter.widget-view+json"] = {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": self.widget.model_id,
-        }
-        return data, metadata
+    def _outputs(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Return what a cell holds: the live view, then its picture and its words.
+
+        As outputs of their own: a front end that finds a live view in an output shows nothing else
+        of that output, not even where the view has lost its kernel.
+        """
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        live = {"text/plain": "Run this cell to use the widget.", _VIEW: view}
+        words = {"text/plain": textwrap.fill(self.alt, 100)}
+        return [(live, {}), picture_bundle(self.png, self.alt), (words, {})]
+
+    def _hide_the_copy(self) -> None:
+        """Let the live view hide the two outputs after it, as long as it is there."""
+        name = f"difflr-live-{self.widget.model_id}"
+        if name not in self.widget._dom_classes:
+            self.widget.add_class(name)
+            hidden = ", ".join(
+                f"{output}:has(.{name}) {following}" for output, following in _OUTPUTS
+            )
+            style = f"<style>{hidden} {{display: none !important}}</style>"
+            self.widget.children += (w.HTML(style, layout=w.Layout(display="none")),)
 
 
-def picture_box(width: float, height: float) -> w.Image:
-    """Return an image widget of a fixed size in pixels, so that nothing below it jumps."""
-    layout = w.Layout(
-        width=f"{width:.0f}px",
-        height=f"{height:.0f}px",
-        flex="0 0 auto",
-        object_fit="contain",  # a narrow window makes it smaller, and not thinner
-        object_position="left top",
-    )
-    return w.Image(format="png", layout=layout)
+_VIEW = "application/vnd.jupyter.widget-view+json"
+
+#: An output and the two after it: in JupyterLab and Notebook 7, Notebook 6, VS Code and Colab.
+_OUTPUTS = [
+    (output, after)
+    for output in (".jp-OutputArea-child", ".output_area", ".output_container", "#output-body > *")
+    for after in (f"+ {output.split()[-1]}", f"+ * + {output.split()[-1]}")
+]
+
+
+def picture_box(width: float, height: float, shown: float = 1.0) -> w.Image:
+    """Return an image widget for pictures of this size in pixels.
+
+    It keeps their shape, so that nothing below it jumps, and shrinks where there is no room.
+
+    Args:
+        width, height: of the pictures.
+        shown: width on the screen as a share of ``width``; below 1 for high resolutions.
+    """
+    layout = w.Layout(width="100%", max_width=f"{shown * width:.0f}px", height="auto")
+    return w.Image(format="png", width=f"{width:.0f}", height=f"{height:.0f}", layout=layout)
+
+
+def beside(picture: Sequence[w.Widget], controls: Sequence[w.Widget], width: str) -> w.HBox:
+    """Put pictures and controls side by side where there is room, else below one another.
+
+    Args:
+        picture, controls: from top to bottom.
+        width: that the picture has at most.
+    """
+    # A picture in a flexible box loses its shape: it stands in a block.
+    first = [w.Box([each], layout=w.Layout(display="block", width="100%")) for each in picture]
+    left = w.VBox(first, layout=w.Layout(flex="2 1 420px", max_width=width, min_width="0"))
+    right = w.VBox(controls, layout=w.Layout(flex="1 1 290px", max_width="34em", min_width="0"))
+    return w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", align_items="flex-start"))
 
 
 def button(text: str, tip: str, width: str = "auto", **options: Any) -> w.Button:
@@ -77,13 +118,20 @@ def button(text: str, tip: str, width: str = "auto", **options: Any) -> w.Button
     return result
 
 
-def message_html(text: str, *, bad: bool) -> str:
-    """Return a message for an HTML widget; a bad one is marked by more than its colour."""
-    sign, ink, paper = ("✗ ", "#9b0000", "#fdf0ef") if bad else ("✓ ", "#1b5e20", "#eef7ee")
+def message_html(text: str, *, good: bool | None = None) -> str:
+    """Return a message for an HTML widget: good, bad, or (None) neither.
+
+    Good and bad are told apart by more than their colour.
+    """
     # Its own paper under its own ink, so that it can be read in a dark theme, too.
+    sign, ink, paper = {
+        True: ("✓ ", "#1b5e20", "#eef7ee"),
+        False: ("✗ ", "#9b0000", "#fdf0ef"),
+        None: ("", "#333333", "#f2f2f2"),
+    }[good]
     return (
         f'<div role="status" aria-live="polite" style="color:{ink};background:{paper};'
-        f"border-left:4px solid {ink};padding:0 8px;font-size:15px;"
+        f"border-left:4px solid {ink};padding:0 8px;font-size:14px;"
         f'line-height:1.3">{sign}{html.escape(text)}</div>'
     )
 
@@ -103,6 +151,6 @@ def table_html(head: list[str], rows: list[list[str]], marked: int | None = None
         style = ' style="background:#ffe9a8;color:black;font-weight:bold"' if i == marked else ""
         lines.append(f"<tr{style}>{cells('td', row)}</tr>")
     return (
-        '<table style="font-size:14px;line-height:1.35;border-collapse:collapse">'
+        '<table style="font-size:13px;line-height:1.35;border-collapse:collapse">'
         f"{''.join(lines)}</table>"
     )

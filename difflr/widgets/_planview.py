@@ -14,7 +14,7 @@ from difflr.splits import Splits
 from difflr.widgets._draft import plan_code
 from difflr.widgets._panel import message_html, picture_box, table_html
 
-__all__ = ["PlanView"]
+__all__ = ["PlanView", "run_of"]
 
 
 class PlanView:
@@ -42,12 +42,12 @@ class PlanView:
         else:
             self.names, self._sizes = tuple(splits), []
         self._costs, self.note = _costs(splits, input_shape)
-        self.figure = PlanFigure(plan, self.names, steps_per_epoch)
-        self.picture = picture_box(*self.figure.size)
+        self.figure = PlanFigure(plan, self.names, steps_per_epoch, dpi=100, compact=True)
+        self.picture = picture_box(*self.figure.size, shown=0.8)
         self.alt = ""
         self.table = w.HTML()
         self.code, self.milestones = (
-            w.Textarea(disabled=False, rows=9, layout=w.Layout(width="98%")) for _ in range(2)
+            w.Textarea(rows=9, layout=w.Layout(width="98%")) for _ in range(2)
         )
         self.words = w.HTML()
         self.texts = w.Accordion(children=[self.code, self.milestones, self.words])
@@ -64,7 +64,7 @@ class PlanView:
         self.picture.value = self.figure.png()
         self.code.value = plan_code(plan)
         self.milestones.value = _pretty(to_milestones(plan))
-        self.words.value = message_html(self.alt, bad=False)
+        self.words.value = message_html(self.alt)
 
     def tabulate(self, plan: Plan, selected: int) -> None:
         """Say in the table what each phase trains and costs, with the selected phase marked."""
@@ -74,11 +74,7 @@ class PlanView:
         rows = []
         for number, phase in enumerate(plan.phases, 1):
             on = phase.trained
-            names = [self.names[i] for i in on]
-            # Most phases train one run of neighbours.
-            run = on == tuple(range(on[0], on[-1] + 1)) and len(on) > 1
-            who = f"{names[0]} to {names[-1]}" if run else ", ".join(names)
-            row = [f"{number}", f"{phase.epochs}", who]
+            row = [f"{number}", f"{phase.epochs}", run_of([self.names[i] for i in on], self.names)]
             if self._sizes:
                 part = sum(self._sizes[i] for i in on)
                 row.append(f"{part:,} ({part / sum(self._sizes):.1%})")
@@ -86,6 +82,13 @@ class PlanView:
                 row.append(f"{self._costs.step(on) / 1e9:.3g} GFLOP ({self._costs.share(on):.0%})")
             rows.append(row)
         self.table.value = table_html(head, rows, marked=selected)
+
+
+def run_of(chosen: Sequence[str], names: Sequence[str]) -> str:
+    """Name some of the splits; neighbours in one run, as most phases train them, by first and last."""
+    first = names.index(chosen[0])
+    run = len(chosen) > 1 and tuple(chosen) == tuple(names[first : first + len(chosen)])
+    return f"{chosen[0]} to {chosen[-1]}" if run else ", ".join(chosen)
 
 
 def _costs(splits: Any, input_shape: Sequence[int] | None) -> tuple[Costs | None, str]:

@@ -1,5 +1,6 @@
 """The plan editor: drag a split's learning rate and see the whole schedule change."""
 
+import html
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -12,71 +13,12 @@ from difflr.errors import DifflrError
 from difflr.plan import Plan
 from difflr.recipes import gradual
 from difflr.splits import Splits, split_model
-from difflr.widgets._controls import PhaseControls, notch
-from difflr.widgets._draft import Draft, round_lr
-from difflr.widgets._panel import Panel, button, message_html
-from difflr.widgets._planview import PlanView
+from difflr.widgets._controls import PhaseControls
+from difflr.widgets._draft import Draft, read_lr
+from difflr.widgets._panel import Panel, beside, button, message_html
+from difflr.widgets._planview import PlanView, run_of
 
-__all__ = ["Edits", "PlanEditor"]
-
-
-class Edits:
-    """The changes of a draft that the controls of its selected phase stand for.
-
-    A browser moves a slider to its nearest notch, and a box shows three digits: both report a value
-    that nobody chose. Such a value changes nothing here.
-
-    Args:
-        controls: whose values are read.
-        draft: that is changed, always inside its ``edit``.
-    """
-
-    def __init__(self, controls: PhaseControls, draft: Draft) -> None:
-        self._controls, self._draft = controls, draft
-
-    def __iter__(self) -> Iterator[tuple[w.Widget, Callable[[Any], None]]]:
-        """Yield each control with the change that its new ``value`` makes."""
-        controls, draft = self._controls, self._draft
-        n = len(controls.rows)
-        yield controls.freeze_to, lambda i: draft.set(freeze_to=i - n if i else 0)
-        yield controls.epochs, lambda value: draft.set(epochs=value)
-        yield controls.pct_start, self._slid_pct
-        for i, row in enumerate(controls.rows):
-            yield row.slider, partial(self._slid, i)
-            yield row.box, partial(self._typed, i)
-            yield row.trains, lambda _: draft.set(frozen=self._unticked())
-        yield controls.shape, lambda _: self._choose_shape()
-        for control in (controls.base, controls.ratio):
-            yield control, lambda _: self._shape()
-
-    def _typed(self, split: int, lr: float) -> None:
-        if lr != round_lr(self._draft.current.wishes[split]):  # what the box shows by itself
-            self._draft.set_lr(split, lr)
-
-    def _slid(self, split: int, lr: float) -> None:
-        if notch(lr) != notch(self._draft.current.wishes[split]):
-            self._draft.set_lr(split, lr, rounded=True)
-
-    def _slid_pct(self, share: float) -> None:
-        if round(share, 2) != round(self._draft.current.phase.pct_start, 2):
-            self._draft.set(pct_start=round(share, 2))
-
-    def _unticked(self) -> list[int]:
-        rows = self._controls.rows
-        first = self._draft.current.phase.freeze_to % len(rows)
-        return [i for i, row in enumerate(rows) if i >= first and not row.trains.value]
-
-    def _choose_shape(self) -> None:
-        # From the largest LR as it is, on a notch: the browser would move it there in any case.
-        base = self._controls.base
-        base.value = 10 ** (notch(base.value) * base.step)
-        self._shape()
-
-    def _shape(self) -> None:
-        controls = self._controls
-        if controls.shape.value in controls.SHAPES:
-            ratio = max(1.0, controls.ratio.value)
-            self._draft.set_shape(controls.shape.value, controls.base.value, ratio)
+__all__ = ["PlanEditor"]
 
 
 class PlanEditor(Panel):
@@ -113,18 +55,21 @@ class PlanEditor(Panel):
         self._loading = False
         self._last: tuple[Any, float] = (None, 0.0)
         self.controls = PhaseControls(self.names)
-        self.phases = w.ToggleButtons(options=[], tooltips=[], style={"button_width": "5.5em"})
-        self.add = button("Add phase", "Put a copy of this phase after it")
+        self.phases = w.ToggleButtons(options=[], tooltips=[], style={"button_width": "5.6em"})
+        self.now = w.HTML()
+        self.add = button(
+            "Add phase", "One more split trains; or, where all do, all at half the rates"
+        )
         self.remove = button("Remove phase", "Take this phase out")
         self.earlier = button("◀ Earlier", "Exchange with the phase before")
         self.later = button("Later ▶", "Exchange with the phase after")
         self.undo = button("Undo", "Take the last change back")
         self.reset = button("Reset", "Go back to the plan this editor began with")
-        self.message = w.HTML(layout=w.Layout(min_height="3em"))
+        self.message = w.HTML(layout=w.Layout(min_height="2.6em"))
         self._connect()
         self.widget = self._assemble()
         self._show()
-        self._say(view.note)
+        self._say(view.note, good=None if view.note else True)
 
     @property
     def plan(self) -> Plan:
@@ -137,7 +82,7 @@ class PlanEditor(Panel):
             self._draft.replace(plan)
             self._last = (None, 0.0)
             self._show()
-            self._say("Plan set from code.")
+            self._say("Plan set from code.", good=None)
 
     @property
     def selected(self) -> int:
@@ -165,8 +110,24 @@ class PlanEditor(Panel):
             press.on_click(partial(self._pressed, change))
         self.undo.on_click(lambda _: self._go_back(draft.undo, "Last change taken back."))
         self.reset.on_click(lambda _: self._go_back(draft.reset, "Back at the first plan."))
-        for control, apply in Edits(self.controls, draft):
+        for control, apply in self._edits():
             control.observe(partial(self._changed, control, apply), "value")
+
+    def _edits(self) -> Iterator[tuple[w.Widget, Callable[[Any], None]]]:
+        """Yield each control with the change of the draft that its new ``value`` makes."""
+        controls, draft = self.controls, self._draft
+        yield controls.freeze_to, draft.train_from
+        yield controls.epochs, lambda value: draft.set(epochs=value)
+        yield controls.pct_start, lambda value: draft.set(pct_start=value)
+        for i, row in enumerate(controls.rows):
+            yield row.slider, partial(draft.set_lr, i)
+            yield row.box, partial(self._typed, i)
+            yield row.trains, partial(draft.set_trains, i)
+        for control in (controls.shape, controls.base, controls.ratio):
+            yield control, lambda _: draft.set_shape(controls.read_shape())
+
+    def _typed(self, split: int, text: str) -> None:
+        self._draft.set_lr(split, read_lr(text))
 
     def _pressed(self, change: Callable[[], None], _: w.Button) -> None:
         self._edit(None, change)
@@ -183,24 +144,22 @@ class PlanEditor(Panel):
             # A drag is one change for undo, not forty.
             now = time.monotonic()
             same = control is not None and control is self._last[0] and now - self._last[1] < 1.0
-            self._loading = True  # a change may move other controls: still one change
+            before, said = self.plan, ""
             try:
                 self._draft.edit(change, remember=not same)
+                self._last = (control, now)
             except DifflrError as error:
-                self._say(f"Not used: {error} The picture shows the plan as it was.", bad=True)
-                return
-            finally:
-                self._loading = False
-            self._last = (control, now)
-            self._show(keep_shape=control in self.controls.shape_controls)
-            self._say("")
+                said = f"Not used: {error} The plan is as it was."
+            # Also where nothing changed: the controls show what holds.
+            self._show(picture=self.plan != before)
+            self._say(said, good=not said)
 
     def _go_back(self, step: Callable[[], None], said: str) -> None:
         with self._lock:
             step()
             self._last = (None, 0.0)
             self._show()
-            self._say(said)
+            self._say(said, good=None)
 
     def _select(self, index: int | None) -> None:
         with self._lock:
@@ -209,16 +168,30 @@ class PlanEditor(Panel):
                 self._last = (None, 0.0)
                 self._show(picture=False)
 
-    def _say(self, text: str, *, bad: bool = False) -> None:
+    def _say(self, text: str, *, good: bool | None) -> None:
         if not text:
-            selected = self._draft.selected
-            first = self.plan.starts[selected] + 1
-            last = self.plan.starts[selected] + self.plan.phases[selected].epochs
-            text = f"Valid plan of {self.plan.epochs} epochs. Phase {selected + 1}: "
-            text += f"epoch {last}" if first == last else f"epochs {first} to {last}"
-        self.message.value = message_html(text, bad=bad)
+            phases, epochs = len(self.plan.phases), self.plan.epochs
+            text = (
+                f"Valid plan: {phases} phase{'s'[: phases > 1]}, {epochs} epoch{'s'[: epochs > 1]}."
+            )
+        self.message.value = message_html(text, good=good)
 
-    def _show(self, *, picture: bool = True, keep_shape: bool = False) -> None:
+    def _say_what_trains(self) -> None:
+        """Say in one line what the selected phase trains, and how more of it would."""
+        selected = self._draft.selected
+        phase, first = self.plan.phases[selected], self.plan.starts[selected] + 1
+        last = first + phase.epochs - 1
+        span = f"epoch {last}" if first == last else f"epochs {first} to {last}"
+        trained = "all splits"
+        if len(phase.trained) < len(self.names):
+            trained = f"only {run_of([self.names[i] for i in phase.trained], self.names)}"
+        more = "" if trained == "all splits" else "; tick more to train them"
+        self.now.value = (
+            f'<div style="line-height:1.3">Phase {selected + 1}, {span}, trains '
+            f"<b>{html.escape(trained)}</b>{more}.</div>"
+        )
+
+    def _show(self, *, picture: bool = True) -> None:
         """Bring every control, the picture and the texts to what the draft says."""
         draft = self._draft
         self._loading = True
@@ -227,35 +200,28 @@ class PlanEditor(Panel):
             if len(self.phases.options) != count:
                 self.phases.options = [f"Phase {i + 1}" for i in range(count)]
             self.phases.index = draft.selected
-            self.controls.show(draft.current, draft.plan.train_bn, keep_shape=keep_shape)
-            self._show_largest()
+            self.controls.show(draft.current, draft.plan.train_bn)
             self.undo.disabled = not draft.can_undo
             self.remove.disabled = count == 1
             self.earlier.disabled = draft.selected == 0
             self.later.disabled = draft.selected == count - 1
         finally:
             self._loading = False
+        self._say_what_trains()
         if picture:
             self._view.draw(self.plan)
             self.alt = self._view.alt
+            self._refresh_static()
         self._view.tabulate(self.plan, draft.selected)
 
-    def _show_largest(self) -> None:
-        """While rates are set by hand, let the greyed slider say what the largest one is."""
-        controls = self.controls
-        by_hand = controls.shape.value not in controls.SHAPES
-        # The browser moves a slider to its nearest notch, and reports it at once if it may.
-        controls.base.continuous_update = not by_hand
-        if by_hand:
-            controls.base.value = max(self._draft.current.phase.lrs)
-
     def _assemble(self) -> w.VBox:
-        bar = w.HBox(
-            [self.add, self.remove, self.earlier, self.later, self.undo, self.reset],
-            layout=w.Layout(flex_flow="row wrap", align_items="center"),
+        row = w.Layout(flex_flow="row wrap", align_items="center")
+        bar = w.HBox([self.add, self.remove, self.earlier, self.later], layout=row)
+        back = w.HBox([self.undo, self.reset], layout=row)
+        controls = self.controls
+        top = beside(
+            [self.picture, self.message],
+            [self.phases, self.now, controls.splits, controls.settings, bar, back],
+            self.picture.layout.max_width,
         )
-        controls, texts = self.controls.widget, self._view.texts
-        return w.VBox(
-            [self.picture, self.phases, bar, controls, self.message, self.table, texts],
-            layout=w.Layout(max_width="100%"),
-        )
+        return w.VBox([top, self.table, self._view.texts], layout=w.Layout(max_width="100%"))

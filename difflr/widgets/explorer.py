@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from difflr.errors import DifflrError
 from difflr.experiments.flops import Costs, count_costs
 from difflr.figures.picture import figure_png
-from difflr.figures.style import split_colours
+from difflr.figures.style import short, split_colours
 from difflr.freezing import bn_mode, freeze_to
 from difflr.inspector import split_rows
 from difflr.splits import Splits, split_model
@@ -145,7 +145,8 @@ class SplitExplorer(Panel):
         bar = w.HBox(
             [self.freeze_to, self.apply, self.renew], layout=w.Layout(flex_flow="row wrap")
         )
-        self.widget = w.VBox([bar, self.message, self.picture, self.table, self.groups])
+        pictures = w.Box([self.picture], layout=w.Layout(display="block"))
+        self.widget = w.VBox([bar, self.message, pictures, self.table, self.groups])
         self._note = note
         self._show_what_if()
         self.refresh()
@@ -184,7 +185,7 @@ class SplitExplorer(Panel):
             rows.append(
                 [
                     str(group.get("name", i)),
-                    f"{float(group['lr']):.3g}",
+                    short(group["lr"]) if group["lr"] else "0",
                     f"{momentum:.3g}",
                     f"{group.get('weight_decay', 0):g}",
                     f"{len(group['params'])}",
@@ -221,7 +222,7 @@ class SplitExplorer(Panel):
             held = [s.name for s in self.splits[:first] if bn_mode(s) != "-"]
             if held:
                 text += f". BatchNorm keeps its statistics in {', '.join(held)}"
-            self.message.value = message_html(f"{before}{self._note} {text}.".strip(), bad=False)
+            self.message.value = message_html(f"{before}{self._note} {text}.".strip())
             self.alt = f"{text}. " + self.figure.update(sizes, forward, backward, first)
             self.picture.value = self.figure.png()
 

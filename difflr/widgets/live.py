@@ -199,6 +199,7 @@ class LiveView(pl.Callback, Panel):
         self.text = w.HTML(layout=w.Layout(min_height="3em"))
         self.stop_button = button("Stop", "End the training after the current step", "10em")
         self.stop_button.on_click(lambda _: self.stop())
+        pictures = [self.loss_picture]
         rows: list[w.Widget] = [w.HBox([self.stop_button, self.progress]), self.text]
         self.picture = self.loss_picture
         self.plan_figure = None
@@ -206,17 +207,23 @@ class LiveView(pl.Callback, Panel):
             plan = self._scheduler.plan
             names = getattr(getattr(module, "splits", None), "names", None)
             names = names or [f"split {i}" for i in range(plan.n_splits)]
-            self.plan_figure = PlanFigure(plan, names, self._scheduler.steps_per_epoch)
+            self.plan_figure = PlanFigure(
+                plan, names, self._scheduler.steps_per_epoch, compact=True
+            )
             self.plan_picture = picture_box(*self.plan_figure.size)
-            rows.append(self.plan_picture)
-        self.widget = w.VBox([*rows, self.loss_picture])
+            pictures.append(self.plan_picture)
+        blocks = [
+            w.Box([each], layout=w.Layout(display="block", flex="0 1 auto")) for each in pictures
+        ]
+        shown = w.HBox(blocks, layout=w.Layout(flex_flow="row wrap", align_items="flex-start"))
+        self.widget = w.VBox([*rows, shown])
 
     def _draw(self, trainer: pl.Trainer) -> None:
         step = trainer.global_step
         self.alt = f"Training: {self._line(trainer)}."
         self.progress.value = min(step, self._total)
         done = "stopped, " if self.stopped else ""
-        self.text.value = message_html(done + self._line(trainer), bad=False)
+        self.text.value = message_html(done + self._line(trainer))
         self.loss_figure.update(self.losses, self.accuracies, "Loss at each step")
         self.loss_picture.value = self.loss_figure.png()
         if self.plan_figure is not None:

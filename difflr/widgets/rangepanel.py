@@ -1,5 +1,6 @@
 """The range test as a widget: one press tests the selected phase, another uses the suggestion."""
 
+import traceback
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,6 +47,7 @@ class RangePanel(Panel):
         )
         self.every_phase = w.Checkbox(value=False, description="in every phase", indent=False)
         self.message = w.HTML(layout=w.Layout(min_height="3em"))
+        self.details = w.Output()
         self.alt = "No range test yet."
         blank = blank_figure()
         self.picture = picture_box(*blank.canvas.get_width_height())
@@ -54,7 +56,8 @@ class RangePanel(Panel):
         self.use.on_click(lambda _: self._use())
         row = w.Layout(flex_flow="row wrap", align_items="center")
         bar = w.HBox([self.test, self.use, self.every_phase], layout=row)
-        self.widget = w.VBox([bar, self.message, self.picture])
+        pictures = w.Box([self.picture], layout=w.Layout(display="block"))
+        self.widget = w.VBox([bar, self.message, self.details, pictures])
         self._say("Nothing tested yet.")
 
     def show(self, result: RangeTest) -> None:
@@ -64,17 +67,25 @@ class RangePanel(Panel):
             self.alt = result.describe()
             self.picture.value = figure_png(result.figure())
             self.use.disabled = result.suggestion is None
-            self._say(result.describe(), bad=result.suggestion is None)
+            self._say(result.describe(), good=result.suggestion is not None)
 
     def _test(self) -> None:
         with self._lock:
             self.test.disabled = True
+            self.details.outputs = ()
             self._say("Testing …")
             try:
                 phase = self.editor.plan.phases[self.editor.selected]
                 self.show(range_test(*self._arguments, phase, **self._options))
             except DifflrError as error:
-                self._say(str(error), bad=True)
+                self._say(str(error), good=False)
+            except Exception as error:  # of the user's loss, model or data
+                kind, said = type(error).__name__, str(error)
+                self._say(f"The test stopped with {kind}: {said}", good=False)
+                lines = "".join(traceback.format_exception(error)).splitlines()
+                self.details.outputs = (
+                    {"output_type": "error", "ename": kind, "evalue": said, "traceback": lines},
+                )
             finally:
                 self.test.disabled = False
 
@@ -85,7 +96,7 @@ class RangePanel(Panel):
             self.editor.scale(self.result.suggestion, every=self.every_phase.value)
             # Pressed twice it would multiply twice.
             self.use.disabled = True
-            self._say(f"Multiplied by {self.result.suggestion:.3g} in the plan editor.")
+            self._say(f"Multiplied by {self.result.suggestion:.3g} in the plan editor.", good=True)
 
-    def _say(self, text: str, *, bad: bool = False) -> None:
-        self.message.value = message_html(text, bad=bad)
+    def _say(self, text: str, *, good: bool | None = None) -> None:
+        self.message.value = message_html(text, good=good)

@@ -93,7 +93,7 @@ class Replay(Panel):
                 w.HBox([self.size_control, self.phase_control], layout=row),
                 w.HBox([self.predict, self.look], layout=row),
                 self.message,
-                self.picture,
+                w.Box([self.picture], layout=w.Layout(display="block")),
             ]
         )
         self._resize()
@@ -173,7 +173,7 @@ class Replay(Panel):
         with self._lock:
             cells = self._cells()
             if self.point not in cells:
-                self.message.value = message_html("The grid has no runs there.", bad=True)
+                self.message.value = message_html("The grid has no runs there.", good=False)
                 return
             self.prediction = self._predicted[self.train_size] = self.point
             self.score = score(cells, self.prediction)
@@ -206,7 +206,9 @@ class Replay(Panel):
                     for i, name in enumerate(self.recording.splits)
                 )
                 text += f". Weights moved: {moved}. {self.score}"
-            self.message.value = message_html(text, bad=self._revealed and not runs)
+            self.message.value = message_html(
+                text, good=False if self._revealed and not runs else None
+            )
             self.alt = f"Replay of the study {self.recording.study}. {text}"
             self.picture.value = self.figure.draw(
                 self.train_size, self.point, runs, epochs, self.prediction, revealed=self._revealed

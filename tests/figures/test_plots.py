@@ -128,11 +128,9 @@ def test_description_holds_every_number():
     plan = Plan([Phase(-1, 1, [0, 0, 1e-3]), Phase(0, 2, [1e-5, 1e-5, 2e-4])])
     text = describe_plan(plan, ["stem", "body", "head"])
     assert "3 epochs in 2 phases for 3 splits" in text
-    assert (
-        "Phase 1, epoch 1, peaks after 30% of its steps: stem to body frozen, head 0.001." in text
-    )
+    assert "Phase 1, epoch 1, peaks after 30% of its steps: stem to body frozen, head 1e-3." in text
     assert "Phase 2, epochs 2 to 3" in text
-    assert "stem to body 1e-05, head 0.0002" in text
+    assert "stem to body 1e-5, head 2e-4" in text
     assert "Momentum is 0.85" in text
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import browsing
 import pytest
 
+from difflr.figures.style import short
 from difflr.lessons.splits import quiz
 
 
@@ -68,8 +69,21 @@ def rates(live):
 
 
 def handle(live, split):
-    """Return the slider of a split: the last six sliders of the editor are theirs."""
-    return live.cell(0).locator(".widget-slider .noUi-handle").nth(split - 6)
+    """Return the slider of a split: the first six sliders of the editor are theirs."""
+    return live.cell(0).locator(".widget-slider .noUi-handle").nth(split)
+
+
+def drag(live, slider, by):
+    """Drag a slider's handle by some pixels and wait for what the kernel makes of it."""
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    live.page.mouse.move(x, y)
+    live.page.mouse.down()
+    for i in range(1, 6):
+        live.page.mouse.move(x + by * i / 5, y)
+    live.page.mouse.up()
+    settle(live)
 
 
 def test_looking_at_phases_changes_nothing(live):
@@ -112,6 +126,44 @@ def test_a_drag_and_the_arrow_keys_move_the_plan(live):
     assert (after["width"], after["height"]) == (size["width"], size["height"])
     live.shot("editor-dragged")
     live.check()
+
+
+def test_a_shape_stays_while_its_ratio_is_dragged(live):
+    """Geometric, then Ratio twenty times: the page shows the shape, and numbers that the plan holds."""
+    cell = live.cell(0)
+    shape = cell.locator(".widget-dropdown select").nth(1)
+    shape.select_option("geometric")
+    settle(live)
+    ratio = cell.locator(".widget-slider").nth(8)
+    for i in range(20):
+        drag(live, ratio.locator(".noUi-handle"), 9 if i % 4 else -20)
+        assert shape.input_value() == "geometric"
+        lrs = rates(live)
+        boxes = cell.locator("input[type='text']")
+        assert [boxes.nth(n).input_value() for n in range(6)] == [short(lr) for lr in lrs]
+        shown = float(ratio.locator(".widget-readout").inner_text())
+        assert lrs[5] / lrs[0] == pytest.approx(shown, rel=0.01)
+    live.shot("geometric")
+    live.check()
+
+
+def test_a_rate_can_be_typed(live):
+    """3e-4 is taken; what is no number is refused, said so, and the box shows what holds."""
+    box = live.cell(0).locator("input[type='text']").nth(5)
+    box.fill("3e-4")
+    box.press("Enter")
+    live.wait_for_text(0, "Valid plan")
+    settle(live)
+    assert rates(live)[5] == 3e-4
+    for bad in ("1,5", "abc", "1e", "", "-1"):
+        box.fill(bad)
+        box.press("Enter")
+        live.wait_for_text(0, "Not used")
+        assert "Valid plan" not in live.cell(0).inner_text()
+        live.page.wait_for_function("box => box.value === '3e-4'", arg=box.element_handle())
+    box.fill("4e-4")
+    box.press("Enter")
+    live.wait_for_text(0, "Valid plan")
 
 
 @pytest.mark.parametrize("name", ["Undo", "Add phase", "Later", "Earlier", "Remove phase", "Reset"])

@@ -63,7 +63,7 @@ def test_a_hundred_interactions_leave_nothing_behind(tmp_path):
     widgets = [panel.widget for panel in (editor, explorer, ranges, replay)]
 
     def interact(number: int) -> None:
-        editor.controls.rows[5].slider.value = 10 ** (-3 - number % 7 / 10)
+        editor.controls.rows[5].slider.index = 80 - 2 * (number % 7)
         editor.add.click()
         editor.undo.click()
         replay.lr_control.value = made_up.RATES[number % 2]
@@ -148,7 +148,7 @@ def test_a_training_that_was_interrupted_leaves_everything_usable(at):
         trainer_for(Interrupt(at)).fit(module)
     assert signal.getsignal(signal.SIGINT) is usual
     module.net(torch.zeros(2, 3, 8, 8)).sum().backward()
-    editor.controls.rows[5].slider.value = 3e-3
+    editor.controls.rows[5].box.value = "3e-3"
     assert editor.plan != PLAN
     editor.reset.click()
     module.milestones = editor.plan

@@ -1,5 +1,6 @@
 """The widgets' state: what Python sets and presses is what the plan, the texts and the lines say."""
 
+import io
 import math
 import os
 
@@ -7,11 +8,13 @@ import ipywidgets
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from difflr.errors import DifflrError
 from difflr.figures.plan import describe_plan
+from difflr.figures.style import short
 from difflr.freezing import freeze_to
 from difflr.groups import param_groups
 from difflr.lightning.module import ParametersSplitsModule
@@ -23,7 +26,7 @@ from difflr.recipes import RECIPES, make_plan
 from difflr.schedule import PlanScheduler
 from difflr.splits import split_model
 from difflr.widgets import LiveView, PlanEditor, RangePanel, SplitExplorer
-from difflr.widgets._draft import plan_code
+from difflr.widgets._draft import SHAPES, plan_code
 
 NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 
@@ -76,7 +79,7 @@ def test_a_slider_changes_plan_lines_texts_and_picture(editor):
     editor.controls.rows[5].slider.value = 2e-3
     assert editor.plan.phases[5].lrs == (1e-6,) * 5 + (2e-3,)
     assert editor.plan.phases[:5] == from_milestones(MILESTONES_2020).phases[:5]
-    assert editor.controls.rows[5].box.value == 2e-3
+    assert editor.controls.rows[5].box.value == "2e-3"
     assert editor.picture.value != before
     assert "0.002" in editor.code.value
     assert "0.002" in editor.milestones.value
@@ -85,18 +88,78 @@ def test_a_slider_changes_plan_lines_texts_and_picture(editor):
     drawn_equals_scheduler(editor)
 
 
+def controls_of(editor):
+    """Yield every control of the editor that has a value."""
+    controls = editor.controls
+    yield from (controls.freeze_to, controls.epochs, controls.pct_start)
+    yield from (controls.shape, controls.base, controls.ratio)
+    for row in controls.rows:
+        yield from row
+
+
+def echo(control):
+    """Report a control's state as a browser does that was told it: floats one step off."""
+    value = "index" if hasattr(control, "index") else "value"
+    shown = getattr(control, value)
+    if isinstance(shown, float):
+        shown = math.nextafter(shown, math.inf)
+    control.set_state({value: shown})
+
+
+def shown_is_the_plan(editor):
+    """Check what the controls show against the plan that the next cell trains with."""
+    phase, controls = editor.plan.phases[editor.selected], editor.controls
+    assert controls.epochs.value == phase.epochs
+    assert controls.freeze_to.value == phase.trained[0]
+    assert controls.pct_start.value == pytest.approx(phase.pct_start, abs=0.005)
+    for row, lr, trains in zip(controls.rows, phase.lrs, phase.trainable, strict=True):
+        assert row.trains.value == trains
+        assert row.box.value == (short(lr) if trains else "frozen")
+        assert row.box.disabled == row.slider.disabled == (not trains)
+        if trains:  # a notch is a twentieth of a decade
+            assert abs(math.log10(row.slider.value / lr)) <= 0.03
+    if controls.shape.value in SHAPES:
+        lrs = SHAPES[controls.shape.value](controls.base.value, controls.ratio.value, 6)
+        wished = [lr for lr, trains in zip(lrs, phase.trainable, strict=True) if trains]
+        assert [lr for lr in phase.lrs if lr] == pytest.approx(wished, rel=0.005)
+
+
 def test_what_a_browser_reports_back_changes_nothing(editor):
-    """A slider that the browser moves to its nearest notch leaves the plan and undo as they are."""
-    plan = make_plan("gradual", 6, 6)
-    editor.plan = plan
+    """A browser that reports what it was told leaves the plan, undo, and every control as they are."""
+    for index in range(6):
+        editor.selected = index
+        before = editor.plan, editor.undo.disabled
+        for control in controls_of(editor):
+            echo(control)
+        assert (editor.plan, editor.undo.disabled) == before
+        shown_is_the_plan(editor)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_shape_stays_until_a_rate_is_set_by_hand(editor, shape):
+    """Largest LR and ratio can be dragged on and on: what is shown is what the plan holds."""
     editor.selected = 5
-    past = len(editor._draft._past)
-    for row, lr in zip(editor.controls.rows, plan.phases[5].lrs, strict=True):
-        row.slider.value = 10 ** (round(math.log10(lr) / 0.05) * 0.05) * (1 + 1e-12)
-    editor.controls.pct_start.value += 1e-9
-    editor.controls.base.value *= 1 + 1e-12
-    assert editor.plan == plan
-    assert len(editor._draft._past) == past
+    controls = editor.controls
+    controls.shape.value = shape
+    controls.base.value = 1e-3
+    for i in range(10):
+        for slider in (controls.base, controls.ratio):
+            slider.set_state({"index": slider.index + (1 if i < 6 else -2)})
+            for control in controls_of(editor):
+                echo(control)
+            assert controls.shape.value == shape
+            shown_is_the_plan(editor)
+    controls.epochs.value = 3
+    editor.selected = 0
+    assert controls.shape.value == "by hand"
+    editor.selected = 5
+    assert controls.shape.value == shape, "each phase remembers its own"
+    controls.rows[2].box.value = "7e-4"
+    assert controls.shape.value == "by hand"
+    shown_is_the_plan(editor)
+    editor.undo.click()
+    assert controls.shape.value == shape
+    shown_is_the_plan(editor)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -114,7 +177,7 @@ def test_a_plan_set_from_code_moves_the_controls(editor, name):
         for row, lr, trains in zip(editor.controls.rows, phase.lrs, phase.trainable, strict=True):
             assert row.trains.value == trains
             assert row.box.disabled == (not trains and not plan.train_bn)
-            assert row.box.value == pytest.approx(lr, rel=0.005) or not trains
+            assert row.box.value == (short(lr) if trains or plan.train_bn else "frozen")
     assert editor.plan == plan, "looking at a plan must not change it"
     scope = {}
     exec(editor.code.value, scope)
@@ -145,7 +208,7 @@ def test_phase_controls(editor):
 def test_a_frozen_split_remembers_its_rate(editor):
     """Freezing and thawing a split brings back the LR that it had."""
     editor.selected = 5
-    editor.controls.rows[0].box.value = 3e-5
+    editor.controls.rows[0].box.value = "3e-5"
     editor.controls.freeze_to.value = 2
     assert editor.plan.phases[5].lrs[:2] == (0.0, 0.0)
     editor.controls.freeze_to.value = 0
@@ -161,7 +224,48 @@ def test_single_splits_can_be_frozen(editor):
     assert editor.plan == make_plan("first_splits", 6, 4)
     editor.controls.rows[0].trains.value = False
     assert "Not used" in editor.message.value
+    assert editor.controls.rows[0].trains.value, "the box shows what holds"
     assert editor.plan == make_plan("first_splits", 6, 4)
+
+
+def test_train_from_says_what_trains_first(editor):
+    """Unticking the first splits moves it, ticking one moves it back, and choosing one trains it."""
+    editor.plan = make_plan("uniform", 6, 4, lr=1e-3)
+    controls = editor.controls
+    for row in controls.rows[:3]:
+        row.trains.value = False
+    assert editor.plan.phases[0].trainable == (False,) * 3 + (True,) * 3
+    assert controls.freeze_to.value == 3
+    assert "trains <b>only layer3 to head</b>; tick more" in editor.now.value
+    controls.rows[1].trains.value = True
+    assert editor.plan.phases[0].trainable == (False, True, False, True, True, True)
+    assert controls.freeze_to.value == 1
+    controls.freeze_to.value = 2
+    assert editor.plan.phases[0].trainable == (False,) * 2 + (True,) * 4
+    shown_is_the_plan(editor)
+
+
+def test_a_phase_with_frozen_rows_says_so(editor):
+    """The first phase of a gradual plan names what trains and what does not; no dead row is left."""
+    editor.plan = make_plan("gradual", 6, 6)
+    assert "epoch 1, trains <b>only head</b>; tick more to train them." in editor.now.value
+    assert not any(row.trains.disabled for row in editor.controls.rows)
+    assert [row.slider.layout.visibility for row in editor.controls.rows] == ["hidden"] * 5 + [
+        "visible"
+    ]
+    editor.selected = 5
+    assert "trains <b>all splits</b>." in editor.now.value
+
+
+def test_only_good_news_bears_a_tick(editor, splits):
+    """Neutral states are neither good nor bad."""
+    assert "✓ Valid plan: 6 phases" in editor.message.value
+    editor.undo.click()
+    editor.plan = make_plan("uniform", 6)
+    panel = RangePanel(PlanEditor(splits, input_shape=None), splits, None, [])
+    for message in (editor.message, panel.message, SplitExplorer(splits, None, None).message):
+        assert "✓" not in message.value
+        assert "✗" not in message.value
 
 
 def test_one_phase_has_a_name_on_its_button_too():
@@ -175,21 +279,22 @@ def test_one_phase_has_a_name_on_its_button_too():
 
 
 def test_the_largest_lr_is_that_of_the_phase(editor):
-    """By hand the greyed slider follows the rates; a shape then starts from there, on a notch."""
+    """By hand its slider is hidden and follows the rates; a shape starts from there, on a notch."""
     controls = editor.controls
     for index in (0, 5):
         editor.selected = index
         assert controls.base.value == max(editor.plan.phases[index].lrs)
-    controls.rows[2].box.value = 3e-3
+        assert controls.base.layout.visibility == "hidden"
+    controls.rows[2].box.value = "3e-3"
     assert controls.base.disabled
-    assert controls.base.value == 3e-3
-    assert not controls.base.continuous_update, "the browser would put it on a notch"
     controls.shape.value = "uniform"
-    assert controls.base.value == pytest.approx(10**-2.5)
-    assert controls.base.continuous_update
+    assert controls.base.value == 3.16e-3
+    assert not controls.base.disabled
+    assert controls.base.layout.visibility == "visible"
     assert editor.plan.phases[5].lrs == (3.16e-3,) * 6
     editor.undo.click()
-    assert controls.base.value == 3e-3
+    assert controls.base.disabled
+    assert controls.rows[2].box.value == "3e-3"
 
 
 def test_choosing_a_shape_is_one_change():
@@ -219,7 +324,7 @@ def test_shapes_set_all_splits(editor):
     controls.shape.value = "ULMFiT 2.6"
     assert editor.plan.phases[5].lrs == pytest.approx(expand_lrs(Ulmfit(1e-2), 6), rel=0.005)
     assert controls.ratio.disabled
-    controls.rows[0].box.value = 1.5e-5
+    controls.rows[0].box.value = "1.5e-5"
     assert controls.shape.value == "by hand"
     assert editor.plan.phases[5].lrs[0] == 1.5e-5
 
@@ -229,10 +334,11 @@ def test_phases_are_added_removed_and_reordered(editor):
     first, second, *rest = from_milestones(MILESTONES_2020).phases
     assert editor.earlier.disabled
     editor.add.click()
-    assert editor.plan.phases == (first, first, second, *rest)
+    added = editor.plan.phases[1]
+    assert editor.plan.phases == (first, added, second, *rest)
     assert editor.selected == 1
     editor.later.click()
-    assert editor.plan.phases == (first, second, first, *rest)
+    assert editor.plan.phases == (first, second, added, *rest)
     assert editor.selected == 2
     editor.earlier.click()
     editor.remove.click()
@@ -243,6 +349,24 @@ def test_phases_are_added_removed_and_reordered(editor):
     assert editor.remove.disabled
     editor.remove.click()
     assert "Not used" in editor.message.value
+
+
+def test_an_added_phase_goes_on_from_the_one_before(editor):
+    """It trains one split more; where all train already, all at half the rates. So order matters."""
+    first = editor.plan.phases[0]
+    editor.add.click()
+    added = editor.plan.phases[1]
+    assert (first.trained, added.trained) == ((5,), (4, 5))
+    assert added.lrs[5] == first.lrs[5]
+    editor.plan = make_plan("differential", 6, 4)
+    editor.add.click()
+    whole, half = editor.plan.phases
+    assert half.trained == whole.trained
+    assert half.lrs == pytest.approx([lr / 2 for lr in whole.lrs], rel=0.005)
+    before = editor.png
+    editor.earlier.click()
+    assert editor.plan.phases == (half, whole)
+    assert editor.png != before
 
 
 def test_undo_and_reset(editor):
@@ -267,16 +391,23 @@ def test_undo_and_reset(editor):
     assert editor.plan == changed
 
 
-@pytest.mark.parametrize("bad", [0.0, -1e-3, math.nan, math.inf])
+@pytest.mark.parametrize(
+    "bad", ["0", "-1", "nan", "inf", "1,5", "abc", "1e", "", "1_5", "1e999", "1e-3x", "0x1"]
+)
 def test_bad_numbers_are_explained_in_place(editor, bad):
-    """A bad LR leaves plan and picture as they are, and the message says what to do; then it goes."""
+    """What is no learning rate is said to be none, with what to write; the box shows what holds."""
     plan, picture = editor.plan, editor.picture.value
     editor.selected = 5
-    editor.controls.rows[2].box.value = bad
+    box = editor.controls.rows[2].box
+    held = box.value
+    box.set_state({"value": bad})
     assert "Not used" in editor.message.value
+    assert "✓" not in editor.message.value
+    assert box.value == held
     assert editor.plan == plan
     assert editor.picture.value == picture
-    editor.controls.rows[2].box.value = 1e-5
+    box.set_state({"value": "0.1e-4"})
+    assert box.value == "1e-5"
     assert "Not used" not in editor.message.value
     assert editor.plan.phases[5].lrs[2] == 1e-5
 
@@ -317,7 +448,8 @@ def test_code_of_unusual_plans():
 
 
 def test_static_picture_has_its_text(editor, splits):
-    """Every widget displays a PNG with alt text beside the live view, for viewers without widgets."""
+    """Every widget displays its picture and its words in outputs of their own, for viewers without
+    widgets, and the widget keeps the picture's shape."""
     optimizer = torch.optim.AdamW(param_groups(splits, 1e-3))
     small = PlanEditor(splits, input_shape=None)
     for panel in (
@@ -325,12 +457,15 @@ def test_static_picture_has_its_text(editor, splits):
         SplitExplorer(splits, input_shape=(3, 8, 8)),
         RangePanel(small, splits, optimizer, []),
     ):
-        data, metadata = panel._bundle()
-        assert data["application/vnd.jupyter.widget-view+json"]["model_id"]
+        (view, _), (picture, metadata), (words, _) = panel._outputs()
+        assert view["application/vnd.jupyter.widget-view+json"]["model_id"]
+        assert "image/png" not in view, "a front end shows nothing else of an output with a view"
         assert metadata["image/png"]["alt"] == panel.alt != ""
+        assert words["text/plain"].split() == panel.alt.split()
         static, _ = panel.static()._repr_mimebundle_()
-        assert static["image/png"] == data["image/png"]
-        assert panel.picture.layout.height.endswith("px")
+        assert static["image/png"] == picture["image/png"]
+        width, height = Image.open(io.BytesIO(panel.png)).size
+        assert (panel.picture.width, panel.picture.height) == (f"{width}", f"{height}")
 
 
 @pytest.mark.skipif(
@@ -359,7 +494,7 @@ def test_explorer_asks_and_acts(splits):
         group["lr"] = 0.00625
     freeze_to(splits, 0)
     explorer.renew.click()
-    assert "0.00625" in explorer.groups.value
+    assert "6.25e-3" in explorer.groups.value
     assert "frozen" not in explorer.table.value
 
 
@@ -386,6 +521,28 @@ def test_range_panel_puts_the_suggestion_into_the_editor(splits):
     assert editor.plan == before
     panel.show(RangeTest((1.0,), (1.0,), (1.0,), (1.0,), False, None))
     assert panel.use.disabled
+
+
+def test_an_error_of_the_users_loss_is_shown(splits):
+    """What fails inside the test is named at once, with its traceback in the cell; then it goes on."""
+
+    def loss(*_):
+        raise ValueError("no such loss")
+
+    optimizer = torch.optim.AdamW(param_groups(splits))
+    batches = [(torch.randn(3, 3, 8, 8), torch.zeros(3, dtype=torch.long))]
+    editor = PlanEditor(splits, input_shape=None)
+    panel = RangePanel(editor, splits, optimizer, batches, loss=loss, steps=5)
+    panel.test.click()
+    assert "ValueError: no such loss" in panel.message.value
+    (error,) = panel.details.outputs
+    assert error["ename"] == "ValueError"
+    assert any("raise ValueError" in line for line in error["traceback"])
+    assert not panel.test.disabled
+    panel._options.pop("loss")
+    panel.test.click()
+    assert panel.details.outputs == ()
+    assert panel.result is not None
 
 
 class Module(ParametersSplitsModule):
