@@ -96,7 +96,9 @@ def _study(arguments: argparse.Namespace) -> None:
     recording = save_recording(journal, recorded)
     texts = draw_all(recording, out)
     print("\n\n".join(texts.values()))
-    print(f"\n{len(recording.runs)} runs\n{journal}\n{recorded}")
+    diverged = sum(run.loss is None for run in recording.runs)
+    count = f"{len(recording.runs)} runs" + (f", of which {diverged} diverged" if diverged else "")
+    print(f"\n{count}\n{journal}\n{recorded}")
 
 
 def _part(study: Any, text: str) -> Any:

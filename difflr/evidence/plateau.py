@@ -156,11 +156,13 @@ def describe_plateau(
         (lr,), best = max(
             ((lr, estimate(own)) for lr, own in by_lr.items()), key=lambda x: x[1].mean
         )
-        width = plateau_width(by_rate(runs), within)
-        least = "at least " if width.at_edge else ""
-        parts.append(
-            f"Ratio {ratio:g}: best {format_estimate(best)} at {lr:g}; "
-            f"within {100 * within:g} points of it over {least}{width.decades:.1f} decades "
-            f"({width.low:.1f} to {width.high:.1f})."
-        )
+        text = f"Ratio {ratio:g}: best {format_estimate(best)} at {lr:g}"
+        if len(by_lr) > 1:  # one learning rate, of a part of the grid, has no width
+            width = plateau_width(by_rate(runs), within)
+            least = "at least " if width.at_edge else ""
+            text += (
+                f"; within {100 * within:g} points of it over {least}{width.decades:.1f} decades "
+                f"({width.low:.1f} to {width.high:.1f})"
+            )
+        parts.append(f"{text}.")
     return " ".join(parts)

@@ -108,10 +108,13 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        return {
+        state = {
             key: value.float() if value.is_floating_point() else value
             for key, value in state.items()
         }
+        if broken := [key for key, value in state.items() if not value.isfinite().all()]:
+            raise ValueError(f"NaN or infinity in {first_few(broken, 3)}")
+        return state
     except Exception as error:
         raise DifflrError(
             f"The weights {str(path)!r} cannot be read: {(str(error) or repr(error)).splitlines()[0]}.",
@@ -128,6 +131,11 @@ def _check(name: str, path: Path, state: dict[str, torch.Tensor], network: nn.Mo
         f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
         for key in own
         if key in state and state[key].shape != own[key].shape
+    ]
+    wrong += [
+        f"{key} holds whole numbers"
+        for key in own
+        if key in state and own[key].is_floating_point() > state[key].is_floating_point()
     ]
     if wrong:
         raise DifflrError(

@@ -33,7 +33,8 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
         )
     cells, choose_by = STUDIES[name](task.embedded, quick)
     if quick:
-        task = replace(task, batch_size=20, test_size=100, probes=50, curve=50)
+        test_size = 100 if task.test_size is None else task.test_size
+        task = replace(task, batch_size=20, test_size=test_size, probes=50, curve=50)
         return Study(name, task, cells, (0, 1), (100, 101), choose_by)
     choosing, reporting = _SEEDS.get(name, (1, 5))
     report = tuple(range(100, 100 + reporting))

@@ -42,6 +42,8 @@ class Task:
     def __post_init__(self) -> None:
         for name in ("batch_size", "probes", "curve"):
             as_int(name, getattr(self, name), 1)
+        if self.test_size is not None:
+            as_int("test_size", self.test_size, 1)
         as_number("weight_decay", self.weight_decay, 0.0)
         as_number("shift_strength", self.shift_strength, 0.0, 1.0)
         as_precision(self.precision)

@@ -69,8 +69,10 @@ def run_study(
     task = study.task
     if any(cell.shift != "none" for cell in study.cells) and task.clean is None:
         task = replace(task, clean=str(_clean_network(study, out)))
-    for cell in study.cells if trial is None else ():  # complains now rather than after an hour
-        cell.plan(split_model(load_backbone(task.backbone, "none").build(2)))
+    if trial is None:  # complains now rather than after an hour
+        splits = split_model(load_backbone(task.backbone, "none").build(2))
+        for cell in study.cells:
+            cell.plan(splits)
     for shift, size in {(cell.shift, cell.train_size) for cell in study.cells}:
         load_parts(task, shift).pool.subset(size, 0)
     with Journal(out / f"{study.name}.jsonl", study.name, describe_task(task)) as journal:
@@ -93,7 +95,9 @@ def choose(runs: Sequence[Mapping[str, Any]], study: Study) -> list[Choice]:
     scores = defaultdict(list)
     for run in runs:
         if run["measured_on"] == "validation" and run["seed"] in study.seeds:
-            scores[Cell.of(run).key].append(run["accuracy"])
+            # A network that diverged names one class for all pictures, which is no accuracy to choose by.
+            diverged = run.get("loss", 0.0) is None
+            scores[Cell.of(run).key].append(0.0 if diverged else run["accuracy"])
     groups: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
     for cell in study.cells:
         if scores[cell.key]:

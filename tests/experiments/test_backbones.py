@@ -1,5 +1,7 @@
 """Backbones: weights that are read, checked and never guessed; heads that are replaced."""
 
+import math
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -63,6 +65,25 @@ def test_missing_broken_and_unsafe_weights_are_refused(tmp_path):
     with pytest.raises(DifflrError, match="cannot be read"):
         load_backbone("resnet18", str(tmp_path / "evil.pt"))
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    """A training that broke leaves weights which would look like a network, and are named."""
+    state = load_backbone("strokenet").build(0, new_head=False).state_dict()
+    state["fc.bias"] = torch.full_like(state["fc.bias"], value)
+    torch.save(state, tmp_path / "broken.pt")
+    with pytest.raises(DifflrError, match=r"NaN or infinity in fc\.bias"):
+        load_backbone("strokenet", str(tmp_path / "broken.pt"))
+
+
+def test_whole_numbers_are_no_weights(tmp_path):
+    """Weights rounded to int8 would load as zeros."""
+    state = load_backbone("strokenet").build(0, new_head=False).state_dict()
+    state["fc.weight"] = state["fc.weight"].to(torch.int8)
+    torch.save(state, tmp_path / "rounded.pt")
+    with pytest.raises(DifflrError, match=r"fc\.weight holds whole numbers"):
+        load_backbone("strokenet", str(tmp_path / "rounded.pt"))
 
 
 class Evil:

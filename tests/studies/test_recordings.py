@@ -73,6 +73,19 @@ def test_a_study_goes_on_from_a_recording(folder, tmp_path):
     assert path.read_text("utf-8") == "mine"
 
 
+def test_a_restoration_that_fails_half_way_leaves_nothing_to_trust(folder, tmp_path, monkeypatch):
+    """The journal of a recording is there whole, or not at all."""
+    recording, path = load_recording(folder / "plateau.json.gz"), tmp_path / "plateau.jsonl"
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DifflrError, match="No space left"):
+        restore_journal(recording, path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_recordings_are_small(folder):
     """A run takes less than 400 bytes, so that a thousand stay far below two megabytes."""
     size = (folder / "plateau.json.gz").stat().st_size

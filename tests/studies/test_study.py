@@ -2,23 +2,29 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 import torch
+from made_up import SPLITS, measured
 from PIL import Image
 from tiny_study import CELLS, study
 
 from difflr.cli.main import main
 from difflr.errors import DifflrError
+from difflr.evidence.gallery import draw_all
 from difflr.experiments.journal import Journal, read_journal
+from difflr.studies import running
 from difflr.studies.declared import STUDIES, declare
 from difflr.studies.design import Cell, Task
 from difflr.studies.material import load_parts
@@ -141,6 +147,14 @@ def test_the_choice_looks_at_validation_means_only(task):
     assert choose(runs, grid) == [(cells[2], True)], "the highest rate tried is said to be one"
 
 
+def test_a_rate_at_which_training_diverged_is_not_chosen(task):
+    """A broken network names one class for all pictures; where that one is common, it looks good."""
+    cells = [Cell("uniform", {"lr": lr}, 12, 1) for lr in (1e-3, 1e-1)]
+    runs = [{**made_up(cells[0], seed, 0.6), "loss": 1.0} for seed in (0, 1)]
+    runs += [{**made_up(cells[1], seed, 0.7), "loss": None} for seed in (0, 1)]
+    assert choose(runs, study(task, cells=cells, choose_by=("recipe",)))[0].cell == cells[0]
+
+
 def test_seeds_that_choose_do_not_report(task):
     """A study that would report from a seed it chose by is refused."""
     with pytest.raises(DifflrError, match="choose and report"):
@@ -232,8 +246,6 @@ def test_cores_are_shared_out(monkeypatch):
 
 def test_other_settings_are_refused_and_named(task, journal):
     """Runs of another batch size are not mixed in."""
-    from dataclasses import replace
-
     before = journal.read_bytes()
     with pytest.raises(DifflrError, match="batch_size: there 6, now 3"):
         run_study(study(replace(task, batch_size=3)), journal.parent, progress=False)
@@ -293,6 +305,47 @@ def test_declared_studies_are_grids_that_make_plans(name, quick):
         sizes.setdefault(group[-1], set()).add(tuple(sorted(rates)))
     assert all(len(grids) == 1 for grids in sizes.values()), "the same grid for every recipe"
     assert len(declared.report_seeds) >= (2 if quick else 5)
+
+
+def test_a_quick_study_obeys_the_test_size():
+    """What the caller asks for wins over the number that makes a quick study quick."""
+    assert declare("plateau", Task(test_size=30), quick=True).task.test_size == 30
+    assert declare("plateau", Task(), quick=True).task.test_size == 100
+    with pytest.raises(DifflrError, match="test_size"):
+        Task(test_size=0)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_part_of_the_grid_can_be_drawn(name, tmp_path):
+    """A study of one learning rate, or of one cell, has its pictures and words like any other."""
+    cells = declare(name, Task(), quick=True).cells
+    for part, own in {
+        "rate": [c for c in cells if c.options["lr"] == 1e-3],
+        "one": cells[-1:],
+    }.items():
+        with Journal(tmp_path / f"{part}.jsonl", name, {"splits": SPLITS}) as journal:
+            journal.open_session({})
+            for cell, seed, on in product(own, (0, 1), ("validation", "test")):
+                journal.add({**measured(cell, seed, on), "augment": cell.augment})
+        recording = save_recording(journal.path, tmp_path / f"{part}.json.gz")
+        assert all(draw_all(recording, tmp_path / part).values())
+
+
+def test_a_clean_network_of_other_pictures_is_refused(task, tmp_path):
+    """The network that knows the clean pictures belongs to them; another folder does not get it."""
+    cells = [Cell("uniform", {"lr": 1e-3}, 12, 1, shift="contrast")]
+    grid = study(task, cells=cells, seeds=(0,), report_seeds=())
+    other = tmp_path / "pictures"
+    shutil.copytree(task.data, other)
+    for file in (other / "train" / "class0").iterdir():
+        Image.new("RGB", (16, 16)).save(file)
+    made = running._clean_network(grid, tmp_path)
+    before = made.read_bytes()
+    assert running._clean_network(grid, tmp_path) == made
+    elsewhere = replace(grid, task=replace(task, data=str(other)))
+    with pytest.raises(DifflrError, match="other pictures"):
+        running._clean_network(elsewhere, tmp_path)
+    assert made.read_bytes() == before
 
 
 def test_a_shifted_cell_starts_from_the_clean_network(task, tmp_path):

@@ -15,7 +15,8 @@ A recording is one gzip-ed JSON object:
   null where another package trained by a schedule of its own, whose ``recipe`` then begins
   with the package's name), ``session`` (an index), and the measures, null where not finite
   or not measured:
-  ``accuracy`` (0 to 1), ``loss`` (mean cross-entropy), ``seconds`` (training, by the clock),
+  ``accuracy`` (0 to 1), ``loss`` (mean cross-entropy; null where training diverged),
+  ``seconds`` (training, by the clock),
   ``cpu_seconds`` (training, of all threads together), ``flops`` (training),
   ``source_before`` and ``source_accuracy`` (old head, before and after training, 0 to 1) and
   ``source_old_bn`` (after training, BatchNorm's statistics those of before);
