@@ -1,46 +1,261 @@
-"""Where to cut the model families of torchvision, read off the names of their children.
+"""Where to cut a model by itself: by timm's own matcher, by torchvision's names, by its lists of blocks.
 
-Names rather than classes: a network of one's own with ResNet's children is cut like a ResNet, and
-torchvision need not be imported.
+Names and structure rather than classes: a network of one's own with ResNet's children is cut like a
+ResNet, and neither torchvision nor timm nor transformers need be imported.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable, Sequence
 
 from torch import nn
 
-from difflr.errors import DifflrError, first_few
+from difflr.blocks import Unit, expanded, ladder
+from difflr.errors import DifflrError, first_few, short_repr
+from difflr.matchers import matched_layers
 
-__all__ = ["auto_patterns"]
+__all__ = ["LEVELS", "auto_patterns"]
 
 Cuts = dict[str, list[str]]
+LEVELS = ("stages", "blocks")
+
+_MOST = 6  # more stages than these are gathered into four
+_NEARLY_ALL = 0.75  # of the parameter tensors in one split: no cut that grades anything
+_TWO_NETWORKS = re.compile(r"teacher|student|generator|discriminator|critic|momentum|ema|target")
 
 
-def auto_patterns(model: nn.Module, skip: Collection[str] = ()) -> Cuts:
-    """Return the splits of a known model as patterns: split name to names of children.
+def auto_patterns(model: nn.Module, level: str = "stages", skip: Collection[str] = ()) -> Cuts:
+    """Return the splits of a model as patterns: split name to names of modules or parameters.
 
-    ``skip`` names parameters that need no split: a child that has no others is no part of the model.
+    Args:
+        model: any module.
+        level: ``"stages"``, of which there are a handful (a network of like blocks has four equal
+            groups of them), or ``"blocks"``, one split each.
+        skip: names of parameters that need no split: a child that has no others is no part of the
+            model, and with PEFT's adapters what holds none is left out.
 
     Raises:
-        DifflrError: for a model whose children are not those of a known family.
+        DifflrError: for a model that neither has timm's ``group_matcher`` nor the children of a
+            known family nor a list of blocks, or where one split would hold nearly everything.
     """
+    if level not in LEVELS:
+        raise DifflrError(
+            f"Received {short_repr(level)}, expected {' or '.join(map(repr, LEVELS))}, or a cut.",
+            "Pass None for stages, 'blocks' for one split per block, or the splits yourself.",
+        )
+    inner, prefix = _unwrapped(model, frozenset(skip))
+    spare = (
+        frozenset(name.removeprefix(prefix) for name in skip) if _adapted(inner) else frozenset()
+    )
+    fine = level == "blocks"
+    for reader in (_by_matcher, _by_family, _by_lists):
+        units = [u for u in reader(inner, fine) or [] if not spare.issuperset(u.names)]
+        if units and _grades(units):
+            names = _short_names(units)
+            cuts = _patterns(inner, units)
+            return {
+                name: [prefix + pattern for pattern in cut]
+                for name, cut in zip(names, cuts, strict=True)
+            }
+    raise _unknown(model, inner, prefix)
+
+
+def _unwrapped(model: nn.Module, skip: frozenset[str], prefix: str = "") -> tuple[nn.Module, str]:
+    """Go into wrappers around one model: LightningModules, torch.compile, PEFT, DataParallel."""
+    if callable(getattr(type(model), "group_matcher", None)):
+        return model, prefix
+    own = {n: [name for name, _ in c.named_parameters()] for n, c in model.named_children()}
+    kept = [n for n, names in own.items() if any(f"{prefix}{n}.{p}" not in skip for p in names)]
+    # Where the user froze all of it, the plan will say so.
+    kept = kept or [n for n, names in own.items() if names]
+    if len(kept) == 1 and not any(True for _ in model.parameters(recurse=False)):
+        return _unwrapped(model.get_submodule(kept[0]), skip, f"{prefix}{kept[0]}.")
+    return model, prefix
+
+
+def _adapted(model: nn.Module) -> bool:
+    """Whether PEFT put adapters into the model, so that what it froze is meant to stay so."""
+    return any(
+        "lora_" in name or ".modules_to_save." in name for name, _ in model.named_parameters()
+    )
+
+
+def _by_matcher(model: nn.Module, fine: bool) -> list[Unit] | None:
+    """timm's groups: as they are, or its stages, gathered where they are many."""
+    if not fine:
+        try:
+            stages = _layers(model, coarse=True)
+        except (AssertionError, NotImplementedError):  # a model with fine groups only
+            stages = None
+        if stages and _grades(stages := _gathered(stages)):
+            return stages
+    blocks = _layers(model, coarse=False)
+    return blocks if fine or blocks is None else _gathered(blocks)
+
+
+def _layers(model: nn.Module, *, coarse: bool) -> list[Unit] | None:
+    layers = matched_layers(model, coarse=coarse)
+    if layers is None or len(layers) < 3:
+        return None
+    head = layers.pop() if _classifier_names(model) & set(layers[-1]) else []
+    stem = layers.pop(0)
+    paths = _patterns(model, [Unit("", names) for names in (stem, *layers, head)])[1:-1]
+    names = [
+        # A number tells a block from what came into its group beside it.
+        next((path for path in found if re.search(r"\d", path)), found[0])
+        for found in paths
+    ]
+    return _ordered(stem, [Unit(n, layer) for n, layer in zip(names, layers, strict=True)], head)
+
+
+def _classifier_names(model: nn.Module) -> set[str]:
+    """The names of the parameters of a timm model's classifiers."""
+    getter = getattr(model, "get_classifier", None)
+    found = getter() if callable(getter) else None
+    heads = found if isinstance(found, Iterable) and not isinstance(found, nn.Module) else [found]
+    ids = {id(p) for head in heads if isinstance(head, nn.Module) for p in head.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in ids}
+
+
+def _by_lists(model: nn.Module, fine: bool) -> list[Unit] | None:
+    """By the lists of blocks that the model holds, in the order of their registration."""
+    learning = [n for n, child in model.named_children() if any(True for _ in child.parameters())]
+    if sum(bool(_TWO_NETWORKS.search(name)) for name in learning) > 0 and len(learning) > 1:
+        return None
+    found = ladder(model, fine=fine)
+    if found is None or _weight(model, found.stem) > sum(
+        _weight(model, u.names) for u in found.units
+    ):
+        return None  # the lists are not what the network is made of
+    units = _ordered(found.stem, found.units, found.head)
+    return units if fine else _gathered(units)
+
+
+def _weight(model: nn.Module, names: Iterable[str]) -> int:
+    """The number of parameters, tables of embeddings left out."""
+    return sum(
+        model.get_parameter(name).numel()
+        for name in names
+        if not isinstance(model.get_submodule(name.rpartition(".")[0]), nn.Embedding)
+    )
+
+
+def _by_family(model: nn.Module, fine: bool) -> list[Unit] | None:
+    """By the names of the children of torchvision's families."""
     children = dict(model.named_children())
     for known in (_resnet, _transformer, _regnet, _features):
         if cuts := known(model, children):
-            return cuts
-    named = {n: [name for name, _ in child.named_parameters()] for n, child in children.items()}
-    with_parameters = [n for n, own in named.items() if any(f"{n}.{p}" not in skip for p in own)]
-    if not with_parameters:  # the user froze all of it: the plan will say so
-        with_parameters = [n for n, own in named.items() if own]
-    if len(with_parameters) == 1 and len(list(model.parameters(recurse=False))) == 0:
-        (inner,) = with_parameters  # a wrapper such as a LightningModule around one model
-        own = [name.removeprefix(f"{inner}.") for name in skip if name.startswith(f"{inner}.")]
-        nested = auto_patterns(children[inner], own)
-        return {split: [f"{inner}.{name}" for name in names] for split, names in nested.items()}
-    raise DifflrError(
-        f"{type(model).__name__} with the children {first_few(list(children), 12)} is no family that difflr "
-        "knows how to cut.",
-        "Pass the splits yourself: {'stem': ['conv1', 'bn1'], 'body': 'layer*', 'head': 'fc'} or a "
-        "list of modules.",
+            units = [Unit(split, _under(model, paths)) for split, paths in cuts.items()]
+            return _into_blocks(model, cuts) if fine else units
+    return None
+
+
+def _into_blocks(model: nn.Module, cuts: Cuts) -> list[Unit]:
+    """The stages of a family as blocks; a norm goes with the layer before it."""
+    blocks: list[Unit] = []
+    for split, paths in cuts.items():
+        if split in ("stem", "head"):
+            blocks.append(Unit(split, _under(model, paths)))
+            continue
+        for path in paths:
+            unit = Unit(path, _under(model, [path]))
+            parts = expanded(model, unit) if unit.names else []
+            if len(unit.names) and not any(True for _ in model.get_submodule(path).children()):
+                norm = "norm" in type(model.get_submodule(path)).__name__.lower()
+                if norm and blocks and blocks[-1].path not in ("stem", "head"):
+                    blocks[-1].names.extend(unit.names)
+                    continue
+            blocks.extend(parts)
+    return blocks
+
+
+def _under(model: nn.Module, paths: Sequence[str]) -> list[str]:
+    return [
+        name
+        for name, _ in model.named_parameters()
+        if any(name == path or name.startswith(f"{path}.") for path in paths)
+    ]
+
+
+def _ordered(stem: list[str], units: list[Unit], head: list[str]) -> list[Unit]:
+    # A model may call a part of its body so (SelecSLS, its last convolutions).
+    body = [Unit(f"body.{u.path}", u.names) if u.path in ("stem", "head") else u for u in units]
+    parts = [Unit("stem", stem), *body, Unit("head", head)]
+    return [unit for unit in parts if unit.names]
+
+
+def _gathered(units: list[Unit]) -> list[Unit]:
+    """Many units between the stem and the head in four equal groups."""
+    body = [unit for unit in units if unit.path not in ("stem", "head")]
+    if len(body) <= _MOST:
+        return units
+    quarters = [body[i * len(body) // 4 : (i + 1) * len(body) // 4] for i in range(4)]
+    gathered = [
+        Unit(f"blocks{i}", [name for unit in quarter for name in unit.names])
+        for i, quarter in enumerate(quarters, 1)
+    ]
+    before = [unit for unit in units if unit.path == "stem"]
+    return [*before, *gathered, *(unit for unit in units if unit.path == "head")]
+
+
+def _grades(units: list[Unit]) -> bool:
+    """Whether the cut spreads the model over its splits, rather than one holding nearly all."""
+    tensors = [len(unit.names) for unit in units]
+    return len(units) > 1 and (sum(tensors) <= 8 or max(tensors) <= _NEARLY_ALL * sum(tensors))
+
+
+def _short_names(units: list[Unit]) -> list[str]:
+    """The paths of the units without what all have in common, a number never alone."""
+    paths = [
+        unit.path.replace(".weight_ih_l", "_l").split(".") for unit in units
+    ]  # an LSTM's layer
+    long = [path for path in paths if len(path) > 1]
+    shared = 0
+    while long and all(len(p) > shared + 1 and p[shared] == long[0][shared] for p in long):
+        shared += 1
+    while shared and any(path[shared].isdigit() for path in long):
+        shared -= 1
+    return [".".join(path[shared:] if len(path) > 1 else path) for path in paths]
+
+
+def _patterns(model: nn.Module, units: Sequence[Unit]) -> list[list[str]]:
+    """Each unit's parameters as the shallowest modules that lie wholly in it."""
+    owners: dict[str, set[int]] = {}
+    for index, unit in enumerate(units):
+        for name in unit.names:
+            for path in _paths(name):
+                owners.setdefault(path, set()).add(index)
+    return [
+        list(dict.fromkeys(next(p for p in _paths(n) if len(owners[p]) == 1) for n in unit.names))
+        for unit in units
+    ]
+
+
+def _paths(name: str) -> list[str]:
+    """A name's prefixes, the shallowest first."""
+    parts = name.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _unknown(model: nn.Module, inner: nn.Module, prefix: str) -> DifflrError:
+    """The refusal: the model's own blocks, and a line to paste and change."""
+    blocks = [
+        (f"{prefix}{name}", sum(p.numel() for p in child.parameters()))
+        for name, child in inner.named_children()
+        if any(True for _ in child.parameters())
+    ]
+    blocks += [(prefix + name, p.numel()) for name, p in inner.named_parameters(recurse=False)]
+    shown = [f"{name} ({numel:,})" for name, numel in blocks]
+    names = [name for name, _ in blocks]
+    body = names[1:-1] or names[:1]
+    cut = (
+        {"stem": names[:1], "body": body, "head": names[-1:]}
+        if len(names) > 2
+        else {"body": body, "head": names[-1:]}
+    )
+    return DifflrError(
+        f"{type(model).__name__} is no family that difflr knows how to cut. Its blocks (parameters) are, "
+        f"as registered: {first_few(shown, 12)}.",
+        f"Pass the splits yourself, shallow to deep, e.g. split_model(model, {short_repr(cut, 400)})",
     )
 
 
@@ -97,7 +312,9 @@ def _features(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
         return None
     if not _learns(model, stages[-1]):  # VGG ends in a pooling layer
         stages[-2].extend(stages.pop())
-    stages[-1].extend(name for name in children if name not in (body, head))
+    place = list(children).index(body)
+    stages[0][:0] = [name for name in list(children)[:place] if name != head]
+    stages[-1].extend(name for name in list(children)[place + 1 :] if name != head)
     return {**{f"stage{i}": stage for i, stage in enumerate(stages, 1)}, "head": [head]}
 
 

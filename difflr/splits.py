@@ -41,7 +41,9 @@ def matched(model: nn.Module, patterns: Mapping[str, str | Sequence[str]]) -> li
             if not hit_params and not hit_modules:
                 raise DifflrError(
                     f"The pattern {glob!r} of split {part.name!r} matches nothing in the model.",
-                    f"Its top level is: {first_few([name for name, _ in model.named_children()], 12)}.",
+                    "A pattern has as many levels as the names it is for: 'fc' takes the child fc and all "
+                    "below it, '*.fc' one level further down. The top level is: "
+                    f"{first_few([name for name, _ in model.named_children()], 12)}.",
                 )
             part.names |= hit_params
             part.modules |= hit_modules
@@ -131,7 +133,7 @@ Exclude = (
     | Iterable[str | nn.Module | nn.Parameter]
     | Callable[[str, nn.Parameter], bool]
 )
-How = Mapping[str, str | Sequence[str]] | Iterable[Any] | Callable[[nn.Module], Any] | None
+How = str | Mapping[str, str | Sequence[str]] | Iterable[Any] | Callable[[nn.Module], Any] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +185,9 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
 
     Args:
         model: any module.
-        how: ``None`` knows torchvision's families (ResNet, MobileNetV3, EfficientNet, ConvNeXt, VGG,
-            DenseNet, ViT, Swin, …) by the names of their children;
+        how: ``None`` or ``"stages"`` cuts timm's models by their own groups, torchvision's families by
+            the names of their children, Hugging Face's and others by their lists of blocks, into a
+            handful of splits; ``"blocks"`` makes one split of each block;
             a dictionary maps a split's name to one or more patterns (``"layer1"``, ``"layers.[0-3]"``)
             for names of modules or parameters, each with all that lies below it;
             a list holds the splits as modules, parameters or lists of them (the 2020 recipe's
@@ -223,8 +226,8 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     if isinstance(how, Splits) and how.model is model:
         return how
     out = _excluded(model, exclude)
-    if how is None:
-        how = auto_patterns(model, out | set(held_parameters(model)))
+    if how is None or isinstance(how, str):
+        how = auto_patterns(model, how or "stages", out | set(held_parameters(model)))
     parts = matched(model, how) if isinstance(how, Mapping) else listed(model, how)
     for part in parts:
         part.names -= out

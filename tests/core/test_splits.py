@@ -175,7 +175,7 @@ BODY = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
         ({"body": BODY, "head": nn.Linear(1, 1)}, "for split 'head', expected names"),
         ({}, "no split"),
         ([], "no split"),
-        ("layer1", "Received 'layer1', expected a list of splits"),
+        ("layer1", "Received 'layer1', expected 'stages' or 'blocks'"),
         (5, "Received 5, expected a list of splits"),
         (["layer1", "layer2"], "Received 'layer1' as a split"),
         ([None], "Received None as a split"),
