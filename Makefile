@@ -25,7 +25,7 @@ env: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e ".[dev,notebooks,cluster,docs]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
 	touch $(READY)
 
 run: env
@@ -59,7 +59,7 @@ peers: $(PEERS)/.ready
 
 $(PEERS)/.ready: benchmarks/peers.txt pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install -c constraints.txt -r benchmarks/peers.txt -e .
+	$(PEERS)/bin/python -m pip install -c constraints.txt -r benchmarks/peers.txt -e ".[studies]"
 	touch $@
 
 rivals: peers

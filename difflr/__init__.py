@@ -7,6 +7,8 @@ The names below are loaded when they are first used, so that ``import difflr`` s
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from difflr.extras import MissingExtra, extra_of
+
 if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` says the same
     from difflr.errors import DifflrError
     from difflr.experiments.backbones import load_backbone
@@ -84,7 +86,12 @@ if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name fo
     def __getattr__(name: str) -> Any:
         if name not in _MODULE_OF:
             raise AttributeError(f"module 'difflr' has no attribute {name!r}")
-        value = getattr(import_module(f"difflr.{_MODULE_OF[name]}"), name)
+        try:
+            value = getattr(import_module(f"difflr.{_MODULE_OF[name]}"), name)
+        except ImportError as error:
+            if extra_of(error.name) is None:
+                raise
+            raise MissingExtra(f"difflr.{name}", str(error.name)) from None
         globals()[name] = value
         return value
 

@@ -36,7 +36,7 @@ import subprocess
 import sys
 
 if importlib.util.find_spec("difflr") is None:
-    source = os.environ.get("DIFFLR_SOURCE", "git+https://github.com/difflr/difflr")
+    source = os.environ.get("DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr")
     # To name the versions that are there is to keep them.
     there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
     keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]

@@ -1,4 +1,4 @@
-"""The command line: compare recipes, look at a plan, draw logged learning rates."""
+"""The command line: one command each for comparing recipes, plans, studies, logged rates, lessons."""
 
 import argparse
 import json
@@ -8,18 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
+from difflr.extras import MissingExtra, extra_of
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, or 2 for input that cannot be used."""
+    """Run one command and return its exit status: 0, or 2 for what cannot be used or is missing."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
     except DifflrError as error:
         # One line, whatever stands in a name that the message repeats.
         print(f"difflr: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        if extra_of(error.name) is None:
+            raise
+        missing = MissingExtra(f"difflr {arguments.command}", str(error.name))
+        print(f"difflr: error: {missing}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("difflr: stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
@@ -29,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from difflr import __version__
+    from difflr.cli.lessons import add_lessons_command
     from difflr.cli.progress import add_progress_command
     from difflr.cli.study import add_study_command
     from difflr.recipes import RECIPES
@@ -37,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="difflr", description="Differential learning rates for transfer learning."
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     names = ", ".join(RECIPES)
 
     job = commands.add_parser("compare", help="train recipes side by side and compare them")
@@ -87,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_study_command(commands)
     add_progress_command(commands)
+    add_lessons_command(commands)
 
     curves = commands.add_parser("curves", help="draw learning rates logged to TensorBoard")
     curves.add_argument("folder", help="the TensorBoard folder of one run")

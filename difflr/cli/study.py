@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
-from difflr.studies.design import tag_matches
 
 __all__ = ["add_study_command"]
 
@@ -103,6 +102,8 @@ def _study(arguments: argparse.Namespace) -> None:
 
 def _part(study: Any, text: str) -> Any:
     """Return the study with only those cells whose tag has one of the values in ``tag=value,…``."""
+    from difflr.studies.design import tag_matches
+
     tag, _, values = text.partition("=")
     if tag not in study.cells[0].tags:
         raise DifflrError(
@@ -131,7 +132,7 @@ def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) ->
         from dask.distributed import Client
     except ImportError as error:
         raise DifflrError(
-            "--cluster needs Dask, which is not installed.", 'pip install "difflr[cluster]".'
+            "--cluster needs Dask, which is not installed.", 'pip install "difflr[studies]".'
         ) from error
     try:
         client = Client() if cluster == "local" else Client(cluster, timeout=20)

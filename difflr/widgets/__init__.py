@@ -7,6 +7,10 @@ nothing is imported before it is used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from difflr.extras import require
+
+require("difflr.widgets", "ipywidgets")
+
 if TYPE_CHECKING:
     from difflr.widgets._panel import Panel, button, message_html
     from difflr.widgets.editor import PlanEditor

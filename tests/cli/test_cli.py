@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -373,3 +374,30 @@ def test_a_study_trains_in_the_precision_that_it_records(tree, tmp_path, capsys,
     assert "there '32-true', now 'bf16-mixed'" in capsys.readouterr().err
     assert main([*command, "--precision", "half"]) == 2
     assert "32-true, bf16-mixed" in capsys.readouterr().err
+
+
+def test_lessons_are_copied_once_and_never_over_a_learners_work(tmp_path, capsys):
+    """All lessons as they are in the repository; a second call writes what is missing and no more."""
+    folder = tmp_path / "new folder" / "lessons"
+    assert main(["lessons", str(folder)]) == 0
+    shipped = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9]*.ipynb"))
+    assert [path.name for path in sorted(folder.iterdir())] == [path.name for path in shipped]
+    assert all((folder / path.name).read_bytes() == path.read_bytes() for path in shipped)
+    printed = capsys.readouterr().out
+    assert f"jupyter lab '{folder / '00_start_here.ipynb'}'" in printed
+    assert "Kept" not in printed
+    (folder / "01_splits.ipynb").write_text("my own work")
+    (folder / "02_freezing.ipynb").unlink()
+    assert main(["lessons", str(folder)]) == 0
+    assert (folder / "01_splits.ipynb").read_text() == "my own work"
+    assert (folder / "02_freezing.ipynb").exists()
+    assert "Kept as they were, since they differ: 01_splits.ipynb.\n" in capsys.readouterr().out
+
+
+def test_a_folder_for_lessons_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    """A file where the folder should be."""
+    (tmp_path / "file").write_text("")
+    assert main(["lessons", str(tmp_path / "file")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("difflr: error: ")
+    assert error.count("\n") == 1

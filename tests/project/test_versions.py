@@ -8,11 +8,13 @@ import pytest
 import pytorch_lightning as pl
 from colab_versions import SHARED, python_version, requirements
 
-DECLARED = re.search(
-    r"^dependencies = \[(.*?)^\]",
-    (Path(__file__).parents[2] / "pyproject.toml").read_text(),
-    re.MULTILINE | re.DOTALL,
-)[1].split()
+tomllib = pytest.importorskip("tomllib", reason="Python 3.11 has it")
+
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))[
+    "project"
+]
+EXTRAS = PROJECT["optional-dependencies"]
+DECLARED = [*PROJECT["dependencies"], *EXTRAS["lightning"], *EXTRAS["kit"], *EXTRAS["studies"]]
 
 
 @pytest.mark.skipif(
@@ -25,13 +27,15 @@ def test_this_is_the_oldest_lightning_that_is_declared():
 
 def test_only_floors_are_declared():
     """So that an installation replaces nothing that Colab or a learner has in a newer version."""
-    assert all(re.fullmatch(r'"[\w-]+>=[\d.]+",', line) for line in DECLARED)
+    floor = re.compile(r"[\w-]+(\[\w+\])?>=[\d.]+|difflr\[\w+\]")
+    assert all(map(floor.fullmatch, DECLARED))
 
 
 def test_colabs_list_covers_all_that_difflr_needs_but_lightning():
     """The weekly run against Colab's versions leaves nothing to chance."""
-    names = {line.strip('",').partition(">")[0] for line in DECLARED}
-    assert names - set(SHARED) == {"pytorch-lightning"}
+    lessons = [*PROJECT["dependencies"], *EXTRAS["lightning"], *EXTRAS["kit"]]
+    names = {line.partition(">")[0] for line in lessons}
+    assert names - set(SHARED) == {"pytorch-lightning", "difflr[lightning]"}
 
 
 def test_colabs_list_is_read_in_both_of_its_forms():

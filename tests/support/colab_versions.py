@@ -10,7 +10,7 @@ from pathlib import Path
 #: difflr's dependencies that Colab has, and what the widgets run in.
 SHARED = (
     *("torch", "torchvision", "numpy", "scipy", "matplotlib", "pillow", "safetensors"),
-    *("tensorboard", "tqdm", "joblib", "ipywidgets", "ipython", "ipykernel"),
+    *("tensorboard", "tqdm", "ipywidgets", "ipython", "ipykernel"),
 )
 
 

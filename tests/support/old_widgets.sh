@@ -33,7 +33,7 @@ rm -rf "$old/colab"
 mkdir "$old/colab"
 "$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$old/colab" .
 "$python" notebooks/derive.py --solved "$old/colab"
-DIFFLR_SOURCE="$(ls "$old"/colab/difflr-*.whl)"
+DIFFLR_SOURCE="$(ls "$old"/colab/difflr-*.whl)[kit]"
 export DIFFLR_SOURCE
 cd "$old/colab"
 "$old/bin/python" -m nbconvert --to notebook --execute --output ran 01_splits.ipynb

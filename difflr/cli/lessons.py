@@ -1,0 +1,75 @@
+"""``difflr lessons FOLDER``: copy the lessons, and never touch what a learner has written."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+import difflr
+from difflr.errors import DifflrError, first_few
+
+__all__ = ["add_lessons_command", "copy_lessons"]
+
+
+def add_lessons_command(commands: Any) -> None:
+    """Add the command ``lessons`` to the subparsers of the command line."""
+    job = commands.add_parser("lessons", help="copy the lesson notebooks into a folder of yours")
+    job.add_argument("folder", help="made where it is missing; no file in it is overwritten")
+    job.set_defaults(run=_lessons)
+
+
+def copy_lessons(folder: Path) -> tuple[list[str], list[str]]:
+    """Copy the lesson notebooks into ``folder``; return the names of all, and of those kept.
+
+    A file that is there already stays as it is: kept are those that differ from the lesson.
+
+    Raises:
+        DifflrError: when the folder cannot be written, or this installation holds no lessons.
+    """
+    names, kept = [], []
+    for lesson in _shipped():
+        target = folder / lesson.name
+        names.append(lesson.name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not _write_new(target, lesson.read_bytes()):
+                kept.append(lesson.name)
+        except OSError as error:
+            raise DifflrError(
+                f"{target} cannot be written: {error.strerror}.", "Pass another folder."
+            ) from error
+    return names, kept
+
+
+def _write_new(path: Path, content: bytes) -> bool:
+    """Write a file that is not there; return whether it now holds the content."""
+    try:
+        file = path.open("xb")  # fails where anything is there, so that nothing can be overwritten
+    except FileExistsError:
+        return path.is_file() and path.read_bytes() == content
+    try:
+        with file:
+            file.write(content)
+    except OSError:
+        path.unlink()  # half a lesson would be taken for a learner's own the next time
+        raise
+    return True
+
+
+def _shipped() -> list[Path]:
+    """Return the notebooks inside the wheel, or in a checkout those beside the package."""
+    package = Path(difflr.__file__).parent
+    for folder in (package / "lessons" / "notebooks", package.parent / "notebooks"):
+        if found := sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+            return found
+    raise DifflrError("This installation of difflr holds no lessons.", "Install difflr again.")
+
+
+def _lessons(arguments: argparse.Namespace) -> None:
+    folder = Path(arguments.folder).expanduser()
+    names, kept = copy_lessons(folder)
+    print(f"{len(names) - len(kept)} of {len(names)} lessons are in {folder} as they are shipped.")
+    if kept:
+        print(f"Kept as they were, since they differ: {first_few(kept, len(kept))}.")
+    print(f"Open them: jupyter lab {shlex.quote(str(folder / names[0]))}")
+    print('JupyterLab comes with pip install "difflr[notebooks]".')

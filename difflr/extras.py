@@ -1,0 +1,47 @@
+"""What difflr needs beyond torch and numpy comes in extras: one line says which one is missing."""
+
+from importlib.util import find_spec
+
+__all__ = ["MissingExtra", "extra_of", "require"]
+
+_EXTRAS = {
+    "lightning": ["pytorch_lightning"],
+    "kit": [
+        *("matplotlib", "ipywidgets", "torchvision", "PIL", "safetensors", "scipy", "tqdm"),
+        "tensorboard",
+    ],
+    "studies": ["joblib", "dask", "distributed"],
+}
+
+
+class MissingExtra(ImportError):
+    """A package is not installed that an extra of difflr brings.
+
+    >>> print(MissingExtra("difflr.plot_plan", "matplotlib"))
+    difflr.plot_plan needs matplotlib: pip install "difflr[kit]"
+    """
+
+    def __init__(self, what: str, module: str) -> None:
+        super().__init__(
+            f'{what} needs {module}: pip install "difflr[{extra_of(module)}]"', name=module
+        )
+
+
+def extra_of(module: str | None) -> str | None:
+    """Return the extra that brings a module's package; None for any other module."""
+    top = (module or "").partition(".")[0]
+    return next((extra for extra, names in _EXTRAS.items() if top in names), None)
+
+
+def require(what: str, *modules: str) -> None:
+    """Raise MissingExtra for the first of these modules that is not installed; import none."""
+    for module in modules:
+        if not _installed(module):
+            raise MissingExtra(what, module)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # imported by hand, without a spec
+        return False
