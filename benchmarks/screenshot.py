@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import browsing  # noqa: E402
 
@@ -29,12 +29,13 @@ def main() -> None:
         notebook.page.wait_for_timeout(1500)
         top = picture.bounding_box()
         bottom = notebook.cell(0).locator("table").bounding_box()
+        right = notebook.cell(0).locator("input[type='text']").first.bounding_box()
         notebook.page.screenshot(
             path=ROOT / "images" / "editor.png",
             clip={
                 "x": top["x"] - 5,
                 "y": top["y"] - 5,
-                "width": 830,
+                "width": right["x"] + right["width"] - top["x"] + 12,
                 "height": bottom["y"] + bottom["height"] - top["y"] + 12,
             },
         )

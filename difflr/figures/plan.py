@@ -247,8 +247,8 @@ class PlanAxes:
         self._dress(names)
         if compact:  # no room for it upright
             label = self.momentum.yaxis.label
-            label.set(rotation=0, ha="right", va="center")
-            self.momentum.yaxis.set_label_coords(-0.5 / (wide * width), 0.5)
+            label.set(rotation=0, ha="right", va="center", fontsize=9)
+            self.momentum.yaxis.set_label_coords(-0.47 / (wide * width), 0.5)
 
     def fit(self, plan: Plan, lr_limits: tuple[float, float]) -> None:
         """Set title and limits for a plan; those of the learning rates are powers of ten."""

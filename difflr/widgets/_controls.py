@@ -119,7 +119,7 @@ def _row(name: str) -> SplitRow:
 
 def _swatch(colour: str) -> w.HTML:
     """Return the colour that a split has in the picture."""
-    mark = f'<div style="width:10px;height:20px;background:{colour}"></div>'
+    mark = f'<div style="width:10px;height:20px;border:1px solid #888;background:{colour}"></div>'
     return w.HTML(mark, layout=w.Layout(flex="0 0 auto", margin="0 6px 0 2px"))
 
 

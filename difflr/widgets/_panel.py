@@ -107,7 +107,7 @@ def beside(picture: Sequence[w.Widget], controls: Sequence[w.Widget], width: str
     # A picture in a flexible box loses its shape: it stands in a block.
     first = [w.Box([each], layout=w.Layout(display="block", width="100%")) for each in picture]
     left = w.VBox(first, layout=w.Layout(flex="2 1 420px", max_width=width, min_width="0"))
-    right = w.VBox(controls, layout=w.Layout(flex="1 1 290px", max_width="34em", min_width="0"))
+    right = w.VBox(controls, layout=w.Layout(flex="1 1 290px", max_width="38em", min_width="0"))
     return w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", align_items="flex-start"))
 
 

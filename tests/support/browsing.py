@@ -142,10 +142,17 @@ def lab() -> Iterator[tuple[str, Path]]:
 
 
 class Notebook:
-    """A notebook that is open in the browser."""
+    """A notebook that is open in the browser.
 
-    def __init__(self, page, shots):
-        self.page, self.shots = page, shots
+    Args:
+        page: of the browser.
+        path: of the notebook's file; the server shows its folder.
+        address: of the server.
+        shots: folder for screenshots.
+    """
+
+    def __init__(self, page, path, address, shots):
+        self.page, self.path, self.address, self.shots = page, path, address, shots
         self.problems = []
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._console)
@@ -181,6 +188,25 @@ class Notebook:
         """Keep a screenshot."""
         self.page.screenshot(path=self.shots / f"{name}.png")
 
+    def open(self):
+        """Load the notebook in the page."""
+        self.page.goto(f"{self.address}/doc/tree/{self.path.name}")
+        self.cell(0).locator(".cm-content").wait_for()
+
+    def reopened(self, text):
+        """Save once the file holds a text; open a copy as somebody else's, whose kernel is new."""
+        copy = self.path.with_name("reopened.ipynb")
+        while text not in self.path.read_text("utf-8"):
+            self.cell(0).locator(".jp-InputPrompt").click()
+            self.page.keyboard.press("Control+s")
+            self.page.wait_for_timeout(1000)
+        copy.write_bytes(self.path.read_bytes())
+        page = self.page.context.browser.new_page(viewport=self.page.viewport_size)
+        page.set_default_timeout(60_000)
+        reader = Notebook(page, copy, self.address, self.shots)
+        reader.open()
+        return reader
+
     def check(self):
         """Fail where a cell or the console reported an error."""
         errors = self.page.locator(
@@ -203,13 +229,13 @@ def opened(shots: Path | None = None, sources: Sequence[str] = CELLS) -> Iterato
     spec = {"name": os.environ.get("DIFFLR_KERNEL", "python3"), "display_name": "Python 3"}
     content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": cells}
     with lab() as (address, folder), sync_playwright() as driver:
-        (folder / "widgets.ipynb").write_text(json.dumps(content))
+        path = folder / "widgets.ipynb"
+        path.write_text(json.dumps(content))
         browser = driver.chromium.launch(executable_path=_chromium(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1300})
         page.set_default_timeout(60_000)
-        notebook = Notebook(page, shots or folder)
-        page.goto(f"{address}/doc/tree/widgets.ipynb")
-        notebook.cell(0).locator(".cm-content").wait_for()
+        notebook = Notebook(page, path, address, shots or folder)
+        notebook.open()
         page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
         yield notebook
         browser.close()

@@ -86,6 +86,42 @@ def drag(live, slider, by):
     settle(live)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1024, 768), (900, 720)])
+def test_picture_sliders_and_verdict_are_in_view_at_once(live, width, height):
+    """At the sizes of small screens nobody scrolls between a slider and the curve that it moves."""
+    usual = live.page.viewport_size
+    live.page.set_viewport_size({"width": width, "height": height})
+    try:
+        live.page.wait_for_timeout(500)
+        live.cell(0).locator(".jp-OutputArea").evaluate("area => area.scrollIntoView()")
+        live.page.wait_for_timeout(500)
+        live.shot(f"editor-{width}")
+        cell = live.cell(0)
+        boxes = [cell.locator("input[type='text']").nth(i) for i in range(6)]
+        status, picture = cell.locator("[role=status]").first, cell.locator("img.widget-image")
+        top = live.page.locator(".jp-NotebookPanel-toolbar").bounding_box()
+        for part in (picture, status, *boxes):
+            place = part.bounding_box()
+            assert place["y"] >= top["y"] + top["height"] - 1
+            assert place["y"] + place["height"] <= height - 24  # of the status bar
+            assert place["x"] + place["width"] <= width
+        assert picture.bounding_box()["width"] > 400
+    finally:
+        live.page.set_viewport_size(usual)
+
+
+def test_who_opens_the_saved_notebook_sees_picture_and_words(live):
+    """Live, only the widget is seen; saved and opened again without it, its picture and its words."""
+    copies = live.cell(0).locator(".jp-OutputArea-child")
+    assert [copies.nth(i).is_visible() for i in range(3)] == [True, False, False]
+    reader = live.reopened("image/png")
+    picture = reader.cell(0).locator(".jp-RenderedImage img")
+    picture.wait_for()
+    reader.wait_for_text(0, "Learning rates over 6 epochs in 6 phases for 6 splits")
+    reader.shot("reopened")
+    reader.page.close()
+
+
 def test_looking_at_phases_changes_nothing(live):
     """Showing every phase leaves the plan as it was, though browsers move sliders to a notch."""
     for number in (2, 3, 4, 5, 6, 1):
@@ -131,6 +167,8 @@ def test_a_drag_and_the_arrow_keys_move_the_plan(live):
 def test_a_shape_stays_while_its_ratio_is_dragged(live):
     """Geometric, then Ratio twenty times: the page shows the shape, and numbers that the plan holds."""
     cell = live.cell(0)
+    cell.locator("button:has-text('Phase 6')").click()
+    settle(live)
     shape = cell.locator(".widget-dropdown select").nth(1)
     shape.select_option("geometric")
     settle(live)
@@ -149,6 +187,8 @@ def test_a_shape_stays_while_its_ratio_is_dragged(live):
 
 def test_a_rate_can_be_typed(live):
     """3e-4 is taken; what is no number is refused, said so, and the box shows what holds."""
+    live.cell(0).locator("button:has-text('Phase 1')").click()
+    settle(live)
     box = live.cell(0).locator("input[type='text']").nth(5)
     box.fill("3e-4")
     box.press("Enter")
