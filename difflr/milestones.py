@@ -103,9 +103,17 @@ def to_milestones(plan: Plan) -> dict[int, dict[str, Any]]:
     its phases (``anneal``, the momenta, ``train_bn``) has no place in the dictionary: pass it to
     ``from_milestones`` again.
 
+    Raises:
+        DifflrError: for a plan with another shape than one cycle per phase.
+
     >>> to_milestones(from_milestones(MILESTONES_2020)) == MILESTONES_2020
     True
     """
+    if any(phase.shape is not None or phase.continues for phase in plan.phases):
+        raise DifflrError(
+            "The milestones of 2020 know one cycle per phase; this plan has other shapes.",
+            "Keep it as Plan.to_dict() returns it.",
+        )
     result = {}
     for start, phase in zip(plan.starts, plan.phases, strict=True):
         entry: dict[str, Any] = {

@@ -9,12 +9,13 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Literal, NamedTuple
 
 from difflr.errors import DifflrError, as_index, as_int, as_number, short_repr
+from difflr.shapes import Shape, shape_from_dict
 
 __all__ = ["Anneal", "MAX_EPOCHS", "Phase", "Plan", "Point", "Position", "anneal", "position"]
 
@@ -33,6 +34,10 @@ class Phase:
         div_factor: the phase starts at ``lr / div_factor``.
         final_div_factor: the phase ends at ``lr / div_factor / final_div_factor``.
         frozen: indices of further splits to hold frozen, for plans that train the *first* splits.
+        shape: how the LR moves, where it is not one cycle (``pct_start`` and the factors then say
+            nothing): a shape of ``difflr.shapes``, or the name of one.
+        continues: True lets the shape run on from the phase before, as if both were one phase; False
+            begins it anew. What trains, and the maximum LRs, may differ all the same.
 
     Raises:
         DifflrError: for a value out of its range, or when nothing would train.
@@ -48,6 +53,8 @@ class Phase:
     div_factor: float = 25.0
     final_div_factor: float = 1e4
     frozen: Sequence[int] = ()
+    shape: Shape | str | None = None
+    continues: bool = False
 
     def __post_init__(self) -> None:
         lrs = tuple(as_number("lr", lr, 0.0) for lr in _items("lrs", self.lrs))
@@ -64,9 +71,15 @@ class Phase:
                 "final_div_factor", self.final_div_factor, 0.0, above=True
             ),
             "frozen": tuple(sorted(frozen)),
+            "shape": None if self.shape is None else shape_from_dict(self.shape),
         }
         for name, value in normal.items():
             object.__setattr__(self, name, value)  # how a frozen dataclass sets its own fields
+        if not isinstance(self.continues, bool):
+            raise DifflrError(
+                f"Received continues={short_repr(self.continues)}, expected True or False.",
+                "Pass one of them.",
+            )
         low = max(lrs) / self.div_factor
         if not math.isfinite(low / self.final_div_factor):
             raise DifflrError(
@@ -79,6 +92,13 @@ class Phase:
                 f"freeze_to={self.freeze_to} with frozen={list(self.frozen)} leaves nothing to train.",
                 "Leave at least one split trainable.",
             )
+
+    @property
+    def moves_like(self) -> tuple[Any, ...]:
+        """What decides how the LR moves; a phase that continues another must agree with it."""
+        if self.shape is not None:
+            return (self.shape,)
+        return (None, self.pct_start, self.div_factor, self.final_div_factor)
 
     @property
     def trainable(self) -> tuple[bool, ...]:
@@ -165,11 +185,14 @@ MAX_STEPS = 10**9  # per epoch; step counts stay exact as floats
 
 
 class Point(NamedTuple):
-    """One training step of a plan: which phase, one LR per split, and the momentum."""
+    """One training step of a plan: which phase, one LR per split, and the momentum.
+
+    ``momentum`` is None where the shape leaves it to the optimizer.
+    """
 
     phase: int
     lrs: tuple[float, ...]
-    momentum: float
+    momentum: float | None
 
 
 @dataclass(frozen=True)
@@ -180,7 +203,8 @@ class Plan:
         phases: the phases, first to last; all with one LR per split.
         anneal: ``"cos"`` or ``"linear"``, as OneCycleLR's ``anneal_strategy``.
         base_momentum, max_momentum: momentum (SGD) or beta1 (Adam) at the LR's peak and at its ends.
-        cycle_momentum: False leaves the optimizer's momentum alone.
+        cycle_momentum: whether phases of one cycle move the momentum, against the LR; False leaves the
+            optimizer's momentum alone.
         train_bn: True trains BatchNorm inside frozen splits too, at the LR given for the frozen
             split, and updates its statistics (fastai's habit). False keeps it as it was.
 
@@ -231,11 +255,26 @@ class Plan:
                 phase.check(self.n_splits, self.train_bn)
             except DifflrError as error:
                 raise DifflrError(f"Phase {index}: {error.problem}", error.remedy) from None
+        if self.phases[0].continues:
+            raise DifflrError(
+                "Phase 1 continues, but nothing is before it.", "Pass continues=False."
+            )
+        for index, (before, phase) in enumerate(pairwise(self.phases), 2):
+            if phase.continues and phase.moves_like != before.moves_like:
+                raise DifflrError(
+                    f"Phase {index} continues phase {index - 1}, but moves in another way.",
+                    "Give both the same shape (or pct_start and factors), or pass continues=False.",
+                )
 
     @property
     def n_splits(self) -> int:
         """How many splits the plan is made for."""
         return len(self.phases[0].lrs)
+
+    @property
+    def moves_momentum(self) -> bool:
+        """Whether a phase cycles the momentum."""
+        return self.cycle_momentum and any(phase.shape is None for phase in self.phases)
 
     @property
     def epochs(self) -> int:
@@ -265,11 +304,12 @@ class Plan:
         step = min(as_int("step", step, 0), self.epochs * steps_per_epoch - 1)
         index = self.index_at(step // steps_per_epoch)
         phase = self.phases[index]
-        rising, pct = position(
-            step - self.starts[index] * steps_per_epoch,
-            phase.epochs * steps_per_epoch,
-            phase.pct_start,
-        )
+        first, epochs = self._stretch(index)
+        step, total = step - first * steps_per_epoch, epochs * steps_per_epoch
+        if isinstance(phase.shape, Shape):
+            share = phase.shape.factor(step, total, steps_per_epoch)
+            return Point(index, tuple(peak * share for peak in phase.lrs), None)
+        rising, pct = position(step, total, phase.pct_start)
         lrs = []
         for peak in phase.lrs:
             low = peak / phase.div_factor
@@ -278,6 +318,16 @@ class Plan:
         high_to_low = (self.max_momentum, self.base_momentum)
         start, end = high_to_low if rising else high_to_low[::-1]
         return Point(index, tuple(lrs), anneal(start, end, pct, self.anneal))
+
+    def _stretch(self, index: int) -> tuple[int, int]:
+        """Return first epoch and length of the phases over which the shape of phase ``index`` runs."""
+        first = index
+        while self.phases[first].continues:
+            first -= 1
+        after = index + 1
+        while after < len(self.phases) and self.phases[after].continues:
+            after += 1
+        return self.starts[first], sum(phase.epochs for phase in self.phases[first:after])
 
     def lrs(self, step: int, steps_per_epoch: int) -> tuple[float, ...]:
         """Return the learning rate of each split at optimizer step ``step`` (from 0)."""
@@ -298,8 +348,20 @@ class Plan:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON-ready data; ``Plan.from_dict`` reads it back."""
-        return json.loads(json.dumps(asdict(self)))
+        """Return the plan as JSON-ready data; ``Plan.from_dict`` reads it back.
+
+        One cycle per phase is written as it always was, so that older files and checkpoints still fit.
+        """
+        data = json.loads(
+            json.dumps(asdict(replace(self, phases=[_plain(p) for p in self.phases])))
+        )
+        for entry, phase in zip(data["phases"], self.phases, strict=True):
+            del entry["shape"], entry["continues"]
+            if isinstance(phase.shape, Shape):
+                entry["shape"] = phase.shape.to_dict()
+            if phase.continues:
+                entry["continues"] = True
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Plan":
@@ -332,6 +394,10 @@ class Plan:
             )
             lines.append(f"{span:>8}  {phase.freeze_to:>9}  {phase.pct_start:>9g}  {rates}")
         return "\n".join(lines)
+
+
+def _plain(phase: Phase) -> Phase:
+    return replace(phase, shape=None, continues=False)
 
 
 def _build(cls: Any, data: Any) -> Any:

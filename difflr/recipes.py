@@ -14,6 +14,7 @@ from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.milestones import MILESTONES_2020, from_milestones
 from difflr.plan import Phase, Plan
 from difflr.rates import LRs, Ratio, Ulmfit, expand_lrs
+from difflr.shapes import Constant, Cosine, shape_from_dict
 
 __all__ = [
     "RECIPES",
@@ -23,6 +24,7 @@ __all__ = [
     "falling",
     "fine_tune",
     "first_splits",
+    "freeze_then_cosine",
     "gradual",
     "head_only",
     "lp_ft",
@@ -43,6 +45,7 @@ Recipe = Literal[
     "fine_tune",
     "first_splits",
     "falling",
+    "freeze_then_cosine",
     "milestones_2020",
 ]
 
@@ -143,6 +146,24 @@ def fine_tune(splits: N, epochs: int = 6, lr: float = 2e-3, freeze_epochs: int =
     return Plan([head, body], train_bn=True)
 
 
+def freeze_then_cosine(
+    splits: N,
+    epochs: int = 6,
+    lr: float = 1e-3,
+    ratio: float = 1.0,
+    freeze_epochs: int = 1,
+    warmup: float = 0.1,
+) -> Plan:
+    """Train the head at ``lr``, then everything on one warm-up with cosine decay over the rest.
+
+    What most fine-tuning of today does; ``ratio`` divides the first split's rate, as in ``differential``.
+    """
+    freeze = as_int("freeze_epochs", freeze_epochs, 1)
+    rest = as_int("epochs", epochs, freeze + 1) - freeze
+    head = _phase(splits, freeze, lr, -1, shape=Constant())
+    return Plan([head, _phase(splits, rest, Ratio(lr, ratio), shape=Cosine(warmup=warmup))])
+
+
 def milestones_2020(splits: N, epochs: int = 6, lr: float = 1e-3) -> Plan:
     """Return the six milestones of the 2020 recipe, stretched to ``epochs`` and scaled to ``lr``."""
     plan = from_milestones(MILESTONES_2020)
@@ -169,18 +190,22 @@ RECIPES: dict[Recipe, Callable[..., Plan]] = {
     "fine_tune": fine_tune,
     "first_splits": first_splits,
     "falling": falling,
+    "freeze_then_cosine": freeze_then_cosine,
     "milestones_2020": milestones_2020,
 }
 
 
-def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float) -> Plan:
+def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) -> Plan:
     """Return the plan of the recipe called ``name``.
 
     Args:
         name: a key of ``RECIPES``; the recipes and their options stand below.
         splits: of the model, or how many there are.
         epochs: of the whole plan.
-        options: of the recipe.
+        options: of the recipe, and of the shape in which the rates move in each of its phases:
+            ``pct_start``, ``div_factor`` and ``final_div_factor`` of one cycle, or ``shape="cosine"``
+            (``"linear"``, ``"constant"``, ``"steps"``) with ``warmup`` and what else it has (see
+            ``difflr.shapes``); ``continues=True`` lets one shape run on over all phases.
 
     Raises:
         DifflrError: for an unknown name or an option that the recipe does not have.
@@ -190,11 +215,34 @@ def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float) -> Pla
     """
     recipe = RECIPES[as_recipe(name)]
     known = _options(recipe)
-    if unknown := [option for option in options if option not in known]:
+    continues: Any = options.pop("continues", False)
+    cycle = {key: options[key] for key in _CYCLE if key in options}
+    other = {key: options[key] for key in options if key not in {*known, *_CYCLE}}
+    if other and "shape" not in other:
         raise DifflrError(
-            f"The recipe {name} has no option {', '.join(unknown)}.", f"It has {', '.join(known)}."
+            f"The recipe {name} has no option {', '.join(other)}.",
+            f"It has {', '.join(known)}, and of one cycle {', '.join(_CYCLE)}; other shapes need shape=….",
         )
-    return recipe(splits, epochs, **options)
+    if other and cycle:
+        raise DifflrError(
+            f"Received {', '.join(cycle)} with shape={short_repr(other['shape'])}.",
+            "Leave them out: they are options of one cycle.",
+        )
+    plan = recipe(splits, epochs, **{key: options[key] for key in known if key in options})
+    changes: dict[str, Any] = {**cycle}
+    if other:
+        changes["shape"] = shape_from_dict(_as_shape(other))
+    if not changes and not continues:
+        return plan
+    first, *rest = (replace(phase, **changes) for phase in plan.phases)
+    return replace(plan, phases=[first, *(replace(phase, continues=continues) for phase in rest)])
+
+
+_CYCLE = ("pct_start", "div_factor", "final_div_factor")
+
+
+def _as_shape(options: dict[str, float | str]) -> dict[str, float | str]:
+    return {"kind" if key == "shape" else key: value for key, value in options.items()}
 
 
 def as_recipe(name: object) -> Recipe:
@@ -247,7 +295,7 @@ def _phase(
     *,
     frozen: Sequence[int] = (),
     train_bn: bool = False,
-    **shape: float,
+    **shape: Any,
 ) -> Phase:
     """Build a phase; the learning rates of its frozen splits are 0 unless their BatchNorm trains."""
     rates = tuple(expand_lrs(lr, _count(splits)))

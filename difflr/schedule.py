@@ -50,6 +50,8 @@ class PlanScheduler(LRScheduler):
             )
         # Kept here, since an optimizer that loads a checkpoint takes over the groups' saved entries.
         self._owners = [group["split"] for group in groups]
+        # What the phases whose shape leaves the momentum alone go back to.
+        self._own_momenta = [g["betas"][0] if "betas" in g else g.get("momentum") for g in groups]
         labels = {g["split"]: str(g.get("split_name", g["split"])) for g in reversed(groups)}
         self._split_names = [labels[index] for index in range(plan.n_splits)]
         super().__init__(optimizer)  # writes step 0 into the optimizer
@@ -66,9 +68,9 @@ class PlanScheduler(LRScheduler):
 
     @property
     def cycles_momentum(self) -> bool:
-        """Whether the plan moves the momentum and the optimizer has one (Adagrad has none)."""
+        """Whether a phase moves the momentum and the optimizer has one (Adagrad has none)."""
         groups = self.optimizer.param_groups
-        return self.plan.cycle_momentum and any("betas" in g or "momentum" in g for g in groups)
+        return self.plan.moves_momentum and any("betas" in g or "momentum" in g for g in groups)
 
     def freeze(self, splits: Splits) -> None:
         """Put the model into train mode, but freeze what the plan does for the step that comes next.
@@ -90,12 +92,13 @@ class PlanScheduler(LRScheduler):
                 f"{len(self._owners)}.",
                 "Put frozen parameters into the optimizer from the start, as param_groups does.",
             )
-        if self.plan.cycle_momentum:
-            for group in groups:
+        if self.cycles_momentum:
+            for group, own in zip(groups, self._own_momenta, strict=True):
+                momentum = own if point.momentum is None else point.momentum
                 if "betas" in group:
-                    group["betas"] = (point.momentum, *group["betas"][1:])
+                    group["betas"] = (momentum, *group["betas"][1:])
                 elif "momentum" in group:
-                    group["momentum"] = point.momentum
+                    group["momentum"] = momentum
         return [point.lrs[owner] for owner in self._owners]
 
     def state_dict(self) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from difflr.errors import DifflrError, as_int
 from difflr.figures.picture import canvas_png
 from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, short, split_colours
-from difflr.plan import Plan
+from difflr.plan import Phase, Plan
+from difflr.shapes import Shape, Steps
 
 __all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "describe_plan", "plan_curves", "plot_plan"]
 
@@ -132,7 +133,7 @@ class PlanFigure:
         """All that the kept background depends on."""
         plan = self.plan
         phases = tuple((phase.epochs, phase.trainable) for phase in plan.phases)
-        momentum = (plan.base_momentum, plan.max_momentum, plan.cycle_momentum)
+        momentum = (plan.base_momentum, plan.max_momentum, plan.moves_momentum)
         return phases, momentum, self._axes.lr.get_ylim()
 
     def _split_line(self, split: int, colour: Any) -> Line2D:
@@ -257,7 +258,7 @@ class PlanAxes:
         self.lr.set_ylim(10.0**bottom, 10.0**top)
         decades = range(math.ceil(bottom), math.floor(top) + 1, max(1, round((top - bottom) / 6)))
         self.lr.yaxis.set_major_locator(FixedLocator([10.0**e for e in decades]))
-        self._no_momentum.set_text("" if plan.cycle_momentum else "left to the optimizer")
+        self._no_momentum.set_text("" if plan.moves_momentum else "left to the optimizer")
         low, high = sorted((plan.base_momentum, plan.max_momentum))
         room = max(0.01, (high - low) * 0.25)
         self.momentum.set_ylim(low - room, high + room)
@@ -319,13 +320,13 @@ def plan_curves(plan: Plan, steps_per_epoch: int) -> PlanCurves:
     x = np.insert(np.array(steps) / steps_per_epoch, breaks, np.nan)
     lrs = np.array([point.lrs for point in points])
     lrs = np.insert(np.where(lrs > 0, lrs, np.nan), breaks, np.nan, axis=0)
-    momentum = np.insert([point.momentum for point in points], breaks, np.nan)
+    momentum = np.insert(np.array([p.momentum for p in points], float), breaks, np.nan)
     ends = [*(b + i for i, b in enumerate(breaks)), len(x)]
     begins = [0, *(end + 1 for end in ends[:-1])]
     return PlanCurves(
         x,
         lrs,
-        momentum if plan.cycle_momentum else momentum * np.nan,
+        momentum if plan.moves_momentum else momentum * np.nan,
         tuple(zip(begins, ends, strict=True)),
         _lr_limits(plan, lrs),
     )
@@ -342,6 +343,10 @@ def _steps(plan: Plan, steps_per_epoch: int) -> tuple[list[int], list[int]]:
         peak = math.floor(phase.pct_start * count - 1)
         # The peak, and the end of a fall over decades, must not lie between two drawn steps.
         inside |= {s for s in (peak, peak + 1, count - 2, count - 3) if 0 <= s < count}
+        if isinstance(phase.shape, Steps):  # a stair has edges, not ramps
+            rise = math.ceil(phase.shape.warmup * count)
+            edges = range(rise, count, phase.shape.every * steps_per_epoch)
+            inside |= {s for edge in edges for s in (edge - 1, edge) if 0 <= s < count}
         if steps:
             breaks.append(len(steps))
         steps += [start * steps_per_epoch + s for s in sorted(inside)]
@@ -349,7 +354,12 @@ def _steps(plan: Plan, steps_per_epoch: int) -> tuple[list[int], list[int]]:
 
 
 def _lr_limits(plan: Plan, lrs: NDArray[Any]) -> tuple[float, float]:
-    used = [(lr, lr / phase.div_factor) for phase in plan.phases for lr in phase.lrs if lr]
+    used = [
+        (lr, lr / (phase.div_factor if phase.shape is None else 25))
+        for phase in plan.phases
+        for lr in phase.lrs
+        if lr
+    ]
     # The last steps of a phase fall by further decades, which would press all else together.
     low = min(max(start, peak / 30) for peak, start in used)
     # A phase of one step trains at its minimum, however low that is: show it all the same.
@@ -391,16 +401,22 @@ def describe_plan(plan: Plan, names: Sequence[str] | None = None) -> str:
             short(lr) if trains else "frozen"
             for lr, trains in zip(phase.lrs, phase.trainable, strict=True)
         ]
-        parts.append(
-            f"Phase {index}, {span}, peaks after {phase.pct_start:.0%} of its steps: "
-            f"{', '.join(_runs(names, peaks))}."
-        )
-    if plan.cycle_momentum:
+        parts.append(f"Phase {index}, {span}, {_moves(phase)}: {', '.join(_runs(names, peaks))}.")
+    if plan.moves_momentum:
         low, high = plan.base_momentum, plan.max_momentum
         parts.append(f"Momentum is {low:g} at each peak and {high:g} at the ends of a phase.")
     else:
         parts.append("Momentum is left to the optimizer.")
     return " ".join(parts)
+
+
+def _moves(phase: Phase) -> str:
+    """Say how the rates of a phase move, before its peaks."""
+    if phase.continues:
+        return "the rates move on as before, peaks"
+    if isinstance(phase.shape, Shape):
+        return f"each rate {phase.shape.describe()}, peaks"
+    return f"peaks after {phase.pct_start:.0%} of its steps"
 
 
 def _runs(names: Sequence[str], values: Sequence[str]) -> list[str]:

@@ -100,7 +100,7 @@ class PlanCallback(pl.Callback):
         point = scheduler.plan.at(scheduler.last_epoch, scheduler.steps_per_epoch)
         names = self._splits.names
         curves = {f"lr/{name}": lr for name, lr in zip(names, point.lrs, strict=True)}
-        if scheduler.cycles_momentum:
+        if scheduler.cycles_momentum and point.momentum is not None:
             curves |= {f"momentum/{name}": point.momentum for name in names}
         for logger in trainer.loggers:
             logger.log_metrics(curves, step=trainer.global_step)

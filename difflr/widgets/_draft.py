@@ -10,6 +10,7 @@ from typing import NamedTuple
 from difflr.errors import DifflrError, short_repr
 from difflr.plan import Phase, Plan
 from difflr.rates import Ratio, Ulmfit, expand_lrs
+from difflr.shapes import Shape
 
 __all__ = ["SHAPES", "Draft", "PhaseDraft", "Shape", "plan_code", "read_lr", "round_lr"]
 
@@ -227,6 +228,10 @@ def plan_code(plan: Plan) -> str:
         for name in ("div_factor", "final_div_factor", "frozen"):
             if (value := getattr(phase, name)) != getattr(defaults, name):
                 parts.append(f"{name}={value!r}")
+        if isinstance(phase.shape, Shape):
+            parts.append(f"shape={phase.shape.to_dict()!r}")
+        if phase.continues:
+            parts.append("continues=True")
         lines.append(f"    Phase({', '.join(parts)}),")
     usual = Plan([defaults])
     options = [

@@ -1,0 +1,151 @@
+"""How a learning rate moves through its steps, as pure functions: a shape says which share of the peak holds.
+
+``Plan`` uses torch's one cycle where a phase names no shape. Those here are what most fine-tuning does
+today: a linear warm-up, then a cosine, a line, steps or nothing. Momentum is left to the optimizer.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from difflr.errors import DifflrError, as_int, as_number, short_repr
+
+__all__ = ["Constant", "Cosine", "Linear", "Shape", "Steps", "shape_from_dict"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A linear warm-up from ``start_factor`` to 1; what follows it is said by the subclasses.
+
+    Args:
+        warmup: share of the steps in which the rate rises, 0 to 1 (rounded up to whole steps, as in
+            transformers' ``warmup_ratio``).
+        start_factor: share of the peak at the first step of the warm-up. At 0, as in transformers, that
+            step trains nothing; torch's ``LinearLR`` begins at a third.
+    """
+
+    kind: ClassVar[str]
+    warmup: float = 0.0
+    start_factor: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int:
+                as_int(field.name, value, 1)
+            else:
+                object.__setattr__(self, field.name, as_number(field.name, value, 0.0, 1.0))
+
+    def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        """Return the share of the peak at ``step`` (from 0 to ``total_steps - 1``)."""
+        rise = math.ceil(self.warmup * total_steps)
+        if step < rise:
+            return self.start_factor + (1 - self.start_factor) * step / rise
+        return self._after(step - rise, total_steps - rise, steps_per_epoch)
+
+    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the shape as JSON-ready data; ``shape_from_dict`` reads it back."""
+        return {"kind": self.kind, **{f.name: getattr(self, f.name) for f in fields(self)}}
+
+    def describe(self) -> str:
+        """Return the shape in words, after "its rate"."""
+        rise = f"rises for {self.warmup:.0%} of the steps, then " if self.warmup else ""
+        return rise + self._described()
+
+    def _described(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Shape):
+    """Down to ``end_factor`` along half a cosine: torch's ``CosineAnnealingLR``.
+
+    Source: SGDR (arXiv 1608.03983), without restarts.
+    """
+
+    kind = "cosine"
+    end_factor: float = 0.0
+
+    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        share = (1 + math.cos(math.pi * step / total_steps)) / 2
+        return self.end_factor + (1 - self.end_factor) * share
+
+    def _described(self) -> str:
+        return f"falls to {self.end_factor:.0%} of its peak along a cosine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Shape):
+    """Down to ``end_factor`` along a line: torch's ``LinearLR``, transformers' linear schedule."""
+
+    kind = "linear"
+    end_factor: float = 0.0
+
+    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        return 1 + (self.end_factor - 1) * step / total_steps
+
+    def _described(self) -> str:
+        return f"falls to {self.end_factor:.0%} of its peak along a line"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(Shape):
+    """The peak itself, after the warm-up."""
+
+    kind = "constant"
+
+    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        return 1.0
+
+    def _described(self) -> str:
+        return "stays at its peak"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps(Shape):
+    """Times ``gamma`` after every ``every`` epochs: torch's ``StepLR``, stepped once an epoch."""
+
+    kind = "steps"
+    every: int = 1
+    gamma: float = 0.1
+
+    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        return self.gamma ** (step // (self.every * steps_per_epoch))
+
+    def _described(self) -> str:
+        return f"is multiplied by {self.gamma:g} every {self.every} epochs"
+
+
+_KINDS: dict[str, type[Shape]] = {kind.kind: kind for kind in (Cosine, Linear, Constant, Steps)}
+
+
+def shape_from_dict(data: Any) -> Shape:
+    """Return the shape that ``Shape.to_dict`` wrote, or the default one of a kind given by its name.
+
+    Raises:
+        DifflrError: for an unknown kind, an entry that it does not have, or a value out of range.
+
+    >>> shape_from_dict("cosine") == shape_from_dict({"kind": "cosine", "end_factor": 0})
+    True
+    """
+    if isinstance(data, Shape):
+        return data
+    entries = {"kind": data} if isinstance(data, str) else data
+    kind = entries.get("kind") if isinstance(entries, Mapping) else None
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise DifflrError(
+            f"Received shape {short_repr(data)}.", f"The shapes are {', '.join(_KINDS)}."
+        )
+    cls = _KINDS[kind]
+    known = [field.name for field in fields(cls)]
+    if unknown := [key for key in entries if key not in ("kind", *known)]:
+        raise DifflrError(
+            f"The shape {kind} has no {', '.join(map(str, unknown))}.",
+            f"It has {', '.join(known)}.",
+        )
+    values: dict[str, Any] = {key: value for key, value in entries.items() if key != "kind"}
+    return cls(**values)
