@@ -64,6 +64,7 @@ class PhaseControls:
         self.freeze_to.value = phase.freeze_to % len(self.rows)
         self.epochs.value = phase.epochs
         self.pct_start.index = round(100 * phase.pct_start)
+        self.pct_start.disabled = phase.shape is not None  # it is a dial of one cycle
         self.shape.value = shape.name if shape else _BY_HAND
         # While rates are set by hand: where a shape would begin.
         _put(self.base, shape.lr if shape else max(phase.lrs))

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from difflr import shapes
 from difflr.errors import DifflrError, short_repr
 from difflr.plan import Phase, Plan
 from difflr.rates import Ratio, Ulmfit, expand_lrs
-from difflr.shapes import Shape
 
 __all__ = ["SHAPES", "Draft", "PhaseDraft", "Shape", "plan_code", "read_lr", "round_lr"]
 
@@ -228,7 +228,7 @@ def plan_code(plan: Plan) -> str:
         for name in ("div_factor", "final_div_factor", "frozen"):
             if (value := getattr(phase, name)) != getattr(defaults, name):
                 parts.append(f"{name}={value!r}")
-        if isinstance(phase.shape, Shape):
+        if isinstance(phase.shape, shapes.Shape):
             parts.append(f"shape={phase.shape.to_dict()!r}")
         if phase.continues:
             parts.append("continues=True")

@@ -63,7 +63,7 @@ class PlanView:
         self.figure.update(plan)
         self.picture.value = self.figure.png()
         self.code.value = plan_code(plan)
-        self.milestones.value = _pretty(to_milestones(plan))
+        self.milestones.value = _as_milestones(plan)
         self.words.value = message_html(self.alt)
 
     def tabulate(self, plan: Plan, selected: int) -> None:
@@ -99,6 +99,13 @@ def _costs(splits: Any, input_shape: Sequence[int] | None) -> tuple[Costs | None
         return count_costs(splits, input_shape), ""
     except DifflrError as error:
         return None, f"No costs: {error}"
+
+
+def _as_milestones(plan: Plan) -> str:
+    try:
+        return _pretty(to_milestones(plan))
+    except DifflrError as error:  # the dictionary has no word for this plan's shapes
+        return f"# {error.problem}\n"
 
 
 def _pretty(milestones: dict[int, dict[str, Any]]) -> str:

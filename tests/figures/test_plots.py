@@ -36,11 +36,12 @@ def assert_drawn(figure, plan, steps_per_epoch):
                 exact = plan.lrs(round(epoch * steps_per_epoch), steps_per_epoch)[split]
                 assert lr == exact or (exact == 0 and math.isnan(lr))
     x, y = figure.momentum.get_data()
-    if plan.cycle_momentum:
+    if plan.moves_momentum:
         for epoch, momentum in zip(x, y, strict=True):
             if not math.isnan(epoch):
                 step = round(epoch * steps_per_epoch)
-                assert momentum == plan.at(step, steps_per_epoch).momentum
+                exact = plan.at(step, steps_per_epoch).momentum
+                assert math.isnan(momentum) if exact is None else momentum == exact
 
 
 @pytest.mark.parametrize("name", RECIPES)
