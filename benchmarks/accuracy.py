@@ -77,7 +77,7 @@ def ours(
         n_classes=it.n_classes,
         seed=seed,
         batch_size=task.batch_size,
-        shift=0,
+        translate=0,
         cache=True,
         precision=precision,
     )

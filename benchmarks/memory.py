@@ -49,7 +49,7 @@ def _status(what: str) -> int:
 
 def one_kind(name: str, start: Backbone, images: Images) -> None:
     """Train two epochs and print peak, size of the optimizer's state, frozen parameters that have one."""
-    model = frozen_model(start, 0 if name == "full" else 5, 2, shift=0)
+    model = frozen_model(start, 0 if name == "full" else 5, 2, translate=0)
     model(images.pixels[:2])  # loads what torch loads at the first forward
     holds: list[torch.optim.Optimizer] = []
 

@@ -25,7 +25,7 @@ def kept(start: Backbone, images: Images, clock: str, lengths: tuple[int, ...]) 
         def phase(model: Classifier, cache: bool) -> object:
             return fit(model, images, seed=0, batch_size=BATCH, cache=cache)
 
-        models = [frozen_model(start, 5, epochs, shift=0) for _ in range(2)]
+        models = [frozen_model(start, 5, epochs, translate=0) for _ in range(2)]
         computed, cached = (
             measure(partial(phase, model, cache), clock)
             for model, cache in zip(models, (False, True), strict=True)

@@ -61,10 +61,10 @@ class Batches:
     """The batches that difflr trains on: shuffled, augmented, normalised, channels last."""
 
     def __init__(
-        self, images: Images, start: Any, *, seed: int, size: int, flip: bool, shift: int = 4
+        self, images: Images, start: Any, *, seed: int, size: int, flip: bool, translate: int = 4
     ) -> None:
         self.loader = images.batches(size, seed=seed)
-        self.seed, self.flip, self.shift, self.step = seed, flip, shift, 0
+        self.seed, self.flip, self.translate, self.step = seed, flip, translate, 0
         self.mean, self.std = (
             255 * torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (start.mean, start.std)
         )
@@ -76,7 +76,7 @@ class Batches:
         for pixels, labels in self.loader:
             numbers = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
             self.step += 1
-            moved = augment(pixels, numbers, flip=self.flip, pad=self.shift)
+            moved = augment(pixels, numbers, flip=self.flip, pad=self.translate)
             yield self.normalise(moved), labels
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -275,7 +275,7 @@ def run_rival(
         seed=seed,
         size=task.batch_size,
         flip=given.flip and augmented,
-        shift=4 if augmented else 0,
+        translate=4 if augmented else 0,
     )
     held = [
         (batches.normalise(pixels), labels)

@@ -21,7 +21,8 @@ class Backbone:
     """A network that can be built again and again with the same pre-trained weights.
 
     ``mean`` and ``std`` normalise pictures scaled to 0…1, one number per colour; ``sha256`` is that
-    of the weights' file (empty where there is none).
+    of the weights' file (empty where there is none). One that ``keeps_head`` never gets a new head:
+    its classes stay the same.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Backbone:
     std: tuple[float, ...]
     _make: Callable[[], nn.Module]
     _state: dict[str, torch.Tensor] | None
+    keeps_head: bool = False
 
     def build(self, n_classes: int, *, new_head: bool = True) -> nn.Module:
         """Return the network with its weights and, unless ``new_head=False``, a fresh head.
@@ -40,7 +42,7 @@ class Backbone:
         network = self._make()
         if self._state is not None:
             network.load_state_dict(self._state)
-        return replace_head(network, n_classes) if new_head else network
+        return replace_head(network, n_classes) if new_head and not self.keeps_head else network
 
 
 def load_backbone(name: str, weights: str | None = None) -> Backbone:

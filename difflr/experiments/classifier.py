@@ -8,40 +8,22 @@ from difflr.lightning.module import ParametersSplitsModule
 from difflr.plan import Plan
 from difflr.prefix import CachedPrefix
 
-__all__ = ["Classifier", "augment"]
+__all__ = ["Classifier", "PictureNetwork", "augment"]
 
 
-class Classifier(ParametersSplitsModule):
-    """A network that classifies uint8 pictures, trained by ``plan``.
+class PictureNetwork(nn.Module):
+    """A network behind the normalisation that its weights expect: takes uint8 pictures.
 
     Args:
         network: takes normalised float pictures (N, 3, H, W), returns logits (N, classes).
-        plan: what to train, for how long, how fast.
         mean, std: normalisation of pictures scaled to 0…1, per colour.
-        flip: also mirror pictures at random while training.
-        shift: move them by up to so many pixels while training.
-        seed: of the augmentation.
-        weight_decay: of AdamW, for weights that are matrices.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        plan: Plan,
-        *,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        flip: bool = False,
-        shift: int = 4,
-        seed: int = 0,
-        weight_decay: float = 0.01,
+        self, network: nn.Module, *, mean: tuple[float, ...], std: tuple[float, ...]
     ) -> None:
         super().__init__()
         self.network = network
-        self.milestones = plan
-        self.weight_decay = weight_decay
-        self.flip, self.shift, self.seed = flip, shift, seed
-        self.cached: CachedPrefix | None = None  # set by ``fit``
         self.mean: torch.Tensor
         self.std: torch.Tensor
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -58,6 +40,38 @@ class Classifier(ParametersSplitsModule):
         x = (pixels.float() - self.mean) / self.std
         return x.contiguous(memory_format=torch.channels_last)
 
+
+class Classifier(PictureNetwork, ParametersSplitsModule):
+    """A network that classifies uint8 pictures, trained by ``plan``.
+
+    Args:
+        network: takes normalised float pictures (N, 3, H, W), returns logits (N, classes).
+        plan: what to train, for how long, how fast.
+        mean, std: normalisation of pictures scaled to 0…1, per colour.
+        flip: also mirror pictures at random while training.
+        translate: move them by up to so many pixels while training.
+        seed: of the augmentation.
+        weight_decay: of AdamW, for weights that are matrices.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        plan: Plan,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        flip: bool = False,
+        translate: int = 4,
+        seed: int = 0,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(network, mean=mean, std=std)
+        self.milestones = plan
+        self.weight_decay = weight_decay
+        self.flip, self.translate, self.seed = flip, translate, seed
+        self.cached: CachedPrefix | None = None  # set by ``fit``
+
     def training_step(
         self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
     ) -> torch.Tensor:
@@ -67,7 +81,7 @@ class Classifier(ParametersSplitsModule):
             return F.cross_entropy(self.cached(pixels), labels)
         # Drawn from the step alone, so that a resumed run sees what it would have seen.
         numbers = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
-        logits = self(augment(pixels, numbers, flip=self.flip, pad=self.shift))
+        logits = self(augment(pixels, numbers, flip=self.flip, pad=self.translate))
         return F.cross_entropy(logits, labels)
 
 

@@ -64,7 +64,7 @@ def fit(
         precision: of Lightning's Trainer. ``"bf16-mixed"`` is faster where the processor has it.
             Weights, and the evaluation afterwards, stay in float32.
         cache: let the frozen first splits see each picture once a phase (see ``CachedPrefix``); for a
-            Classifier with ``flip=False, shift=0``. The result is the same but for rounding.
+            Classifier with ``flip=False, translate=0``. The result is the same but for rounding.
 
     Raises:
         DifflrError: where Lightning would train in another precision, or features cannot be kept.
@@ -82,7 +82,7 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        if precision == "16-mixed" != trainer.precision:
+        if precision == "16-mixed" and trainer.precision != precision:
             raise DifflrError(
                 f"Lightning would train in {trainer.precision} here, not in {precision}.",
                 f"Pass {trainer.precision}.",
@@ -116,10 +116,10 @@ def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
 
 def _numbered(model: ParametersSplitsModule, images: Images) -> Images:
     """Give the model the pictures, and return their numbers in place of them."""
-    if not isinstance(model, Classifier) or model.flip or model.shift:
+    if not isinstance(model, Classifier) or model.flip or model.translate:
         raise DifflrError(
             "Augmented pictures are new in every epoch: features of them cannot be kept.",
-            "Pass a Classifier with flip=False and shift=0, or cache=False.",
+            "Pass a Classifier with flip=False and translate=0, or cache=False.",
         )
     model.cached = CachedPrefix(model.network, images.pixels, model.normalise)
     return Images(torch.arange(len(images)), images.labels)
@@ -135,7 +135,7 @@ def train(
     seed: int,
     batch_size: int = 64,
     flip: bool = False,
-    shift: int = 4,
+    translate: int = 4,
     weight_decay: float = 0.01,
     precision: Any = "32-true",
     cache: bool = False,
@@ -159,7 +159,7 @@ def train(
         mean=backbone.mean,
         std=backbone.std,
         flip=flip,
-        shift=shift,
+        translate=translate,
         seed=seed,
         weight_decay=weight_decay,
     )

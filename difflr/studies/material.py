@@ -74,13 +74,6 @@ def load_parts(task: Task, shift: str = "none") -> Parts:
     return replace(parts, pool=pool, validation=validation, test=test)
 
 
-class _Continued(Backbone):
-    """A network that goes on with the head it has: the classes stay the same."""
-
-    def build(self, n_classes: int, *, new_head: bool = True) -> torch.nn.Module:
-        return super().build(n_classes, new_head=False)
-
-
 @lru_cache(maxsize=4)
 def load_start(task: Task, *, clean: bool = False) -> Backbone:
     """Return the network that runs start from: pre-trained, or already fine-tuned on clean pictures."""
@@ -91,7 +84,7 @@ def load_start(task: Task, *, clean: bool = False) -> Backbone:
             "A cell has an input shift, but there is no network that knows the clean pictures.",
             "Run it with run_study, or pass Task(clean=PATH).",
         )
-    return _Continued(**vars(load_backbone(task.backbone, task.clean)))
+    return replace(load_backbone(task.backbone, task.clean), keeps_head=True)
 
 
 @lru_cache(maxsize=2)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from difflr.experiments.backbones import Backbone
-from difflr.experiments.classifier import Classifier
+from difflr.experiments.classifier import PictureNetwork
 from difflr.experiments.data import Images
 from difflr.experiments.flops import count_costs
 from difflr.experiments.training import evaluate, train
@@ -85,7 +85,7 @@ def run_trial(
         seed=seed,
         batch_size=task.batch_size,
         flip=given.flip and cell.augment,
-        shift=4 if cell.augment else 0,
+        translate=4 if cell.augment else 0,
         weight_decay=task.weight_decay,
         precision=task.precision,
         callbacks=[curve],
@@ -149,10 +149,8 @@ def changes(
     }
 
 
-def _around(network: torch.nn.Module, start: Backbone) -> Classifier:
-    """Return a model that takes uint8 pictures; its plan is never used."""
-    plan = Cell("uniform").plan(split_model(network))
-    return Classifier(network, plan, mean=start.mean, std=start.std)
+def _around(network: torch.nn.Module, start: Backbone) -> PictureNetwork:
+    return PictureNetwork(network, mean=start.mean, std=start.std)
 
 
 @lru_cache(maxsize=8)

@@ -29,7 +29,7 @@ def some_images() -> Images:
 def trained(plan, cache, **options):
     """Train strokenet by a plan and return the outcome and its weights."""
     images = some_images()
-    start = {"n_classes": 2, "seed": 1, "batch_size": 8, "shift": 0}
+    start = {"n_classes": 2, "seed": 1, "batch_size": 8, "translate": 0}
     outcome, model = train(
         load_backbone("strokenet"), plan, images, images, cache=cache, **start, **options
     )
@@ -55,7 +55,7 @@ def test_the_frozen_part_sees_each_picture_once_a_phase():
     first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
     first.register_forward_hook(lambda module, args, result: seen.append(len(args[0])))
     plan = difflr.make_plan("head_only", 6, 5)
-    model = Classifier(network, plan, mean=backbone.mean, std=backbone.std, shift=0)
+    model = Classifier(network, plan, mean=backbone.mean, std=backbone.std, translate=0)
     fit(model, images, seed=0, batch_size=8, cache=True)
     assert sum(seen) == len(images)
     assert model.cached is None
@@ -64,7 +64,7 @@ def test_the_frozen_part_sees_each_picture_once_a_phase():
 def test_augmented_pictures_are_not_cached():
     """Flipped or shifted pictures are new every epoch: asking to keep them is refused."""
     images, backbone = some_images(), load_backbone("strokenet")
-    for augmented in ({"shift": 4}, {"shift": 0, "flip": True}):
+    for augmented in ({"translate": 4}, {"translate": 0, "flip": True}):
         with pytest.raises(DifflrError, match="new in every epoch"):
             train(
                 backbone,

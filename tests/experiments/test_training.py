@@ -117,8 +117,8 @@ def test_head_only_leaves_the_network_bit_identical():
     assert outcome.trainable_share < 0.01
 
 
-def test_without_a_shift_pictures_stay_where_they_are():
-    """``shift=0`` without ``flip`` trains on the pictures as they are."""
+def test_without_a_translation_pictures_stay_where_they_are():
+    """``translate=0`` without ``flip`` trains on the pictures as they are."""
     pixels = gradient_pictures()
     assert torch.equal(augment(pixels, torch.Generator(), flip=False, pad=0), pixels)
 

@@ -109,7 +109,7 @@ def test_rivals_can_do_without_augmentation(benchmarks):
 
     pixels = torch.randint(0, 256, (8, 3, 32, 32)).to(torch.uint8)
     images, backbone = Images(pixels, torch.arange(8) % 2), load_backbone("strokenet")
-    batches = rivals.Batches(images, backbone, seed=3, size=8, flip=False, shift=0)
+    batches = rivals.Batches(images, backbone, seed=3, size=8, flip=False, translate=0)
     fed = torch.cat([x for x, _ in batches])
     expected = batches.normalise(pixels)
     assert sorted(map(float, fed.sum((1, 2, 3)))) == pytest.approx(
