@@ -25,7 +25,7 @@ def kernel(rounds: int = 60) -> dict[str, float]:
     changes = {
         "learning rate": lambda i: setattr(controls.rows[5].slider, "index", 80 - i % 9),
         "largest LR of a shape": lambda i: setattr(controls.base, "index", 60 + i % 9),
-        "pct_start": lambda i: setattr(controls.pct_start, "value", 0.2 + i / 100),
+        "pct_start": lambda i: setattr(controls.pct_start, "index", 20 + i),
     }
     medians = {}
     for name, change in changes.items():
