@@ -1,47 +1,49 @@
-# make run    the main job on the embedded data: uniform against differential fine-tuning
-# make test   every test;   make lint   format, lint, types and layers;   make lab   JupyterLab
-# Everything that these make lies in .venv, so that nothing else in the tree changes.
+# The environment and what can be made anew in seconds lie in .venv; results, which may have taken hours, in
+# runs/, which `make clean` leaves alone.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/peers
-BENCH ?= $(VENV)/bench.md
+OUT ?= runs
+BENCH ?= $(OUT)/bench.md
 CLOCK ?= wall
-OUT ?= $(VENV)/run
 WORKERS ?= 2
-CIFAR_FOLDER ?= ../shared/cifar10-jpeg
-WEIGHTS ?= ../shared/weights/resnet18-tinyimagenet32.safetensors
-SOURCE ?= ../shared/tinyimagenet32-val
+
+# Called with the names of variables, it stops where one is not given.
+given = $(foreach name,$(1),$(if $($(name)),,$(error Pass $(name)=PATH: make $@ needs $(1))))
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test fuzz lint format docs notebooks solved bench peers rivals lab pictures images weights clean
+.PHONY: env run test fuzz lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
 
-env: $(READY)
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-18s %s\n", $$1, $$2 }'
+
+env: $(READY) ## .venv with everything in it
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
 	touch $(READY)
 
-run: env
-	$(BIN)/difflr compare --data strokes --out $(OUT)
+run: env ## the main job: uniform against differential fine-tuning, into runs/strokes
+	$(BIN)/difflr compare --data strokes --out $(OUT)/strokes
 
 # Everything, WORKERS test files at a time, one thread each (two that wait for each other take
 # far longer than one); then the widgets with the versions that Colab has, and the
 # core with the oldest Lightning.
-test: env
+test: env ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	sh tests/support/old_widgets.sh $(BIN)/python
 	sh tests/support/old_lightning.sh $(BIN)/python
 
 # Bytes bent towards code not yet reached, for as long as you like: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 300
-fuzz: env
+fuzz: env ## coverage-guided fuzzing, FUZZ_SECONDS long
 	$(BIN)/python -m pip install --quiet atheris
 	mkdir -p $(VENV)/fuzz
 	$(BIN)/python tests/fuzz/fuzz.py -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=10 \
@@ -49,51 +51,53 @@ fuzz: env
 
 # Everything about speed, side by side with the peers, in one table ($(BENCH)). CLOCK=cpu counts processor
 # time, for a machine that has other work; THREADS limits torch.
-bench: env peers
+bench: env peers ## speed beside the peers: pass CIFAR_FOLDER and WEIGHTS
+	$(call given,CIFAR_FOLDER WEIGHTS)
 	$(if $(THREADS),OMP_NUM_THREADS=$(THREADS)) $(BIN)/python benchmarks/bench.py --data $(CIFAR_FOLDER) \
 	  --weights $(WEIGHTS) --peers $(PEERS)/bin/python --clock $(CLOCK) --out $(BENCH)
 
 # An environment of their own for the packages that difflr is measured against, and their recipes' runs
 # (hours; it goes on where it stopped).
-peers: $(PEERS)/.ready
+peers: $(PEERS)/.ready ## an environment for the peers
 
 $(PEERS)/.ready: benchmarks/peers.txt pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install -c constraints.txt -r benchmarks/peers.txt -e ".[studies]"
 	touch $@
 
-rivals: peers
+rivals: peers ## the peers' own recipes (hours): pass CIFAR_FOLDER, WEIGHTS and SOURCE
+	$(call given,CIFAR_FOLDER WEIGHTS SOURCE)
 	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/rivals.py --data $(CIFAR_FOLDER) --weights $(WEIGHTS) \
-	  --source $(SOURCE) --out $(VENV)/rivals
+	  --source $(SOURCE) --out $(OUT)/rivals
 
-lint: env
+lint: env ## format, lint, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/.cache/import-linter
 
-format: env
+format: env ## mend the format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 # The site: docs/_build/html/index.html. A warning is an error.
-docs: env
+docs: env ## the site
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 # Lessons: run each .py and write its .ipynb with the outputs that are meant to be read.
-notebooks: env
+notebooks: env ## run the lessons and write their .ipynb
 	$(BIN)/python notebooks/execute.py
 
 # For teachers: lessons with their solutions filled in, and lessons with the solutions taken out.
-solved: env
+solved: env ## lessons with their solutions, and without
 	$(BIN)/python notebooks/derive.py --solved $(VENV)/solved
 	$(BIN)/python notebooks/derive.py --without-solutions $(VENV)/without-solutions
 
-lab: env
+lab: env ## JupyterLab with the lessons
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
 # The pictures of the recorded studies that the README shows: seconds, nothing is trained.
-pictures: env
+recorded-pictures: env ## redraw the README's pictures of the recorded studies (seconds)
 	for study in plateau recipes which_splits frozen_bn; do \
 	  $(BIN)/python -m difflr.evidence.gallery $$study --out $(OUT)/gallery >/dev/null || exit 1; done
 	for picture in plateau-500 forgetting-500 which-splits; do \
@@ -101,7 +105,8 @@ pictures: env
 	cp $(OUT)/gallery/recipes-cpu-seconds.png images/recipes.png
 
 # The pictures and the table of the README, from real photographs (see README, "How it was made").
-images: env
+readme-images: env ## train on CIFAR_FOLDER with WEIGHTS and draw the README's other pictures
+	$(call given,CIFAR_FOLDER WEIGHTS)
 	$(BIN)/difflr compare --data $(CIFAR_FOLDER) --weights $(WEIGHTS) --seeds 3 \
 	  --recipes uniform:lr=1e-3 head_only:lr=1e-2 differential:lr=3e-3 milestones_2020 \
 	  --out $(OUT)/photographs
@@ -112,8 +117,8 @@ images: env
 	$(BIN)/difflr plan --recipe gradual --out images/plan.png
 
 # The embedded weights, pre-trained on the source task of the strokes.
-weights: env
+weights: env ## train the strokes' weights anew
 	$(BIN)/python -m difflr.experiments.strokenet --out difflr/experiments/weights/strokenet.safetensors
 
-clean:
+clean: ## remove .venv; runs/ stays
 	rm -rf $(VENV)

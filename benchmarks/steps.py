@@ -9,7 +9,7 @@ and Lightning's loop with nothing of difflr's in it.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import given
@@ -196,12 +196,17 @@ def profiled(step: Callable[[], None], count: int = 10) -> str:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         for _ in range(count):
             step()
-    spent = dict.fromkeys([*PARTS, "all else"], 0.0)
-    for event in profiler.key_averages():
-        part = next((part for part, name in PARTS.items() if name in event.key), "all else")
-        spent[part] += event.self_cpu_time_total
+    spent = shares((event.key, event.self_cpu_time_total) for event in profiler.key_averages())
     whole = sum(spent.values())
     return table(("part", "share"), [(part, f"{us / whole:.0%}") for part, us in spent.items()])
+
+
+def shares(events: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Return what the events of each part took together, each event counted once."""
+    spent = dict.fromkeys([*PARTS, "all else"], 0.0)
+    for key, took in events:
+        spent[next((part for part, name in PARTS.items() if name in key), "all else")] += took
+    return spent
 
 
 def frozen(start: Backbone, images: Images, rounds: int, clock: str) -> str:
