@@ -51,14 +51,28 @@ from difflr.experiments.data import load_data
 from difflr.experiments.training import evaluate, fit, train
 from difflr.figures.bars import plot_shares
 from difflr.figures.picture import Picture
+from difflr.lessons.pictures import plot_pictures
 from difflr.widgets import PlanEditor
 
 # %% [markdown]
 # ## A network in six parts
 #
 # Somebody has trained a small ResNet to tell sixty drawings apart. You have ten *new* drawings and 300
-# pictures of them. The network's first layers already see edges and colours; its last layer, the head, is
-# new and knows nothing. So we cut the network into parts, shallow to deep. We call them **splits**.
+# pictures of them. Here is one picture of each class; below it the same drawing as a bad camera takes it,
+# which will matter at the end.
+
+# %% tags=["keep_output"]
+data, foggy = load_data("strokes"), load_data("strokes:input_shift=1:shift_kind=contrast")
+first = [int((data.test.labels == label).nonzero()[0, 0]) for label in range(len(data.classes))]
+rows = {"clean": data.test.pixels[first].numpy(), "bad camera": foggy.test.pixels[first].numpy()}
+Picture(
+    plot_pictures(rows),
+    "Ten small drawings, one of each class, in colour; below them the same ten with next to no contrast.",
+)
+
+# %% [markdown]
+# The network's first layers already see edges and colours; its last layer, the head, is new and knows
+# nothing. So we cut the network into parts, shallow to deep. We call them **splits**.
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 backbone = difflr.load_backbone("strokenet")
@@ -91,7 +105,6 @@ editor
 # pictures. One run each is an anecdote, not evidence: lesson 6 brings the evidence.
 
 # %%
-data = load_data("strokes")
 images = data.train.subset(300, seed=0)
 for name, plan in {
     "uniform": difflr.make_plan("uniform", splits, epochs=8, lr=1e-2),
@@ -103,21 +116,21 @@ for name, plan in {
     )
 
 # %% [markdown]
-# When each is tuned, the two often tie. What differs is how carefully the learning rate must be chosen, and
-# how much the network forgets. That, too, is for lesson 6.
+# When each is tuned, recorded runs mostly do not tell the two apart. What differs is how carefully the
+# learning rate must be chosen. That, too, is for lesson 6.
 #
 # ## One surprise
 #
 # Now the *drawings* stay the same, but the camera is bad: nine tenths of the contrast are gone. The network
 # that you have just trained has to get used to it, again from 300 pictures. Before you run the next cell,
-# **predict**: which way should the learning rates run, up or down with depth?
+# **predict**: which way should the learning rates run, up or down with depth, or is one rate for all enough?
 
 # %%
-foggy = load_data("strokes:input_shift=1:shift_kind=contrast")
 found = {"not trained again": evaluate(model, foggy.test)[0]}
 for name, recipe in {
     "only the head": "head_only",
     "rising with depth": "differential",
+    "the same for all": "uniform",
     "falling with depth": "falling",
 }.items():
     plan = difflr.make_plan(recipe, splits, epochs=6, lr=1e-2)
@@ -132,16 +145,17 @@ Picture(
 )
 
 # %% [markdown]
-# With the same base learning rate, pictures and epochs, only the plan whose rates *fall* with depth gets
-# far. It is the first layers that no longer fit, and the other two plans hardly move them. Small learning
-# rates for early layers are advice for new *labels*, not for new *inputs*. (One run each, and one learning
-# rate: lesson 7 asks how well this holds.)
+# It is the first layers that no longer fit, and the plans that starve them do badly: the head alone, and
+# rates that rise with depth. Rates that *fall* do well, but so does one rate for all: nothing is won by
+# falling, much is lost by starving. Small learning rates for early layers are advice for new *labels*, not for
+# new *inputs*. (One run each, and one learning rate for all plans. Lesson 7 has recorded runs, where each is
+# tuned: there the gap is smaller.)
 #
 # ## Key points
 #
 # - A **split** is a part of a network with a learning rate of its own; splits run from shallow to deep.
 # - A **plan** says for each phase what is frozen and how fast each split learns. Look at it before you train.
-# - For new labels, let rates rise with depth. For new inputs, start at the other end.
+# - Rates that rise with depth are advice for new labels. For new inputs, do not starve the first layers.
 # - One run shows nothing. Ask for several seeds and an interval.
 #
 # **Sources:** [ULMFiT](https://arxiv.org/abs/1801.06146) (discriminative learning rates),

@@ -130,9 +130,10 @@ Picture(
 )
 
 # %% [markdown]
-# Two splits frozen in the *middle* save less than two small ones at the *front*: the gradient must still pass
-# through `layer3` and `layer4` to reach the stem. Only a frozen **prefix** ends backward early. And
-# forward is never saved: a third of the work remains.
+# Two splits frozen in the *middle* save less than two small ones at the *front*: the gradient must still
+# pass through `layer3` and `layer4` to reach the stem. Only a frozen **prefix** ends backward early. And
+# forward is not saved by freezing: a third of the work remains. (Who keeps what a frozen prefix gives, and
+# uses it again in every epoch, saves that too.)
 #
 # Counted is not timed: normalisation and activations were not counted, and take time as well. Ask your
 # machine:

@@ -357,13 +357,13 @@ check_plans(plans)
 # <details><summary>Solution</summary>
 #
 # `few`: a new head always learns; freezing is what saves time; the front should not move more than the back.
-# `fog`: the head still fits, the front does not. `plenty`: nothing needs to be protected for good. There are
+# `fog`: the head still fits, and the front must not be starved. `plenty`: nothing needs to be protected for good. There are
 # many right answers.
 #
 # ```python
 # plans = {
 #     "few": difflr.make_plan("gradual", 6, epochs=6, lr=1e-2),
-#     "fog": difflr.make_plan("falling", 6, epochs=6, lr=1e-2),
+#     "fog": difflr.make_plan("uniform", 6, epochs=6, lr=3e-3),
 #     "plenty": difflr.make_plan("lp_ft", 6, epochs=6, lr=1e-2, tune_lr=3e-3),
 # }
 # ```

@@ -26,7 +26,7 @@ def execute(script: Path) -> None:
     os.environ["DIFFLR_PROGRESS"] = os.devnull  # not the progress of whoever runs this
     NotebookClient(
         notebook,
-        timeout=120,
+        timeout=600,  # of a cell, on a machine that is busy with other work
         coalesce_streams=True,  # how prints arrive depends on timing
         kernel_name="python3",
         resources={"metadata": {"path": script.parent}},

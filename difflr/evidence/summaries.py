@@ -25,6 +25,8 @@ __all__ = [
     "format_estimate",
     "describe_difference",
     "when_off",
+    "when_off_difference",
+    "width_difference",
 ]
 
 
@@ -161,6 +163,20 @@ def when_off(runs: Sequence[Run], factor: float) -> Estimate:
     Raises:
         DifflrError: where that LR was not tried.
     """
+    own = _when_off(runs, factor)
+    return mean_interval([*own.values()])
+
+
+def when_off_difference(runs: Sequence[Run], rival: Sequence[Run], factor: float) -> Estimate:
+    """Return how much less ``runs`` lose than ``rival`` with such a base LR, paired by seed.
+
+    See ``when_off``: each side is compared with its own best LR.
+    """
+    return paired(_when_off(runs, factor), _when_off(rival, factor))
+
+
+def _when_off(runs: Sequence[Run], factor: float) -> dict[int, float]:
+    """Return by seed what is gained (lost, below 0) against the best LR."""
     rates = {rate: own for (rate,), own in grouped(runs, "base_lr").items()}
     best = max(rates, key=lambda rate: estimate(rates[rate]).mean)
     wished = best * as_number("factor", factor, 0.0, above=True)
@@ -170,7 +186,25 @@ def when_off(runs: Sequence[Run], factor: float) -> Estimate:
         raise DifflrError(
             f"The best base LR is {best:g}; {wished:g} was not tried.", "Choose another factor."
         )
-    return difference(rates[near[0]], rates[best])
+    off, at_best = ({run.seed: run.accuracy for run in rates[lr]} for lr in (near[0], best))
+    return {seed: off[seed] - at_best[seed] for seed in off.keys() & at_best.keys()}
+
+
+def width_difference(runs: Sequence[Run], rival: Sequence[Run], within: float = 0.02) -> Estimate:
+    """Return how many decades wider the plateau of ``runs`` is, with its 95% interval.
+
+    Each seed has a plateau of its own on either side (``plateau_width``); the interval is Student's,
+    over the differences of the seeds that both have. Plateaus cut off by the grid's edge count as
+    wide as the grid shows them.
+    """
+
+    def widths(side: Sequence[Run]) -> dict[int, float]:
+        table = by_rate(side)
+        seeds = [s for s in {run.seed for run in side} if all(s in own for own in table.values())]
+        curves = {s: {lr: {s: own[s]} for lr, own in table.items()} for s in seeds}
+        return {s: plateau_width(curve, within, resamples=1).decades for s, curve in curves.items()}
+
+    return paired(widths(runs), widths(rival))
 
 
 def by_rate(runs: Sequence[Run]) -> dict[float, dict[int, float]]:

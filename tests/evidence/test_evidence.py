@@ -30,6 +30,7 @@ from difflr.evidence.plateau import (
 )
 from difflr.evidence.recipes import describe_recipes, plot_recipes
 from difflr.evidence.summaries import (
+    by_rate,
     describe_difference,
     difference,
     estimate,
@@ -37,9 +38,12 @@ from difflr.evidence.summaries import (
     grouped,
     plateau_width,
     when_off,
+    when_off_difference,
+    width_difference,
 )
 from difflr.experiments.statistics import Estimate
 from difflr.figures.style import OKABE_ITO
+from difflr.studies.recordings import load_recording
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +127,44 @@ def test_a_base_lr_off_the_best_costs_what_it_cost(plateau):
     assert when_off(runs, 0.011).mean == pytest.approx(-0.4), "half-decades are written roughly"
     with pytest.raises(DifflrError, match="was not tried"):
         when_off(runs, 100)
+
+
+def test_widths_and_costs_are_compared_seed_by_seed(plateau):
+    """Where seeds differ by their level alone, the differences are those of the means, without spread."""
+    ours, rival = (
+        plateau.where(measured_on="validation", train_size=40, ratio=ratio)
+        for ratio in (100.0, 1.0)
+    )
+    gap = width_difference(ours, rival, 0.05)
+    widths = [plateau_width(by_rate(side), 0.05).decades for side in (ours, rival)]
+    assert gap.mean == pytest.approx(widths[0] - widths[1])
+    assert gap.half == pytest.approx(0, abs=1e-9)
+    cost = when_off_difference(ours, rival, 0.1)
+    assert cost.mean == pytest.approx(when_off(ours, 0.1).mean - when_off(rival, 0.1).mean)
+    assert width_difference(ours, ours) == Estimate(0.0, 0.0)
+    with pytest.raises(DifflrError):
+        width_difference(ours, [run for run in rival if run.seed > 7])
+
+
+@pytest.mark.parametrize(
+    ("size", "five", "two", "too_high"),
+    [
+        (500, (0.62, 0.28), (0.41, 0.62), (0.134, 0.046)),
+        (1000, (0.41, 0.13), (0.58, 0.24), (0.006, 0.018)),
+        (5000, (0.61, 0.20), (0.27, 0.53), (0.029, 0.026)),
+    ],
+)
+def test_what_is_said_of_the_recorded_plateaus_is_so(size, five, two, too_high):
+    """Within five points ratio 100 is wider at every size; too high is cheap at 500 pictures only."""
+    sides = [
+        load_recording("plateau").where(measured_on="validation", train_size=size, ratio=ratio)
+        for ratio in (100.0, 1.0)
+    ]
+    for within, (mean, half) in ((0.05, five), (0.02, two)):
+        gap = width_difference(*sides, within)
+        assert (gap.mean, gap.half) == pytest.approx((mean, half), abs=0.006)
+    gap = when_off_difference(*sides, 10)
+    assert (gap.mean, gap.half) == pytest.approx(too_high, abs=6e-4)
 
 
 def test_curves_can_be_drawn_over_the_rate_of_any_split(plateau):

@@ -140,9 +140,7 @@ def check_plans(plans: Any) -> str:
                 f"Make it for {len(splits)} splits and {_EPOCHS} epochs.",
             )
     share = judge_plans(plans, splits)
-    return (
-        f"`few` trains for {share:.0%} of the full cost, `fog` moves the front, `plenty` moves all."
-    )
+    return f"`few` trains for {share:.0%} of the full cost, `fog` lets the front move, `plenty` moves all."
 
 
 @lesson.exercise("8.5", "Your result sheet")
