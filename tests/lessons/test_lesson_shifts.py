@@ -237,7 +237,7 @@ def test_choices_are_held_against_the_recorded_regrets():
     wrong = choose("differential", "falling")
     assert wrong.state == "wrong"
     assert "(blur:" in wrong.message
-    assert "new labels: with falling" in choose("falling", "uniform").message
+    assert "new labels: on the test pictures falling" in choose("falling", "uniform").message
     assert "none of those" in choose("rising", "uniform").message
 
 
