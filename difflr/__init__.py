@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` s
     from difflr.plan import Phase, Plan
     from difflr.prefix import CachedPrefix
     from difflr.rangetest.finder import range_test
-    from difflr.rates import Ratio, Ulmfit, expand_lrs
+    from difflr.rates import LayerDecay, Ratio, Ulmfit, expand_lrs
     from difflr.recipes import RECIPES, make_plan
     from difflr.schedule import PlanScheduler
     from difflr.splits import Split, Splits, split_model
@@ -33,6 +33,7 @@ __all__ = [
     "RECIPES",
     "CachedPrefix",
     "DifflrError",
+    "LayerDecay",
     "ParametersSplitsModule",
     "Phase",
     "Plan",
@@ -73,7 +74,7 @@ _HOME = {
     "plan": ["Phase", "Plan"],
     "prefix": ["CachedPrefix"],
     "rangetest.finder": ["range_test"],
-    "rates": ["Ratio", "Ulmfit", "expand_lrs"],
+    "rates": ["LayerDecay", "Ratio", "Ulmfit", "expand_lrs"],
     "recipes": ["RECIPES", "make_plan"],
     "schedule": ["PlanScheduler"],
     "splits": ["Split", "Splits", "split_model"],

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from difflr.errors import as_number
 from difflr.rates import LRs, expand_lrs
 from difflr.splits import Splits
+from difflr.weight_decay import without_decay
 
 __all__ = ["param_groups"]
 
@@ -30,13 +31,14 @@ def param_groups(
         weight_decay: for the weights.
         decay_norm_bias: False (as in fastai and timm) gives biases, the scales of normalisation
             layers and other vectors a group of their own, ``<split>/no_decay``, without weight
-            decay. True puts all of a split into one group.
+            decay, and so what ``without_decay`` names. True puts all of a split into one group.
 
     Returns:
         Dictionaries with ``params``, ``name``, ``split`` (index), ``split_name``, ``lr`` and
         ``weight_decay``.
     """
     decay = as_number("weight_decay", weight_decay, 0.0)
+    tokens = without_decay(splits.model)
     groups = []
     for index, (split, rate) in enumerate(zip(splits, expand_lrs(lr, len(splits)), strict=True)):
         # By class too: a LayerNorm over several dimensions has a weight of as many.
@@ -45,6 +47,7 @@ def param_groups(
         exempt: list[Parameter] = []
         for name, parameter in split.parameters.items():
             small = parameter.ndim <= 1 or name.endswith("bias") or id(parameter) in norms
+            small = small or name in tokens
             spare = small and not decay_norm_bias
             (exempt if spare else decayed).append(parameter)
         for suffix, members, wd in (("", decayed, decay), ("/no_decay", exempt, 0.0)):

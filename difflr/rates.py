@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 
-__all__ = ["LRs", "Ratio", "Ulmfit", "expand_lrs"]
+__all__ = ["LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,19 @@ class Ratio:
     ratio: float = 100.0
 
 
-LRs = float | Sequence[float] | slice | Ulmfit | Ratio
+@dataclass(frozen=True)
+class LayerDecay:
+    """``lr`` for the last split, multiplied by ``decay`` once per split towards the input.
+
+    For one split per block (``split_model(model, "blocks")``), where it equals timm's layer decay.
+    Source: BEiT (arXiv 2106.08254) and MAE (arXiv 2111.06377).
+    """
+
+    lr: float
+    decay: float = 0.75
+
+
+LRs = float | Sequence[float] | slice | Ulmfit | Ratio | LayerDecay
 
 
 def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
@@ -43,7 +55,7 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
         lrs: one number for all splits; a list with one number per split;
             ``slice(lo, hi)``, geometric from the first split to the last (fastai's ``slice``);
             ``slice(hi)``, ``hi`` for the last split and ``hi / 10`` for the others (fastai);
-            ``Ulmfit(lr)``; ``Ratio(lr)``.
+            ``Ulmfit(lr)``; ``Ratio(lr)``; ``LayerDecay(lr)``.
         n_splits: how many splits the model has, at least 1.
 
     Raises:
@@ -58,6 +70,9 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     if isinstance(lrs, Ulmfit):
         hi, factor = _positive("lr", lrs.lr), _positive("factor", lrs.factor)
         return _finite(lambda: [hi / factor ** (n - 1 - i) for i in range(n)], lrs)
+    if isinstance(lrs, LayerDecay):
+        hi, decay = _positive("lr", lrs.lr), _positive("decay", lrs.decay)
+        return _finite(lambda: [hi * decay ** (n - 1 - i) for i in range(n)], lrs)
     if isinstance(lrs, Ratio):
         hi, ratio = _positive("lr", lrs.lr), _positive("ratio", lrs.ratio)
         return _geometric(hi / ratio, hi, n, lrs)

@@ -1,4 +1,3 @@
-import importlib.util
 import re
 
 import pytest
@@ -7,31 +6,10 @@ import torchvision
 from forward_order import out_of_order
 from hf_zoo import ZOO
 from nets import TinyNet
+from peer_marks import hf_only, peft_only, timm_families, timm_only
 from torch import nn
 
 from difflr import DifflrError, split_model
-
-HAS_TIMM = importlib.util.find_spec("timm") is not None
-timm_only = pytest.mark.skipif(
-    not HAS_TIMM, reason="timm is not installed (tests/support/peers.sh)"
-)
-hf_only = pytest.mark.skipif(
-    importlib.util.find_spec("transformers") is None,
-    reason="transformers is not installed (tests/support/peers.sh)",
-)
-peft_only = pytest.mark.skipif(
-    importlib.util.find_spec("peft") is None,
-    reason="peft is not installed (tests/support/peers.sh)",
-)
-
-
-def timm_families() -> list[str]:
-    """One model of each of timm's modules."""
-    if not HAS_TIMM:
-        return ["none"]
-    import timm
-
-    return [timm.list_models(module=module)[0] for module in timm.list_modules()]
 
 
 def check(model: nn.Module, call, least: int = 4) -> None:

@@ -1,0 +1,57 @@
+import pytest
+import torchvision
+from hf_zoo import ZOO
+from peer_marks import hf_only, timm_only
+from torch import nn
+
+from difflr import DifflrError, replace_head
+
+
+class HeadFirst(nn.Module):
+    """A network that declares its head before its body."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 10)
+        self.body = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4))
+
+
+def test_a_head_is_found_by_its_name_wherever_it_is_declared():
+    """And the body keeps what it has."""
+    model = replace_head(HeadFirst(), 3)
+    assert model.fc.out_features == 3
+    assert model.body[2].out_features == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "child"), [("vit_b_16", "heads"), ("mobilenet_v3_small", "classifier")]
+)
+def test_the_last_linear_layer_of_a_head_is_replaced(name, child):
+    """A head may have several."""
+    model = replace_head(torchvision.models.get_model(name, weights=None), 3)
+    linear = [m for m in getattr(model, child).modules() if isinstance(m, nn.Linear)]
+    assert linear[-1].out_features == 3
+    assert all(layer.out_features != 3 for layer in linear[:-1])
+
+
+def test_a_head_without_a_linear_layer_is_refused():
+    """SqueezeNet's is a convolution; a layer of the body is no substitute."""
+    model = nn.ModuleDict({"body": nn.Linear(2, 2), "classifier": nn.Conv2d(2, 2, 1)})
+    with pytest.raises(DifflrError, match="no linear layer in its head, classifier"):
+        replace_head(model, 3)
+
+
+@timm_only
+def test_a_model_of_timm_resets_its_own_classifier():
+    """Its count of classes goes with it."""
+    import timm
+
+    model = replace_head(timm.create_model("test_vit", pretrained=False), 3)
+    assert model.get_classifier().out_features == model.num_classes == 3
+
+
+@hf_only
+def test_a_model_of_hugging_face_keeps_its_number_of_labels_in_step():
+    """Its loss goes by that number."""
+    model = replace_head(ZOO["BERT"]()[0], 5)
+    assert model.classifier.out_features == model.num_labels == model.config.num_labels == 5
