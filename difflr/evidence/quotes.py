@@ -1,24 +1,32 @@
-"""Numbers in prose that come from a recording, written and checked by one command.
+"""Numbers in texts that come from a recording, written and checked by one command.
 
-In Markdown (README, lessons) a quoted number stands between two comments that no reader sees, and
-never at the beginning of a line:
+A whole table (``TABLES``) stands between two comments of its own, and is generated:
+
+    <!-- table: plateau -->
+    <!-- end of table -->
+
+A number within a sentence of a lesson stands between two comments, never at the beginning of a line:
 
     uniform reached <!--= recipes accuracy recipe=uniform epochs=6 -->66.1% ± 1.2<!--/-->
 
-The first one says what it is: a recording, a measure, the tags of its runs (those reported on the
-test pictures unless ``measured_on`` is given), and after ``vs`` the tags of a rival, which makes it a
-paired difference. The measure is a field of ``difflr.studies.recordings.Run`` with one number per run; or
-``width``: decades of the base learning rate within two points of the best (``plateau_width``); or
+Sentences of README and docs have no comments: ``tests/evidence/test_quotes.py`` lists what they quote.
+
+What is quoted is said by a recording, a measure, the tags of its runs (those reported on the test
+pictures unless ``measured_on`` is given), and after ``vs`` the tags of a rival, which makes it a paired
+difference. The measure is a field of ``difflr.studies.recordings.Run`` with one number per run; or
+``width``: decades of the base LR within ``within=0.02`` of the best (``plateau_width``, against a rival
+``width_difference``); or ``ten_times_too_high`` (``when_off_difference``); or
 ``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``).
 
-    python -m difflr.evidence.quotes README.md notebooks/*.py           say which differ
-    python -m difflr.evidence.quotes README.md notebooks/*.py --write   put the recorded numbers in
+    python -m difflr.evidence.quotes docs/*.md notebooks/*.py           say which differ
+    python -m difflr.evidence.quotes docs/*.md notebooks/*.py --write   put the recorded numbers in
 """
 
 import argparse
 import re
 import sys
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 
 from difflr.errors import DifflrError, short_repr
@@ -30,14 +38,117 @@ from difflr.evidence.summaries import (
     estimate,
     format_estimate,
     plateau_width,
+    when_off_difference,
+    width_difference,
 )
 from difflr.studies.design import tag_matches
 from difflr.studies.recordings import Recording, Run, load_recording
 
-__all__ = ["MEASURES", "quoted", "rewritten"]
+__all__ = ["MEASURES", "TABLES", "quoted", "rewritten"]
 
 _QUOTE = re.compile(r"<!--= *(?P<what>.*?) *-->(?P<text>.*?)<!--/-->", re.DOTALL)
+_TABLE = re.compile(
+    r"<!-- table: *(?P<name>.*?) *-->\n(?P<text>.*?)<!-- end of table -->", re.DOTALL
+)
 MEASURES = ("accuracy", "source_accuracy", "source_before", "source_old_bn", "cpu_seconds", "flops")
+
+_RECIPES = {
+    **{
+        f"`{name}`": name
+        for name in (
+            *("uniform", "differential", "fine_tune", "lp_ft", "gradual", "milestones_2020"),
+            *("head_only", "falling"),
+        )
+    },
+    "fastai's `fine_tune`": "fastai.fine_tune",
+    "the same at its default LR": "fastai.fine_tune:defaults",
+    "Lightning's `BackboneFinetuning`, unfreezing after one epoch": "lightning.BackboneFinetuning",
+    "the same at its defaults: head and BatchNorm only": "lightning.BackboneFinetuning:defaults",
+    "finetuning-scheduler, a split more in each epoch": "finetuning_scheduler",
+    "the same with the schedule that it generates": "finetuning_scheduler:defaults",
+}
+_SHIFTS = {
+    "new labels": "none",
+    "noise": "noise",
+    "blur": "blur",
+    "low contrast": "contrast",
+    "colours turned": "colour",
+}
+
+
+def _recipe_row(recipe: str) -> list[str]:
+    ours, uniform = f"recipe={recipe} epochs=6", "recipe=uniform epochs=6"
+    other = "" if recipe == "uniform" else f"recipes accuracy {ours} vs {uniform}"
+    lengths = recipe in ("differential", "fine_tune", "lp_ft", "gradual", "head_only")
+    equal = f"recipes accuracy_at_equal_seconds recipe={recipe} vs {uniform}" if lengths else ""
+    return [
+        *(f"recipes accuracy {ours}", other, f"recipes cpu_seconds {ours}", equal),
+        f"recipes source_accuracy {ours}",
+    ]
+
+
+def _plateau_row(ratio: str) -> list[str]:
+    ours, uniform = f"train_size=500 ratio={ratio}", "train_size=500 ratio=1"
+    widths = [
+        ""
+        if ratio == "1"
+        else f"plateau width {ours} within={within} measured_on=validation "
+        f"vs {uniform} within={within} measured_on=validation"
+        for within in (0.05, 0.02)
+    ]
+    return [
+        f"plateau accuracy {ours}",
+        "" if ratio == "1" else f"plateau accuracy {ours} vs {uniform}",
+        *widths,
+        f"plateau source_accuracy {ours}",
+        f"plateau source_old_bn {ours}",
+    ]
+
+
+def _shift_row(shift: str) -> list[str]:
+    uniform = f"shift={shift} recipe=uniform"
+    rivals = ("first_splits", "head_only", "differential", "falling")
+    return [
+        f"which_splits accuracy {uniform}",
+        *(f"which_splits accuracy shift={shift} recipe={name} vs {uniform}" for name in rivals),
+    ]
+
+
+# name: heads of the columns, then label of a row -> what its cells quote ("" for an empty one)
+TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
+    "plateau": (
+        [
+            *(
+                "last LR to first",
+                "test accuracy",
+                "against uniform",
+                "decades wider, within 5 points",
+            ),
+            *("within 2 points", "source task kept", "with old BatchNorm statistics"),
+        ],
+        {
+            f"{ratio}{note}": _plateau_row(ratio)
+            for ratio, note in (
+                *(("0.1", " (falls with depth)"), ("1", " (uniform)")),
+                *(("10", ""), ("100", ""), ("1000", "")),
+            )
+        },
+    ),
+    "recipes": (
+        [
+            *("recipe", "test accuracy, 6 epochs", "against uniform", "processor seconds"),
+            *("against uniform, with as many seconds", "source task kept"),
+        ],
+        {label: _recipe_row(recipe) for label, recipe in _RECIPES.items()},
+    ),
+    "which_splits": (
+        [
+            *("", "uniform", "only the first split", "only the head"),
+            *("rising with depth", "falling with depth"),
+        ],
+        {label: _shift_row(shift) for label, shift in _SHIFTS.items()},
+    ),
+}
 
 
 def rewritten(text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -50,11 +161,39 @@ def rewritten(text: str) -> tuple[str, list[tuple[str, str]]]:
             changes.append((match["text"], new))
         return f"<!--= {match['what']} -->{new}<!--/-->"
 
-    return _QUOTE.sub(put, text), changes
+    def put_table(match: re.Match[str]) -> str:
+        name, old = match["name"], match["text"].splitlines()
+        new = _table(name)
+        changes.extend(
+            (ours or "", theirs or "")
+            for ours, theirs in zip_longest(old, new.splitlines())
+            if ours != theirs
+        )
+        return f"<!-- table: {name} -->\n{new}<!-- end of table -->"
+
+    return _TABLE.sub(put_table, _QUOTE.sub(put, text)), changes
 
 
-def quoted(what: str) -> str:
-    """Return the recorded number for what stands in a quote's comment.
+def _table(name: str) -> str:
+    if name not in TABLES:
+        raise DifflrError(
+            f"Received table {short_repr(name)}.", f"Pass one of {', '.join(TABLES)}."
+        )
+    heads, rows = TABLES[name]
+    lines = [heads, ["---"] * len(heads)]
+    lines += [
+        [label, *(what and quoted(what, verdict=False) for what in row)]
+        for label, row in rows.items()
+    ]
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def quoted(what: str, *, verdict: bool = True) -> str:
+    """Return the recorded number for what is quoted.
+
+    Args:
+        what: recording, measure and tags, as above.
+        verdict: whether a difference of accuracies whose interval holds 0 is called a tie.
 
     Raises:
         DifflrError: for an unknown recording, measure or tag, or where no run has the tags.
@@ -62,22 +201,29 @@ def quoted(what: str) -> str:
     ours, *rival = what.split(" vs ")
     name, measure, *tags = ours.split()
     recording = _load(name)
-    runs = _runs(recording, tags)
-    if measure == "accuracy_at_equal_seconds":
-        if not rival:
-            raise DifflrError(f"Received {short_repr(what)}.", "Say vs whose seconds.")
-        return describe_difference(equal_cost(runs, _runs(recording, rival[0].split())))
-    if rival:
-        value = difference(runs, _runs(recording, rival[0].split()), _known(measure))
-        return (
-            describe_difference(value)
-            if "accuracy" in measure
-            else format_estimate(value, 1, 1, "")
-        )
+    runs, within = _runs(recording, tags), _within(tags)
+    theirs = _runs(recording, rival[0].split()) if rival else []
+    if measure in ("accuracy_at_equal_seconds", "ten_times_too_high") and not rival:
+        raise DifflrError(f"Received {short_repr(what)}.", "Say vs whose.")
+    if measure == "width" and rival:
+        value = width_difference(runs, theirs, within)
+        return f"{value.mean:+.2f} ± {value.half:.2f}"
     if measure == "width":
-        width = plateau_width(by_rate(runs))
+        width = plateau_width(by_rate(runs), within)
         least = "at least " if width.at_edge else ""
         return f"{least}{width.decades:.1f} ({width.low:.1f} to {width.high:.1f})"
+    if rival:
+        if measure == "accuracy_at_equal_seconds":
+            value = equal_cost(runs, theirs)
+        elif measure == "ten_times_too_high":
+            value = when_off_difference(runs, theirs, 10)
+        else:
+            value = difference(runs, theirs, _known(measure))
+        if measure in ("cpu_seconds", "flops"):
+            return format_estimate(value, 1, 1, "")
+        if verdict:
+            return describe_difference(value)
+        return format_estimate(value, unit="", sign=True)
     value = estimate(runs, _known(measure))
     if measure == "flops":
         return f"{value.mean / 1e12:.2f}"
@@ -86,11 +232,16 @@ def quoted(what: str) -> str:
     )
 
 
+def _within(tags: list[str]) -> float:
+    return next((float(tag[7:]) for tag in tags if tag.startswith("within=")), 0.02)
+
+
 def _known(measure: str) -> str:
     if measure not in MEASURES:
         raise DifflrError(
             f"Received measure {short_repr(measure)}.",
-            f"The measures are {', '.join(MEASURES)}, width, accuracy_at_equal_seconds.",
+            f"The measures are {', '.join(MEASURES)}, width, ten_times_too_high, "
+            "accuracy_at_equal_seconds.",
         )
     return measure
 
@@ -98,6 +249,7 @@ def _known(measure: str) -> str:
 def _runs(recording: Recording, tags: list[str]) -> list[Run]:
     """Return the runs whose tags read as asked; those reported on test pictures are of the best LR."""
     asked = {"measured_on": "test", **dict(tag.partition("=")[::2] for tag in tags)}
+    asked.pop("within", None)
     unknown = set(asked) - set(recording.runs[0].tags)
     if unknown:
         raise DifflrError(

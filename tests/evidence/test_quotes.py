@@ -1,4 +1,4 @@
-"""Numbers in README and lessons are those of the recordings that they quote."""
+"""Numbers in README, docs and lessons are those of the recordings that they quote."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,83 @@ from difflr.evidence.summaries import estimate, format_estimate
 from difflr.studies.recordings import load_recording
 
 ROOT = Path(__file__).parents[2]
-TEXTS = [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("[0-9]*_*.py"))]
+TEXTS = [ROOT / "docs" / "evidence.md", *sorted((ROOT / "notebooks").glob("[0-9]*_*.py"))]
+
+
+def against(measure, size, within=None):
+    """Return what compares ratio 100 with uniform: on validation pictures where LRs are compared."""
+    also = f" within={within}" if within else ""
+    also += "" if measure in ("accuracy", "source_old_bn") else " measured_on=validation"
+    sides = (f"train_size={size} ratio={ratio}{also}" for ratio in (100, 1))
+    return f"plateau {measure} {' vs '.join(sides)}"
+
+
+def bn(measure, shift):
+    """Return what compares drifting statistics with kept ones, for the head alone."""
+    sides = (f"recipe=head_only shift={shift} bn={mode}" for mode in ("drifting", "kept"))
+    return f"frozen_bn {measure} {' vs '.join(sides)}"
+
+
+SIZES = (500, 1000, 5000)
+LOW = [
+    f"plateau accuracy train_size=500 ratio={ratio} base_lr=1e-4 measured_on=validation"
+    for ratio in (1, 100, 1000)
+]
+# Page, a sentence with {} for each number, and what the numbers quote.
+SENTENCES = [
+    (
+        "README.md",
+        "{}, {} and {} decades with 500, 1,000 and 5,000 pictures",
+        [against("width", size, 0.05) for size in SIZES],
+    ),
+    (
+        "docs/evidence.md",
+        "in decades: {} with 500 pictures, {} with 1,000, {} with 5,000.",
+        [against("width", size, 0.05) for size in SIZES],
+    ),
+    (
+        "docs/evidence.md",
+        "not established everywhere: {}, {} and {}.",
+        [against("width", size, 0.02) for size in SIZES],
+    ),
+    (
+        "docs/evidence.md",
+        "ratio 100 against uniform {p} with 500 pictures, {} with 1,000, {} with 5,000.",
+        [against("accuracy", size) for size in SIZES],
+    ),
+    (
+        "docs/evidence.md",
+        "than uniform by {p} with 500 pictures; with 1,000 it is {} and with 5,000 {}.",
+        [against("ten_times_too_high", size) for size in SIZES],
+    ),
+    ("docs/evidence.md", "ratios of 1, 100 and 1000 reach {}, {} and {} on", LOW),
+    (
+        "docs/evidence.md",
+        "with 500 pictures, {p}; with 1,000 it is {} and with 5,000 {}.",
+        [against("source_old_bn", size) for size in SIZES],
+    ),
+    (
+        "docs/evidence.md",
+        "ahead of uniform by {p}.",
+        ["recipes accuracy recipe=differential epochs=3 vs recipe=uniform epochs=3"],
+    ),
+    ("docs/evidence.md", "Letting them drift gives it {p} under", [bn("accuracy", "contrast")]),
+    ("docs/evidence.md", "Under low contrast it is {p}:", [bn("accuracy", "contrast")]),
+    ("docs/evidence.md", "drifting against kept is {p} on", [bn("accuracy", "none")]),
+    (
+        "docs/evidence.md",
+        "the source task goes from {} to {}.",
+        [
+            f"frozen_bn source_accuracy recipe=head_only shift=none bn={mode}"
+            for mode in ("kept", "drifting")
+        ],
+    ),
+    (
+        "docs/history.md",
+        "tuned by the same grid as its rivals it loses {m}, at the upper end",
+        ["recipes accuracy recipe=milestones_2020 epochs=6 vs recipe=uniform epochs=6"],
+    ),
+]
 
 
 @pytest.fixture
@@ -26,6 +102,41 @@ def folder(tmp_path, monkeypatch):
 
 
 QUOTE = "plateau.json.gz accuracy train_size=40 ratio=1 base_lr=0.01"
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence", "what"),
+    SENTENCES,
+    ids=lambda part: part[:30] if isinstance(part, str) else "",
+)
+def test_sentences_say_what_was_recorded(page, sentence, what):
+    """A number in a sentence is the recorded one, to the digit; {p} has its unit, {m} is a loss."""
+    values = [quotes.quoted(quote, verdict=False) for quote in what]
+    loss = values[0].split(" ")[0].removeprefix("-")
+    for place in ("{p}", "{m}"):
+        if place in sentence:
+            put = f"{values[0]} points" if place == "{p}" else loss
+            sentence, values = sentence.replace(place, put), values[1:]
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    assert sentence.format(*values) in text
+
+
+def test_the_readme_rounds_what_a_low_rate_reached():
+    """Whole per cents of the same runs."""
+    low = [f"{float(quotes.quoted(what).split('%')[0]):.0f}" for what in LOW]
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert f"1, 100 and 1000 reach {low[0]}, {low[1]} and {low[2]}%" in text
+
+
+def test_a_table_is_generated_and_its_stale_rows_are_named():
+    """Between its two comments stands what was recorded; an unknown table is refused."""
+    stale = "<!-- table: plateau -->\n\n| 1 (uniform) | 99% |\n\n<!-- end of table -->"
+    fresh, changes = quotes.rewritten(stale)
+    assert "| 1 (uniform) | 59.5% ± 1.6 |" in fresh
+    assert changes
+    assert quotes.rewritten(fresh) == (fresh, [])
+    with pytest.raises(DifflrError, match="beauty"):
+        quotes.rewritten(stale.replace("plateau", "beauty"))
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)

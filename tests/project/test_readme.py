@@ -1,4 +1,4 @@
-"""The README's own code runs, and its plain loop is as short as it says."""
+"""The code of README and docs runs, and the plain loop is as short as it says."""
 
 import json
 import re
@@ -14,8 +14,15 @@ import difflr
 from difflr.cli.main import _parser
 from difflr.experiments.statistics import summarise
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+DOCS = {path.stem: path.read_text("utf-8") for path in (ROOT / "docs").rglob("*.md")}
+PAGES = {"README": README, **DOCS}
+
+
+def blocks(text):
+    """Return the Python code of a page."""
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
 @pytest.fixture
@@ -39,9 +46,11 @@ def fit(module, loader, epochs, tmp_path):
     trainer.fit(module, loader)
 
 
-def test_lightning_module_of_the_readme_trains(loader, tmp_path):
+@pytest.mark.parametrize("page", ["README", "own-model"])
+def test_lightning_module_of_a_page_trains(page, loader, tmp_path):
     """The first module trains its head faster than its stem; the lines that look at it work."""
-    block, look = BLOCKS[0], BLOCKS[1].replace("plan.png", str(tmp_path / "plan.png"))
+    block, look = blocks(PAGES[page])[:2]
+    look = look.replace("plan.png", str(tmp_path / "plan.png"))
     names: dict = {}
     exec(block.replace('weights="DEFAULT"', "weights=None"), names)
     model = names["Lit"]()
@@ -53,10 +62,10 @@ def test_lightning_module_of_the_readme_trains(loader, tmp_path):
     assert (tmp_path / "plan.png").exists()
 
 
-def test_milestones_of_the_readme_train(loader, tmp_path):
+def test_milestones_of_the_docs_train(loader, tmp_path):
     """The module with a milestones dictionary trains, given a model and a training step."""
     names = {"difflr": difflr, "torch": torch}
-    exec(BLOCKS[2], names)
+    exec(blocks(DOCS["milestones"])[0], names)
 
     class Lit(names["Lit"]):
         def __init__(self):
@@ -76,9 +85,9 @@ def test_milestones_of_the_readme_train(loader, tmp_path):
     assert not same["model.layer4.0.conv1.weight"]
 
 
-def test_plain_loop_of_the_readme_is_short_and_trains(loader):
+def test_plain_loop_of_the_docs_is_short_and_trains(loader):
     """Without Lightning a loop takes fewer than ten lines, freezes and follows the plan."""
-    block = BLOCKS[3]
+    block = blocks(DOCS["without-lightning"])[0]
     assert len(block.strip().splitlines()) < 10
     torch.manual_seed(0)
     model = torchvision.models.resnet18(num_classes=10)
@@ -90,9 +99,10 @@ def test_plain_loop_of_the_readme_is_short_and_trains(loader):
     assert names["plan"].phases[0].trainable == (False,) * 5 + (True,)
 
 
-def test_commands_of_the_readme_exist():
-    """Every ``difflr …`` line of the README parses with the real command line."""
-    shell = "\n".join(re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL))
+def test_commands_of_the_pages_exist():
+    """Every ``difflr …`` line of README and docs parses with the real command line."""
+    pages = "\n".join(PAGES.values())
+    shell = "\n".join(re.findall(r"```bash\n(.*?)```", pages, flags=re.DOTALL))
     lines = shell.replace("\\\n", " ").splitlines()
     commands = [
         line.split("#")[0].split("difflr ", 1)[1].split() for line in lines if "difflr " in line
@@ -103,9 +113,9 @@ def test_commands_of_the_readme_exist():
         _parser().parse_args(words)
 
 
-def test_numbers_of_the_readme_are_those_of_the_recorded_runs():
+def test_compared_recipes_have_the_numbers_of_the_recorded_runs():
     """Every row of the table of results follows from the runs in images/compare.json."""
-    data = json.loads((Path(__file__).parents[2] / "images" / "compare.json").read_text("utf-8"))
+    data = json.loads((ROOT / "images" / "compare.json").read_text("utf-8"))
     summaries = summarise(data["runs"])
     assert len(summaries) >= 3
     for summary in summaries:
@@ -120,11 +130,10 @@ def test_numbers_of_the_readme_are_those_of_the_recorded_runs():
             f"| `{summary.recipe}` | {accuracy} |{against} | {summary.seconds:.1f} | "
             f"{summary.trainable_share:.1%} |"
         )
-        assert row in README
+        assert row in DOCS["evidence"]
 
 
-def test_pictures_of_the_readme_exist_and_have_alt_text():
-    """Every picture is in the tree and says in words what it shows."""
-    for alt, path in re.findall(r"!\[(.*?)\]\((.*?)\)", README, flags=re.DOTALL):
-        assert (Path(__file__).parents[2] / path).is_file(), path
-        assert len(alt) > 40, path
+def test_the_readme_is_one_page_with_its_editor():
+    """A front door: at most 150 lines, among them the picture of the editor."""
+    assert len(README.splitlines()) <= 150
+    assert "](images/editor.png)" in README
