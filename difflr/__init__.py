@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` s
     from difflr.heads import replace_head
     from difflr.inspector import report
     from difflr.lightning.callback import PlanCallback
-    from difflr.lightning.module import ParametersSplitsModule
+    from difflr.lightning.module import ParametersSplitsModule, SplitsMixin
     from difflr.milestones import MILESTONES_2020, from_milestones, to_milestones
     from difflr.plan import Phase, Plan
     from difflr.prefix import CachedPrefix
@@ -42,6 +42,7 @@ __all__ = [
     "Ratio",
     "Split",
     "Splits",
+    "SplitsMixin",
     "Ulmfit",
     "describe_plan",
     "expand_lrs",
@@ -69,7 +70,7 @@ _HOME = {
     "heads": ["replace_head"],
     "inspector": ["report"],
     "lightning.callback": ["PlanCallback"],
-    "lightning.module": ["ParametersSplitsModule"],
+    "lightning.module": ["ParametersSplitsModule", "SplitsMixin"],
     "milestones": ["MILESTONES_2020", "from_milestones", "to_milestones"],
     "plan": ["Phase", "Plan"],
     "prefix": ["CachedPrefix"],

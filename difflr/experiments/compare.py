@@ -130,12 +130,12 @@ def _held(folder: Path, wait: bool) -> Iterator[bool]:
 
 def _logger(folder: Path) -> Any:
     """Return the logger of a run that starts anew: the curves of an attempt before it are deleted."""
-    from pytorch_lightning.loggers import TensorBoardLogger
+    from difflr.lightning.package import pl
 
     for file in folder.glob("events.out.tfevents.*"):
         file.unlink()
     # By default TensorBoard lets ten values wait to be written, fewer than a step has: training would wait.
-    return TensorBoardLogger(
+    return pl.loggers.TensorBoardLogger(
         folder.parents[1], name=folder.parent.name, version=folder.name, max_queue=1000
     )
 

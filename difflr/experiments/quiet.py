@@ -7,19 +7,23 @@ from contextlib import contextmanager
 
 __all__ = ["quiet"]
 
+_PACKAGES = ("pytorch_lightning", "lightning.pytorch")
+
 
 @contextmanager
 def quiet(*, all_warnings: bool = False) -> Iterator[None]:
     """Silence Lightning's log below errors and its warnings (``all_warnings``: those of others too)."""
-    log = logging.getLogger("pytorch_lightning")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    levels = {log: log.level for log in map(logging.getLogger, _PACKAGES)}
+    for log in levels:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             if all_warnings:
                 warnings.simplefilter("ignore")
             else:
-                warnings.filterwarnings("ignore", module="pytorch_lightning")
+                for package in _PACKAGES:
+                    warnings.filterwarnings("ignore", module=package)
             yield
     finally:
-        log.setLevel(level)
+        for log, level in levels.items():
+            log.setLevel(level)

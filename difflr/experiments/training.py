@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -21,6 +20,7 @@ from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
 from difflr.experiments.quiet import quiet
 from difflr.lightning.module import ParametersSplitsModule
+from difflr.lightning.package import pl
 from difflr.plan import Plan
 from difflr.prefix import CachedPrefix
 

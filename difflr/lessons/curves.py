@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from difflr.experiments.quiet import quiet
 from difflr.figures.style import split_colours
+from difflr.lightning.package import pl
 
 __all__ = ["BATCHES", "EPOCHS", "drive", "plot_curves", "rehearse"]
 

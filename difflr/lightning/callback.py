@@ -2,18 +2,19 @@
 
 from typing import Any
 
-import pytorch_lightning as pl
-from pytorch_lightning.utilities.rank_zero import rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch.optim import Optimizer
 
 from difflr import freezing, held
 from difflr.errors import DifflrError
+from difflr.lightning.package import pl
 from difflr.lightning.trainer import (
     check_strategy,
     check_trainer,
     count_epoch,
     epochs_done,
     steps_per_epoch,
+    warn_of_mix,
 )
 from difflr.plan import Plan
 from difflr.schedule import PlanScheduler, check_fingerprint, check_held
@@ -64,6 +65,7 @@ class PlanCallback(pl.Callback):
         plan.check(module.splits)
         check_held(plan, module.splits)
         check_trainer(trainer, plan)
+        warn_of_mix(trainer)
         self._first_epoch = epochs_done(trainer)
         if scheduler_of(trainer) is None:
             steps_per_epoch(trainer, plan)

@@ -1,17 +1,17 @@
 """Differential learning rates in a Lightning module: the glue, and nothing else."""
 
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.plugins import MixedPrecision
-from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch import nn
 from torch.optim import Optimizer
 
 from difflr import freezing, groups, held
 from difflr.errors import DifflrError
 from difflr.lightning.callback import PlanCallback
+from difflr.lightning.package import PACKAGES, either, pl
 from difflr.lightning.trainer import steps_per_epoch
 from difflr.milestones import from_milestones
 from difflr.plan import Plan
@@ -19,14 +19,23 @@ from difflr.rates import LRs, expand_lrs
 from difflr.schedule import PlanScheduler
 from difflr.splits import Splits, split_model
 
-__all__ = ["ParametersSplitsModule", "PlanCallback", "steps_per_epoch"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["ParametersSplitsModule", "PlanCallback", "SplitsMixin", "steps_per_epoch"]
 
 # Settings of the cycle that a module written for the 2020 recipe keeps as attributes of its own.
 _CYCLE = ("div_factor", "final_div_factor", "base_momentum", "max_momentum")
 
 
-class ParametersSplitsModule(pl.LightningModule):
-    """A LightningModule that trains by ``milestones``: a plan, or the dictionary of the 2020 recipe.
+class SplitsMixin(nn.Module):
+    """Let a LightningModule train by ``milestones``: a plan, or the dictionary of the 2020 recipe.
+
+    Name it before the LightningModule of the package whose Trainer you use::
+
+        import lightning as L
+
+        class Lit(difflr.SplitsMixin, L.LightningModule): ...
 
     Set ``self.milestones``, return the parts of the network from ``model_splits`` (or let difflr
     find them) and write ``training_step``. Nothing else is needed: the optimizer (AdamW with
@@ -38,6 +47,16 @@ class ParametersSplitsModule(pl.LightningModule):
     milestones: Plan | Mapping[int, Mapping[str, Any]] | None = None
     weight_decay: float = 0.01
     train_bn: bool = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        order = [c for c in cls.__mro__ if c is SplitsMixin or c in either("LightningModule")]
+        if order[0] is not SplitsMixin:
+            raise DifflrError(
+                f"{cls.__name__} names SplitsMixin after LightningModule, whose methods would hide "
+                "those of the plan.",
+                f"Write class {cls.__name__}(SplitsMixin, LightningModule).",
+            )
 
     def model_splits(self) -> Any:
         """Return the splits, shallow to deep, in any form that ``split_model`` takes."""
@@ -71,11 +90,11 @@ class ParametersSplitsModule(pl.LightningModule):
         """Train split ``n`` and all after it: 0 trains all, -1 only the last split."""
         freezing.freeze_to(self.splits, n, train_bn=self.train_bn)
 
-    def unfreeze(self) -> "ParametersSplitsModule":
+    def unfreeze(self) -> "Self":
         """Let every parameter train, whoever froze it, and return the module."""
         held.wake_all(self)
-        super().unfreeze()
-        return self
+        lightning: Any = super()
+        return lightning.unfreeze()
 
     def get_lrs(self, lr: LRs) -> list[float]:
         """Return one learning rate per split, from any form that ``expand_lrs`` takes."""
@@ -95,7 +114,8 @@ class ParametersSplitsModule(pl.LightningModule):
         """Return the plan's scheduler in the form that Lightning takes, stepped per batch."""
         plan = self.plan
         plan.check(self.splits)
-        steps = steps_per_epoch(self.trainer, plan)
+        module: Any = self  # a LightningModule, which the mixin alone is not
+        steps = steps_per_epoch(module.trainer, plan)
         return {"scheduler": PlanScheduler(optimizer, plan, steps), "interval": "step"}
 
     def configure_optimizers(self) -> Any:
@@ -108,7 +128,26 @@ class ParametersSplitsModule(pl.LightningModule):
         return [PlanCallback()]
 
 
-def _may_fuse(module: pl.LightningModule) -> bool:
+class ParametersSplitsModule(SplitsMixin, pl.LightningModule):
+    """A LightningModule that trains by a plan: see ``SplitsMixin``, which holds its methods.
+
+    It belongs to the Lightning that the program has imported before it (see ``difflr.lightning.package``).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own = pl.__name__
+        if len(either("LightningModule")) > 1:
+            (other,) = set(PACKAGES) - {own}
+            warnings.warn(
+                f"{own} and {other} are both imported, and this ParametersSplitsModule is of {own}: "
+                f"the Trainer of {other} refuses it. For that one, write class "
+                f"{type(self).__name__}(difflr.SplitsMixin, {other}.LightningModule).",
+                stacklevel=2,
+            )
+
+
+def _may_fuse(module: Any) -> bool:
     """Whether AdamW may be the fused one, the fastest.
 
     Under a gradient scaler (``16-mixed``) a fused optimizer takes the scale out of the gradients inside
@@ -118,7 +157,9 @@ def _may_fuse(module: pl.LightningModule) -> bool:
     """
     trainer = module.trainer
     plugin = trainer.precision_plugin
-    if not isinstance(plugin, MixedPrecision):
+    mixed = isinstance(plugin, either("plugins.MixedPrecision"))
+    if not mixed:
         return True
-    clips = trainer.gradient_clip_val or is_overridden("configure_gradient_clipping", module)
+    usual = either("LightningModule.configure_gradient_clipping")
+    clips = trainer.gradient_clip_val or type(module).configure_gradient_clipping not in usual
     return plugin.scaler is None and not clips

@@ -1,25 +1,28 @@
 """What a plan asks of a Lightning Trainer: its length, its strategy, its other callbacks."""
 
 import math
+from typing import Any
 
-import pytorch_lightning as pl
-from pytorch_lightning.callbacks import (
-    BaseFinetuning,
-    GradientAccumulationScheduler,
-    StochasticWeightAveraging,
-)
-from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, ParallelStrategy
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from difflr.errors import DifflrError
+from difflr.lightning.package import either, package_of, pl
 from difflr.plan import Plan
 
-__all__ = ["check_strategy", "check_trainer", "count_epoch", "epochs_done", "steps_per_epoch"]
+__all__ = [
+    "check_strategy",
+    "check_trainer",
+    "count_epoch",
+    "epochs_done",
+    "steps_per_epoch",
+    "warn_of_mix",
+]
 
 # Callbacks that do the plan's work a second time, otherwise.
-_RIVALS: dict[type[pl.Callback], str] = {
-    BaseFinetuning: "freezes splits and adds parameter groups of its own",
-    GradientAccumulationScheduler: "changes the number of steps from epoch to epoch",
-    StochasticWeightAveraging: "replaces the plan's scheduler by its own",
+_RIVALS = {
+    "BaseFinetuning": "freezes splits and adds parameter groups of its own",
+    "GradientAccumulationScheduler": "changes the number of steps from epoch to epoch",
+    "StochasticWeightAveraging": "replaces the plan's scheduler by its own",
 }
 
 _DDP = "strategy='ddp_find_unused_parameters_true'"
@@ -88,8 +91,8 @@ def check_strategy(trainer: pl.Trainer) -> None:
     hold, and no test shows that they are frozen and trained as the plan says.
     """
     strategy = trainer.strategy
-    whole = isinstance(strategy, DDPStrategy) and not isinstance(strategy, DeepSpeedStrategy)
-    if isinstance(strategy, ParallelStrategy) and not whole:
+    whole = _is(strategy, "DDPStrategy") and not _is(strategy, "DeepSpeedStrategy")
+    if _is(strategy, "ParallelStrategy") and not whole:
         raise DifflrError(
             f"{type(strategy).__name__} shards the parameters that the splits of the plan hold.",
             f"Pass {_DDP} to the Trainer: every device then holds the whole model.",
@@ -100,7 +103,7 @@ def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
     """Refuse a trainer under which the plan would go wrong, before anything is trained."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         for rival, what in _RIVALS.items():
-            if isinstance(callback, rival):
+            if isinstance(callback, either(f"callbacks.{rival}")):
                 raise DifflrError(
                     f"The callback {type(callback).__name__} {what}, so the plan would not hold.",
                     "Remove the callback from the Trainer.",
@@ -113,9 +116,30 @@ def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
         )
     if all(all(phase.trainable) for phase in plan.phases):
         return
-    strategy = trainer.strategy
-    if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
+    strategy: Any = trainer.strategy
+    if _is(strategy, "DDPStrategy") and not strategy._ddp_kwargs.get("find_unused_parameters"):
         raise DifflrError(
             "The plan freezes splits, which plain DDP takes for lost gradients.",
             f"Pass {_DDP} to the Trainer.",
         )
+
+
+def _is(strategy: Any, name: str) -> bool:
+    return isinstance(strategy, either(f"strategies.{name}"))
+
+
+def warn_of_mix(trainer: pl.Trainer) -> None:
+    """Name what was given to ``trainer`` but belongs to the other of the two Lightning packages.
+
+    It is called, but not taken for what it is: beside a foreign ModelCheckpoint, for instance, Lightning
+    adds one of its own. difflr's own callbacks need no Lightning's help.
+    """
+    own = package_of(trainer)
+    given: list[Any] = [*trainer.callbacks, *trainer.loggers, trainer.datamodule]  # type: ignore[attr-defined]
+    for thing in given:
+        foreign = package_of(thing) not in (None, own)
+        if foreign and not type(thing).__module__.startswith("difflr."):
+            rank_zero_warn(
+                f"{type(thing).__name__} belongs to {package_of(thing)}, the Trainer to {own}, which "
+                f"does not know it for what it is. Import both from {own}."
+            )

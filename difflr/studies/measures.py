@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -15,6 +14,7 @@ from difflr.experiments.data import Images
 from difflr.experiments.flops import Costs
 from difflr.experiments.training import evaluate
 from difflr.freezing import bn_mode
+from difflr.lightning.package import pl
 from difflr.plan import Plan
 from difflr.splits import Split, Splits
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as w
-import pytorch_lightning as pl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
@@ -17,6 +16,7 @@ from difflr.figures.picture import figure_png
 from difflr.figures.style import short, split_colours
 from difflr.freezing import bn_mode, freeze_to
 from difflr.inspector import split_rows
+from difflr.lightning.package import pl
 from difflr.splits import Splits, split_model
 from difflr.widgets._panel import Panel, button, message_html, picture_box, table_html
 from difflr.widgets._pump import pump

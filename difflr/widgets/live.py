@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as w
-import pytorch_lightning as pl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -15,6 +14,7 @@ from difflr.figures.picture import figure_png, stacked
 from difflr.figures.plan import PlanFigure, describe_plan
 from difflr.figures.style import short
 from difflr.lightning.callback import scheduler_of
+from difflr.lightning.package import pl
 from difflr.widgets._panel import Panel, button, message_html, picture_box
 from difflr.widgets._pump import in_notebook, pump
 

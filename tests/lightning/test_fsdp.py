@@ -1,11 +1,9 @@
 """Strategies that shard the model are refused before it is wrapped, with what works instead."""
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from lightning_nets import PLAN, Tiny, Watch, trainer_for
-from pytorch_lightning import strategies
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from which_lightning import pl
 
 from difflr import DifflrError, PlanCallback, make_plan
 from difflr.lightning.trainer import check_strategy
@@ -17,9 +15,9 @@ def unmade(kind: type) -> pl.strategies.Strategy:
 
 
 SHARDING = (
-    strategies.FSDPStrategy,
-    strategies.ModelParallelStrategy,
-    strategies.DeepSpeedStrategy,
+    pl.strategies.FSDPStrategy,
+    pl.strategies.ModelParallelStrategy,
+    pl.strategies.DeepSpeedStrategy,
 )
 
 
@@ -50,8 +48,8 @@ def test_sharding_may_evaluate(kind):
 def test_whole_models_are_welcome():
     """One device, and data parallelism."""
     for strategy in (
-        strategies.SingleDeviceStrategy(torch.device("cpu")),
-        strategies.DDPStrategy(find_unused_parameters=True),
+        pl.strategies.SingleDeviceStrategy(torch.device("cpu")),
+        pl.strategies.DDPStrategy(find_unused_parameters=True),
     ):
         check_strategy(Stub(strategy))
 
@@ -59,7 +57,7 @@ def test_whole_models_are_welcome():
 def test_a_fit_is_refused_before_the_strategy_sees_the_model():
     """End to end: not even the optimizer is made."""
 
-    class Sharded(strategies.FSDPStrategy):  # as far as it comes without a GPU
+    class Sharded(pl.strategies.FSDPStrategy):  # as far as it comes without a GPU
         def setup_environment(self):
             self.accelerator.setup_device(self.root_device)
 
@@ -84,5 +82,5 @@ def test_a_fit_is_refused_before_the_strategy_sees_the_model():
 @pytest.mark.parametrize("name", ["fsdp", "deepspeed"])
 def test_lightning_itself_refuses_them_on_a_cpu(name):
     """So that there is nothing that could train by mistake."""
-    with pytest.raises((MisconfigurationException, ValueError)):
+    with pytest.raises((pl.utilities.exceptions.MisconfigurationException, ValueError)):
         trainer_for(strategy=name)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from kill_run import train
 from lightning_nets import PLAN, Tiny, Validated, expected, fit, same_weights
-from pytorch_lightning.callbacks import ModelCheckpoint
+from which_lightning import pl
 
 STEPS = 5  # per epoch; the plan's phases end after steps 5, 15 and 20
 
@@ -23,7 +23,7 @@ pytestmark = [
 
 # Each run is forked from a server that has imported Lightning and nothing else.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["pytorch_lightning"])
+processes.set_forkserver_preload([pl.__name__])
 
 
 def lines(diary: Path) -> list:
@@ -92,9 +92,11 @@ def test_killed_and_resumed_from_an_epochs_end_the_final_weights_are_bit_identic
 def test_a_run_resumed_at_an_epochs_last_batch_can_be_resumed_again(tmp_path, kind):
     """Lightning forgets to count the epoch that it begins there, and would train it twice."""
     keep = {"every_n_train_steps": 1, "save_top_k": -1}
-    fit(kind(), ModelCheckpoint(tmp_path / "first", "{step}", **keep), max_steps=11)
+    fit(kind(), pl.callbacks.ModelCheckpoint(tmp_path / "first", "{step}", **keep), max_steps=11)
     first = tmp_path / "first" / "step=10.ckpt"
-    fit(kind(), ModelCheckpoint(tmp_path / "second", "{step}", **keep), ckpt_path=first)
+    fit(
+        kind(), pl.callbacks.ModelCheckpoint(tmp_path / "second", "{step}", **keep), ckpt_path=first
+    )
     for step in (11, 14, 16):
         watch = fit(kind(), ckpt_path=tmp_path / "second" / f"step={step}.ckpt")
         assert watch.trace == expected(PLAN, STEPS, first=step)

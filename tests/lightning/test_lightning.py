@@ -1,15 +1,13 @@
 import pytest
-import pytorch_lightning as pl
 import torch
 import torchvision
 from lightning_nets import PLAN, Tiny, Validated, Watch, expected, fit, moves, trainer_for
 from nets import SPLITS, TinyNet, loader
-from pytorch_lightning.demos.boring_classes import BoringModel
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
+from which_lightning import pl
 
 from difflr import (
     MILESTONES_2020,
@@ -170,7 +168,7 @@ def scalars(folder) -> dict[str, list[tuple[int, float]]]:
 def test_tensorboard_shows_lr_and_momentum_per_split_by_name(tmp_path):
     """``lr/<split>`` and ``momentum/<split>`` for every split at every step, equal to the plan; the
     LearningRateMonitor works beside it and agrees."""
-    logger = TensorBoardLogger(tmp_path, name="", version="")
+    logger = pl.loggers.TensorBoardLogger(tmp_path, name="", version="")
     monitor = pl.callbacks.LearningRateMonitor("step")
     fit(Tiny(), monitor, logger=logger, log_every_n_steps=1)
     curves = scalars(tmp_path)
@@ -186,7 +184,10 @@ def test_tensorboard_shows_lr_and_momentum_per_split_by_name(tmp_path):
 
 def test_curves_are_written_every_few_steps_and_for_every_logger(tmp_path):
     """As often as ``log_every_n_steps`` says, once per optimizer step under accumulation."""
-    loggers = [TensorBoardLogger(tmp_path, name="", version=""), CSVLogger(tmp_path / "csv")]
+    loggers = [
+        pl.loggers.TensorBoardLogger(tmp_path, name="", version=""),
+        pl.loggers.CSVLogger(tmp_path / "csv"),
+    ]
     fit(Tiny(), logger=loggers, log_every_n_steps=4, accumulate_grad_batches=2)
     curves = scalars(tmp_path)
     assert [step for step, _ in curves["lr/head"]] == [0, 4, 8]
@@ -200,7 +201,11 @@ def test_no_momentum_is_drawn_where_there_is_none(tmp_path):
         def make_optimizer(self, param_groups):
             return torch.optim.Adagrad(param_groups)
 
-    fit(Module(), logger=TensorBoardLogger(tmp_path, name="", version=""), log_every_n_steps=1)
+    fit(
+        Module(),
+        logger=pl.loggers.TensorBoardLogger(tmp_path, name="", version=""),
+        log_every_n_steps=1,
+    )
     curves = scalars(tmp_path)
     assert "lr/stem" in curves
     assert "momentum/stem" not in curves
@@ -378,7 +383,7 @@ def test_milestones_for_another_number_of_splits_are_refused(n):
 def test_the_callback_refuses_another_module():
     """It reads plan and splits off the module."""
     with pytest.raises(DifflrError, match="inherit from ParametersSplitsModule"):
-        trainer_for(PlanCallback()).fit(BoringModel())
+        trainer_for(PlanCallback()).fit(pl.demos.boring_classes.BoringModel())
 
 
 @pytest.mark.parametrize("epochs", [3, 5, 1000])

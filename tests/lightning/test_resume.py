@@ -15,8 +15,8 @@ from lightning_nets import (
     weights,
 )
 from nets import TinyNet
-from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
+from which_lightning import pl
 
 from difflr import DifflrError, Phase, Plan
 
@@ -45,9 +45,9 @@ def dying(module: Tiny, at: int) -> Tiny:
     return module
 
 
-def every_step(folder) -> ModelCheckpoint:
+def every_step(folder) -> pl.callbacks.ModelCheckpoint:
     """A checkpoint after every optimizer step."""
-    return ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
+    return pl.callbacks.ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_checkpoints_of_an_epochs_end_resume_bit_identically_with_validation(tmp
     """Lightning's usual checkpoint, once per epoch after validation."""
     torch.manual_seed(0)
     module = Validated()
-    fit(module, ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1))
+    fit(module, pl.callbacks.ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1))
     for epoch in (0, 1, 2):
         resumed = Validated()
         watch = fit(resumed, ckpt_path=tmp_path / f"epoch={epoch}.ckpt")

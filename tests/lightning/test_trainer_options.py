@@ -1,12 +1,11 @@
 """What a Trainer can be told to do: each option is right by the plan, or refused with the remedy."""
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from lightning_nets import PLAN, Tiny, Validated, Watch, expected, fit, moves, trainer_for, weights
 from nets import loader
-from pytorch_lightning import strategies
 from torch.utils.data import IterableDataset
+from which_lightning import pl
 
 from difflr import DifflrError, Phase, Plan, make_plan
 from difflr.lightning.trainer import check_trainer
@@ -249,9 +248,9 @@ class Stub:
 
 def test_plain_ddp_is_refused_where_the_plan_freezes():
     """It stops at a frozen split; a plan without frozen splits is fine, and so is one device."""
-    plain = Stub(strategies.DDPStrategy())
+    plain = Stub(pl.strategies.DDPStrategy())
     with pytest.raises(DifflrError, match="ddp_find_unused_parameters_true"):
         check_trainer(plain, PLAN)
     check_trainer(plain, make_plan("uniform", 6))
-    check_trainer(Stub(strategies.DDPStrategy(find_unused_parameters=True)), PLAN)
-    check_trainer(Stub(strategies.SingleDeviceStrategy(torch.device("cpu"))), PLAN)
+    check_trainer(Stub(pl.strategies.DDPStrategy(find_unused_parameters=True)), PLAN)
+    check_trainer(Stub(pl.strategies.SingleDeviceStrategy(torch.device("cpu"))), PLAN)

@@ -2,12 +2,12 @@
 
 import sys
 
-import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data.distributed import DistributedSampler
+from which_lightning import pl
 
 from difflr import ParametersSplitsModule, make_plan
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from lightning_nets import Validated, Watch, trainer_for, weights
-from pytorch_lightning.callbacks import ModelCheckpoint
+from which_lightning import pl
 
 #: Seconds that each step waits in its middle, for kills to come there too.
 PAUSE = 0.02
@@ -46,7 +46,7 @@ def train(
     torch.set_num_threads(1)
     torch.manual_seed(0)
     module = Validated()
-    keep = ModelCheckpoint(folder, "{step}", save_top_k=-1, every_n_train_steps=every)
+    keep = pl.callbacks.ModelCheckpoint(folder, "{step}", save_top_k=-1, every_n_train_steps=every)
     watch = Diary(diary, kill_at)
     trainer_for(watch, keep).fit(module, ckpt_path=checkpoint)
     assert not watch.leaks

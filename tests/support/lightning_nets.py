@@ -1,9 +1,9 @@
 """A small Lightning module, a trainer without trimmings, and a callback that watches a fit."""
 
-import pytorch_lightning as pl
 import torch
 from nets import TinyNet, changed, copies, loader
 from torch.nn import functional as F
+from which_lightning import pl
 
 from difflr import ParametersSplitsModule, Phase, Plan
 from difflr.freezing import bn_mode

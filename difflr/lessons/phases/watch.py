@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch.optim import Optimizer
 
+from difflr.lightning.package import pl
 from difflr.splits import Splits, split_model
 
 __all__ = ["Watch"]

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Test with the package `lightning` in the place of `pytorch_lightning`, and what is said where both are
+# imported; all else is the environment of the python given (default: python3).
+set -eu
+cd "$(dirname "$0")/../.."
+python="${1:-python3}"
+version=$("$python" -c 'import pytorch_lightning; print(pytorch_lightning.__version__)')
+other="${2:-.venv/lightning}/$version"
+if [ ! -e "$other/ready" ]; then
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+        --target "$other" "lightning==$version" torchdata jsonargparse docstring-parser typeshed-client \
+        importlib-resources
+    touch "$other/ready"
+fi
+PYTHONPATH="$other:$PWD" DIFFLR_LIGHTNING_PACKAGE=lightning.pytorch "$python" -m pytest tests/lightning
