@@ -40,6 +40,7 @@ test: env ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	sh tests/support/old_widgets.sh $(BIN)/python
 	sh tests/support/old_lightning.sh $(BIN)/python
+	sh tests/support/both_lightnings.sh $(BIN)/python
 
 # Bytes bent towards code not yet reached, for as long as you like: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 300
