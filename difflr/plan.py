@@ -93,6 +93,12 @@ class Phase:
                 "Leave at least one split trainable.",
             )
 
+    def __getstate__(self) -> dict[str, Any]:
+        return _fields(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _restore(self, state)
+
     @property
     def moves_like(self) -> tuple[Any, ...]:
         """What decides how the LR moves; a phase that continues another must agree with it."""
@@ -266,6 +272,12 @@ class Plan:
                     "Give both the same shape (or pct_start and factors), or pass continues=False.",
                 )
 
+    def __getstate__(self) -> dict[str, Any]:
+        return _fields(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _restore(self, state)
+
     @property
     def n_splits(self) -> int:
         """How many splits the plan is made for."""
@@ -347,6 +359,22 @@ class Plan:
                 f"Set max_epochs={self.epochs}, or change the epochs of the phases.",
             )
 
+    def phases_at_minimum(self, steps_per_epoch: int) -> list[int]:
+        """Return the indices of the phases whose only step has next to none of their learning rate.
+
+        One cycle has its minimum there (unless ``pct_start`` is 1), a warm-up from 0 its beginning. A loop
+        of one's own asks before it trains; Lightning modules are warned.
+
+        >>> Plan([Phase(-1, 1, [0, 1e-2]), Phase(0, 2, [1e-4, 1e-2])]).phases_at_minimum(1)
+        [0]
+        """
+        return [
+            index
+            for index, (start, phase) in enumerate(zip(self.starts, self.phases, strict=True))
+            if phase.epochs * steps_per_epoch == 1
+            and max(self.lrs(start, 1)) < max(phase.lrs) / 100
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-ready data; ``Plan.from_dict`` reads it back.
 
@@ -398,6 +426,15 @@ class Plan:
 
 def _plain(phase: Phase) -> Phase:
     return replace(phase, shape=None, continues=False)
+
+
+def _fields(self: Any) -> dict[str, Any]:
+    return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _restore(self: Any, state: Any) -> None:
+    """Fill an unpickled phase or plan, checked as any other: a file may say anything."""
+    vars(self).update(vars(_build(type(self), state)))
 
 
 def _build(cls: Any, data: Any) -> Any:

@@ -10,10 +10,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from difflr.errors import DifflrError, as_int, short_repr
 from difflr.freezing import set_trainable
 from difflr.held import is_held
-from difflr.plan import Plan
+from difflr.plan import Phase, Plan
+from difflr.shapes import Constant, Cosine, Linear, Steps
 from difflr.splits import Splits
 
 __all__ = ["PlanScheduler", "check_fingerprint", "check_held"]
+
+# Checkpoints that hold a plan, among a module's hyperparameters for instance, load with weights_only=True.
+torch.serialization.add_safe_globals([Plan, Phase, Cosine, Linear, Constant, Steps])
 
 
 class PlanScheduler(LRScheduler):

@@ -12,7 +12,7 @@ from difflr import freezing, groups, held
 from difflr.errors import DifflrError
 from difflr.lightning.callback import PlanCallback
 from difflr.lightning.package import PACKAGES, either, pl
-from difflr.lightning.trainer import steps_per_epoch
+from difflr.lightning.trainer import steps_per_epoch, warn_of_lost_steps
 from difflr.milestones import from_milestones
 from difflr.plan import Plan
 from difflr.rates import LRs, expand_lrs
@@ -64,14 +64,32 @@ class SplitsMixin(nn.Module):
 
     @property
     def splits(self) -> Splits:
-        """The checked splits of this module."""
+        """The checked splits of this module, kept for as long as the module is built of the same parts.
+
+        ``model_splits`` is asked again once a module or parameter is another or has another name.
+        """
+        built: list[Any] = [self.model_splits]
+        built += [
+            (name, id(module), *((own, id(p)) for own, p in module._parameters.items()))
+            for name, module in self.named_modules(remove_duplicate=False)
+        ]
+        kept = self.__dict__.get("_kept_splits")
+        if kept and kept[0] == built:
+            return kept[1]
         try:
-            return split_model(self, self.model_splits())
+            splits = split_model(self, self.model_splits())
         except AttributeError as error:  # torch would report that "splits" itself is missing
             raise DifflrError(
                 f"{type(self).__name__}.model_splits() failed: {error}.",
                 "Build the network in __init__, and name its own parts in model_splits.",
             ) from error
+        self.__dict__["_kept_splits"] = (built, splits)
+        return splits
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state.pop("_kept_splits", None)  # a copy or another process cuts its own
+        return state
 
     @property
     def plan(self) -> Plan:
@@ -116,6 +134,7 @@ class SplitsMixin(nn.Module):
         plan.check(self.splits)
         module: Any = self  # a LightningModule, which the mixin alone is not
         steps = steps_per_epoch(module.trainer, plan)
+        warn_of_lost_steps(module.trainer, plan, steps)
         return {"scheduler": PlanScheduler(optimizer, plan, steps), "interval": "step"}
 
     def configure_optimizers(self) -> Any:

@@ -4,6 +4,8 @@ import math
 from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader, IterableDataset
 
 from difflr.errors import DifflrError
 from difflr.lightning.package import either, package_of, pl
@@ -15,6 +17,7 @@ __all__ = [
     "count_epoch",
     "epochs_done",
     "steps_per_epoch",
+    "warn_of_lost_steps",
     "warn_of_mix",
 ]
 
@@ -143,3 +146,27 @@ def warn_of_mix(trainer: pl.Trainer) -> None:
                 f"{type(thing).__name__} belongs to {package_of(thing)}, the Trainer to {own}, which "
                 f"does not know it for what it is. Import both from {own}."
             )
+
+
+def warn_of_lost_steps(trainer: pl.Trainer, plan: Plan, steps: int) -> None:
+    """Warn of phases that train next to nothing, and of a last batch on which BatchNorm fails."""
+    lost = [] if trainer.fast_dev_run else plan.phases_at_minimum(steps)  # type: ignore[attr-defined]
+    if lost:
+        rank_zero_warn(
+            f"An epoch has one optimizer step, so phase {lost[0] + 1} of the plan has no other: it is taken "
+            "at the cycle's minimum, and next to nothing is learnt. Give the phase more epochs or the "
+            "epoch more batches, or set the phase's pct_start=1 to train at its learning rate."
+        )
+    loader = trainer.train_dataloader
+    if not isinstance(loader, DataLoader) or loader.batch_size is None or loader.drop_last:
+        return
+    if isinstance(loader.dataset, IterableDataset):
+        return
+    samples, size = len(loader.sampler), loader.batch_size  # type: ignore[arg-type]
+    whole = trainer.num_training_batches == len(loader)
+    norms = any(isinstance(m, _BatchNorm) for m in trainer.lightning_module.modules())
+    if whole and norms and size > 1 and samples % size == 1:
+        rank_zero_warn(
+            f"The last batch of an epoch holds a single sample ({samples} in batches of {size}): a BatchNorm "
+            "that trains fails on it, or normalises it by itself. Pass drop_last=True to the DataLoader."
+        )
