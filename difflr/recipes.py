@@ -13,7 +13,7 @@ from typing import Any, Literal
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.milestones import MILESTONES_2020, from_milestones
 from difflr.plan import Phase, Plan
-from difflr.rates import LRs, Ratio, Ulmfit, expand_lrs
+from difflr.rates import LayerDecay, LRs, Ratio, Ulmfit, expand_lrs
 from difflr.shapes import Constant, Cosine, shape_from_dict
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "freeze_then_cosine",
     "gradual",
     "head_only",
+    "layer_decay",
     "lp_ft",
     "make_plan",
     "milestones_2020",
@@ -40,6 +41,7 @@ Recipe = Literal[
     "head_only",
     "differential",
     "two_rates",
+    "layer_decay",
     "gradual",
     "lp_ft",
     "fine_tune",
@@ -77,6 +79,14 @@ def two_rates(splits: N, epochs: int = 6, lr: float = 3e-3, ratio: float = 10.0)
     n = _count(splits)
     first, last = expand_lrs(Ratio(lr, ratio), 2)
     return Plan([_phase(n, epochs, [*[first] * (n - 1), last])])
+
+
+def layer_decay(splits: N, epochs: int = 6, lr: float = 1e-3, decay: float = 0.75) -> Plan:
+    """Train everything, each split at ``decay`` times the rate of the one after it.
+
+    For one split per block. Source: BEiT (arXiv 2106.08254), MAE (arXiv 2111.06377).
+    """
+    return Plan([_phase(splits, epochs, LayerDecay(lr, decay))])
 
 
 def falling(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 100.0) -> Plan:
@@ -185,6 +195,7 @@ RECIPES: dict[Recipe, Callable[..., Plan]] = {
     "head_only": head_only,
     "differential": differential,
     "two_rates": two_rates,
+    "layer_decay": layer_decay,
     "gradual": gradual,
     "lp_ft": lp_ft,
     "fine_tune": fine_tune,
