@@ -33,11 +33,15 @@ def extra_of(module: str | None) -> str | None:
     return next((extra for extra, names in _EXTRAS.items() if top in names), None)
 
 
-def require(what: str, *modules: str) -> None:
-    """Raise MissingExtra for the first of these modules that is not installed; import none."""
+def require(what: str, *modules: str | tuple[str, ...]) -> None:
+    """Raise MissingExtra for the first of these modules that is not installed; import none.
+
+    One of several will do where they stand in a tuple.
+    """
     for module in modules:
-        if not _installed(module):
-            raise MissingExtra(what, module)
+        choice = (module,) if isinstance(module, str) else module
+        if not any(_installed(name) for name in choice):
+            raise MissingExtra(what, choice[0])
 
 
 def _installed(module: str) -> bool:

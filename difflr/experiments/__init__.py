@@ -3,5 +3,7 @@
 from difflr.extras import require
 
 require(
-    "difflr.experiments", "pytorch_lightning", "torchvision", "safetensors", "scipy", "tqdm", "PIL"
+    "difflr.experiments",
+    ("pytorch_lightning", "lightning"),
+    *("torchvision", "safetensors", "scipy", "tqdm", "PIL"),
 )

@@ -2,4 +2,4 @@
 
 from difflr.extras import require
 
-require("difflr.lightning", "pytorch_lightning")
+require("difflr.lightning", ("pytorch_lightning", "lightning"))

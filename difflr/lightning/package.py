@@ -10,7 +10,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from difflr.errors import DifflrError
+from difflr.extras import MissingExtra
 
 __all__ = ["PACKAGES", "either", "package_of", "pl"]
 
@@ -29,10 +29,7 @@ def _chosen() -> Any:
         except ModuleNotFoundError as error:
             if error.name not in (name, name.partition(".")[0]):
                 raise
-    raise DifflrError(
-        "Neither pytorch_lightning nor lightning is installed.",
-        "Run: pip install pytorch-lightning (or lightning).",
-    )
+    raise MissingExtra("difflr.lightning", PACKAGES[0])
 
 
 def either(path: str) -> tuple[type, ...]:

@@ -77,7 +77,10 @@ def warmed(opt, rise, after, start=0.1):
             1,
         ),
     ],
-    ids=str,
+    ids=[
+        *("cosine", "line", "line to a fifth", "constant", "steps"),
+        *("warm-up and cosine", "warm-up and line", "warm-up and constant"),
+    ],
 )
 def test_a_shape_is_torchs(shape, torchs, every):
     """At every step and in every group."""

@@ -100,7 +100,7 @@ def test_difflr_takes_the_package_that_is_imported_or_the_one_that_there_is(pack
 def test_without_any_lightning_one_line_says_what_to_install():
     """And no ImportError from somewhere inside."""
     done = python("-c", NONE)
-    assert "DifflrError: Neither pytorch_lightning nor lightning is installed." in done.stderr
+    assert 'needs pytorch_lightning: pip install "difflr[lightning]"' in done.stderr
 
 
 def test_the_mixin_has_to_come_first():
