@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import takewhile
+from types import EllipsisType
 from typing import Any, overload
 
 from torch import nn
@@ -15,6 +17,9 @@ from difflr.held import held_parameters
 __all__ = ["Part", "Split", "Splits", "listed", "matched", "split_model"]
 
 
+Patterns = str | Sequence[str] | EllipsisType
+
+
 @dataclass
 class Part:
     """What one split claims, before it is checked: names of parameters, ids of modules."""
@@ -24,17 +29,21 @@ class Part:
     modules: set[int]
 
 
-def matched(model: nn.Module, patterns: Mapping[str, str | Sequence[str]]) -> list[Part]:
+def matched(model: nn.Module, patterns: Mapping[str, Patterns]) -> list[Part]:
     """Return what each pattern claims: the names that match and all that lies below them.
 
     A pattern is matched against as many levels of a dotted name as it has itself, so ``layer1``
-    claims ``layer1.0.conv1.weight`` and ``layers.[0-3]`` claims the first four of ``layers``.
+    claims ``layer1.0.conv1.weight`` and ``layers.[0-3]`` claims the first four of ``layers``. A split
+    of ``...`` claims all that no other does.
     """
     params = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     modules = [(name, id(module)) for name, module in model.named_modules() if name]
     parts = []
     for split, globs in patterns.items():
         part = Part(str(split), set(), set())
+        parts.append(part)
+        if globs is ...:
+            continue
         for glob in _globs(part.name, globs):
             hit_params = {name for name in params if _matches(name, glob)}
             hit_modules = {key for name, key in modules if _matches(name, glob)}
@@ -47,7 +56,15 @@ def matched(model: nn.Module, patterns: Mapping[str, str | Sequence[str]]) -> li
                 )
             part.names |= hit_params
             part.modules |= hit_modules
-        parts.append(part)
+    rest = set(params).difference(*(part.names for part in parts))
+    for part, globs in zip(parts, patterns.values(), strict=True):
+        if globs is ...:
+            part.names |= rest
+            part.modules |= {  # those that hold nothing else
+                key
+                for name, key in modules
+                if (own := {p for p in params if p.startswith(f"{name}.")}) and own <= rest
+            }
     return parts
 
 
@@ -83,7 +100,7 @@ def listed(model: nn.Module, items: Any) -> list[Part]:
     for index, item in enumerate(items):
         names: set[str] = set()
         modules = set()
-        labels = []
+        labels, holders = [], []  # names of members; of the modules that hold single parameters
         for leaf in _leaves(item):
             if isinstance(leaf, nn.Module) and id(leaf) in prefixes:
                 modules.add(id(leaf))
@@ -101,9 +118,18 @@ def listed(model: nn.Module, items: Any) -> list[Part]:
                         "Build the list from the model's own modules, after replacing its head.",
                     )
                 names |= set(aliases[id(parameter)])
-                labels.append(aliases[id(parameter)][0])
-        # The item's own name, or for a list or a new nn.Sequential that of its first member.
-        parts.append(Part(labels[0] if labels else f"split{index}", names, modules))
+                own = aliases[id(parameter)][0]
+                holders.append(own.rpartition(".")[0] or own)
+                labels.append(holders[-1])
+        # The item's own name, or for a list or a new nn.Sequential that of its first member; for parameters
+        # that of the module that holds them all, or else the first.
+        alone = holders if len(holders) == len(labels) else []
+        levels = zip(*(holder.split(".") for holder in alone), strict=False)
+        shared = ".".join(
+            level[0] for level in takewhile(lambda names: len(set(names)) == 1, levels)
+        )
+        label = shared or (labels or [f"split{index}"])[0]
+        parts.append(Part(label, names, modules))
     short = [part.name.rsplit(".", 1)[-1] for part in parts]
     for index, part in enumerate(parts):
         part.name = short[index] if len(set(short)) == len(short) else f"{index}_{part.name}"
@@ -189,7 +215,8 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
             the names of their children, Hugging Face's and others by their lists of blocks, into a
             handful of splits; ``"blocks"`` makes one split of each block;
             a dictionary maps a split's name to one or more patterns (``"layer1"``, ``"layers.[0-3]"``)
-            for names of modules or parameters, each with all that lies below it;
+            for names of modules or parameters, each with all that lies below it, or to ``...``: all that
+            no other split holds;
             a list holds the splits as modules, parameters or lists of them (the 2020 recipe's
             ``model_splits``); a function takes the model and returns any of these; splits of this
             model stay as they are.

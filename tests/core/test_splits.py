@@ -342,3 +342,25 @@ def test_added_low_rank_parameters_are_claimed_by_their_names(net):
     splits = split_model(net, lora)
     check_cover(net, splits)
     assert list(splits[1].parameters) == ["layer1.0.lora_a", "layer4.0.lora_a"]
+
+
+def test_a_split_may_take_the_rest():
+    """``...`` holds what no other pattern claims, in its place among the splits."""
+    model = TinyNet()
+    splits = split_model(model, {"stem": ["conv1", "bn1"], "body": ..., "head": "fc"})
+    assert splits.names == ("stem", "body", "head")
+    assert {name.split(".")[0] for name in splits[1].parameters} == {
+        f"layer{i}" for i in range(1, 5)
+    }
+    assert [module for module in splits[1].modules if module is model.layer1]
+    with pytest.raises(DifflrError, match="Splits without parameters: rest"):
+        split_model(model, {"all": "*", "rest": ...})
+
+
+def test_lists_of_parameters_have_readable_names():
+    """Named after the module that holds them all, or else the first of those that do."""
+    model = TinyNet()
+    layers = [list(getattr(model, f"layer{i}").parameters()) for i in range(1, 5)]
+    stem = [*model.conv1.parameters(), *model.bn1.parameters()]
+    splits = split_model(model, [stem, *layers, list(model.fc.parameters())])
+    assert splits.names == ("conv1", "layer1", "layer2", "layer3", "layer4", "fc")
