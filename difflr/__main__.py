@@ -2,6 +2,6 @@
 
 import sys
 
-from difflr.cli.main import main
+from difflr.cli.command import main
 
 sys.exit(main())

@@ -1,5 +1,5 @@
 """The command line: ``difflr COMMAND``."""
 
-from difflr.cli.main import main
+from difflr.cli.command import main
 
 __all__ = ["main"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from difflr.cli.main import main
+from difflr.cli.command import main
 from difflr.experiments.data import load_data
 from difflr.experiments.figure import plot_runs
 from difflr.plan import Plan
@@ -196,7 +196,7 @@ AT_ONCE = """
 import sys, time
 from pathlib import Path
 import difflr.experiments.compare as job
-from difflr.cli.main import main
+from difflr.cli.command import main
 from difflr.experiments.training import Outcome
 
 def train(*_, seed, **__):

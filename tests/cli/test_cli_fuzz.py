@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from difflr.cli.main import main
+from difflr.cli.command import main
 
 WORDS = st.text(max_size=12) | st.sampled_from(
     [
@@ -139,7 +139,7 @@ def _untrained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("difflr.experiments.compare.train", ready)
         patch.setattr("difflr.studies.running.run_study", ready)
-        patch.setattr("difflr.cli.main._save", lambda *_: None)
+        patch.setattr("difflr.cli.command._save", lambda *_: None)
         patch.setattr("difflr.experiments.strokes.target_task", blank)
         patch.chdir(tmp_path_factory.mktemp("line"))
         yield

@@ -11,7 +11,7 @@ import torchvision
 from torch.utils.data import DataLoader, TensorDataset
 
 import difflr
-from difflr.cli.main import _parser
+from difflr.cli.command import _parser
 from difflr.experiments.statistics import summarise
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from made_up import SPLITS, measured
 from PIL import Image
 from tiny_study import CELLS, study
 
-from difflr.cli.main import main
+from difflr.cli.command import main
 from difflr.errors import DifflrError
 from difflr.evidence.gallery import draw_all
 from difflr.experiments.journal import Journal, read_journal
