@@ -35,7 +35,7 @@ def small_recording() -> str:
     return json.dumps(content)
 
 
-SHIPPED = Path(__file__).parents[2] / "difflr" / "recordings" / "plateau.json.gz"
+SHIPPED = Path(__file__).parents[2] / "difflr" / "studies" / "recordings" / "plateau.json.gz"
 RECORDING = small_recording()
 KEYS = ("freeze_to", "duration", "epochs", "pct_start", "lrs", "frozen", "div_factor", "phases")
 
