@@ -112,7 +112,8 @@ class SplitsMixin(nn.Module):
         """Let every parameter train, whoever froze it, and return the module."""
         held.wake_all(self)
         lightning: Any = super()
-        return lightning.unfreeze()
+        lightning.unfreeze()  # of which Lightning 2.5 returns nothing
+        return self
 
     def get_lrs(self, lr: LRs) -> list[float]:
         """Return one learning rate per split, from any form that ``expand_lrs`` takes."""
