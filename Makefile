@@ -18,7 +18,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test fuzz lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
+.PHONY: env run test test-fast fuzz lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -41,6 +41,10 @@ test: env ## every test
 	sh tests/support/old_widgets.sh $(BIN)/python
 	sh tests/support/old_lightning.sh $(BIN)/python
 	sh tests/support/both_lightnings.sh $(BIN)/python
+
+# The core, the range test, pictures and numbers, for work in between: no browser and no lesson is run.
+test-fast: env ## the core's tests, and those of numbers and pictures: about two minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/core tests/rangetest tests/figures tests/evidence
 
 # Bytes bent towards code not yet reached, for as long as you like: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 300
