@@ -80,7 +80,8 @@ def follows_data(module: nn.Module) -> bool:
     ``running_…``), and spectral normalisation, whose estimate of the largest singular value goes on with
     every forward.
     """
-    if any(name.startswith("running_") for name, _ in module.named_buffers(recurse=False)):
+    # Asked of every module before every batch: its own table, not a walk through named_buffers.
+    if any(n.startswith("running_") and b is not None for n, b in module._buffers.items()):
         return True
     hooks = module._forward_pre_hooks.values()
     return isinstance(module, _SpectralNorm) or any(isinstance(h, SpectralNorm) for h in hooks)
