@@ -44,7 +44,7 @@ test: env ## every test
 
 # The core, the range test, pictures and numbers, for work in between: no browser and no lesson is run.
 test-fast: env ## the core's tests, and those of numbers and pictures: about two minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/core tests/rangetest tests/figures tests/evidence
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/core tests/models tests/rangetest tests/figures tests/evidence
 
 # Bytes bent towards code not yet reached, for as long as you like: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 300

@@ -11,7 +11,7 @@ from difflr.experiments.backbones import Backbone
 from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
 from difflr.freezing import freeze_to
-from difflr.prefix import cut_prefix
+from difflr.models.prefix import cut_prefix
 
 __all__ = ["BATCH", "DEVICE", "frozen_model", "ideal_step"]
 

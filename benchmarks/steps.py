@@ -27,7 +27,7 @@ from difflr.experiments.classifier import augment
 from difflr.experiments.data import Images
 from difflr.experiments.training import fit
 from difflr.freezing import freeze_to
-from difflr.prefix import cut_prefix
+from difflr.models.prefix import cut_prefix
 
 __all__ = ["RUNGS", "beside", "profiled"]
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` s
     from difflr.figures.plan import describe_plan, plot_plan
     from difflr.freezing import freeze_to, set_trainable
     from difflr.groups import param_groups
-    from difflr.heads import replace_head
     from difflr.inspector import report
     from difflr.lightning.callback import PlanCallback
     from difflr.lightning.module import ParametersSplitsModule, SplitsMixin
     from difflr.milestones import MILESTONES_2020, from_milestones, to_milestones
+    from difflr.models.heads import replace_head
+    from difflr.models.prefix import CachedPrefix
     from difflr.plan import Phase, Plan
-    from difflr.prefix import CachedPrefix
     from difflr.rangetest.finder import range_test
     from difflr.rates import LayerDecay, Ratio, Ulmfit, expand_lrs
     from difflr.recipes import RECIPES, make_plan
@@ -67,13 +67,13 @@ _HOME = {
     "figures.plan": ["describe_plan", "plot_plan"],
     "freezing": ["freeze_to", "set_trainable"],
     "groups": ["param_groups"],
-    "heads": ["replace_head"],
+    "models.heads": ["replace_head"],
     "inspector": ["report"],
     "lightning.callback": ["PlanCallback"],
     "lightning.module": ["ParametersSplitsModule", "SplitsMixin"],
     "milestones": ["MILESTONES_2020", "from_milestones", "to_milestones"],
     "plan": ["Phase", "Plan"],
-    "prefix": ["CachedPrefix"],
+    "models.prefix": ["CachedPrefix"],
     "rangetest.finder": ["range_test"],
     "rates": ["LayerDecay", "Ratio", "Ulmfit", "expand_lrs"],
     "recipes": ["RECIPES", "make_plan"],

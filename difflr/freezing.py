@@ -3,14 +3,13 @@
 from collections.abc import Collection, Iterator
 
 from torch import nn
-from torch.nn.utils.parametrizations import _SpectralNorm
-from torch.nn.utils.spectral_norm import SpectralNorm
 
-from difflr import held
 from difflr.errors import DifflrError, as_index, short_repr
+from difflr.models import held
+from difflr.models.running_stats import follows_data
 from difflr.splits import Split, Splits
 
-__all__ = ["bn_mode", "follows_data", "freeze_to", "set_trainable"]
+__all__ = ["bn_mode", "freeze_to", "set_trainable"]
 
 
 def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
@@ -45,7 +44,7 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
     A frozen split gets no gradient and loses the one it had, so no optimizer touches it, whatever
     its weight decay or momentum; its BatchNorm layers use their running statistics and keep them, and
     so do all layers that follow the data (see ``follows_data``). Dropout is left alone: it changes
-    no weight. What the user froze stays as it is (see ``difflr.held``).
+    no weight. What the user froze stays as it is (see ``difflr.models.held``).
     """
     for index, split in enumerate(splits):
         trains = index in trainable
@@ -71,20 +70,6 @@ def bn_mode(split: Split) -> str:
     if not modes:
         return "-"
     return "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
-
-
-def follows_data(module: nn.Module) -> bool:
-    """Whether the forward of a module in train mode moves its own buffers.
-
-    Layers with running statistics do (BatchNorm, InstanceNorm where asked to, and others that name them
-    ``running_…``), and spectral normalisation, whose estimate of the largest singular value goes on with
-    every forward.
-    """
-    # Asked of every module before every batch: its own table, not a walk through named_buffers.
-    if any(n.startswith("running_") and b is not None for n, b in module._buffers.items()):
-        return True
-    hooks = module._forward_pre_hooks.values()
-    return isinstance(module, _SpectralNorm) or any(isinstance(h, SpectralNorm) for h in hooks)
 
 
 def _norms(split: Split) -> Iterator[nn.Module]:

@@ -7,9 +7,9 @@ from torch.nn import Parameter
 from torch.nn.modules.batchnorm import _NormBase
 
 from difflr.errors import as_number
+from difflr.models.weight_decay import without_decay
 from difflr.rates import LRs, expand_lrs
 from difflr.splits import Splits
-from difflr.weight_decay import without_decay
 
 __all__ = ["param_groups"]
 

@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 
 from difflr.errors import first_few
 from difflr.freezing import bn_mode
-from difflr.held import is_held
+from difflr.models.held import is_held
 from difflr.splits import Splits
 
 __all__ = ["SplitRow", "report", "split_rows"]

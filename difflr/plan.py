@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from difflr.errors import DifflrError, as_index, as_int, as_number, short_repr
-from difflr.shapes import Shape, shape_from_dict
+from difflr.shapes import Anneal, Shape, anneal, position, shape_from_dict
 
-__all__ = ["Anneal", "MAX_EPOCHS", "Phase", "Plan", "Point", "Position", "anneal", "position"]
+__all__ = ["MAX_EPOCHS", "Phase", "Plan", "Point"]
 
 MAX_EPOCHS = 10**6  # beyond any training, and small enough for step counts to stay exact as floats
 
@@ -151,40 +151,6 @@ def _items(name: str, value: Any) -> list[Any]:
         f"Received {name}={short_repr(value)}, expected a list with one entry per split.",
         f"Pass e.g. {name}=[0, 0, 1e-3]." if name == "lrs" else f"Pass e.g. {name}=(2, 3).",
     )
-
-
-Anneal = Literal["cos", "linear"]
-
-
-class Position(NamedTuple):
-    """Where a step stands in its cycle: on the way up or down, and how far (0 to 1)."""
-
-    rising: bool
-    pct: float
-
-
-def position(step: int, total_steps: int, pct_start: float) -> Position:
-    """Return where ``step`` (from 0 to ``total_steps - 1``) stands in a cycle.
-
-    The peak lies at step ``pct_start * total_steps - 1`` and the minimum at ``total_steps - 1``, as in
-    torch. Where the rise has no length at all (``pct_start * total_steps == 1``) torch divides by
-    zero; here the cycle then starts at its peak. A phase of a single step has, as in torch, its minimum
-    there and next to nothing is learnt, unless ``pct_start`` is 1.
-
-    >>> position(0, 10, 0.3), position(2, 10, 0.3), position(9, 10, 0.3)
-    (Position(rising=True, pct=0.0), Position(rising=True, pct=1.0), Position(rising=False, pct=1.0))
-    """
-    peak = pct_start * total_steps - 1
-    if step <= peak:
-        return Position(True, step / peak if peak else 1.0)
-    return Position(False, (step - peak) / (total_steps - 1 - peak))
-
-
-def anneal(start: float, end: float, pct: float, how: Anneal = "cos") -> float:
-    """Interpolate from ``start`` (``pct`` 0) to ``end`` (``pct`` 1) along a cosine or a line."""
-    if how == "cos":
-        return end + (start - end) / 2.0 * (math.cos(math.pi * pct) + 1)
-    return (end - start) * pct + start
 
 
 MAX_STEPS = 10**9  # per epoch; step counts stay exact as floats

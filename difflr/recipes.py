@@ -8,7 +8,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.milestones import MILESTONES_2020, from_milestones
@@ -190,20 +190,8 @@ def milestones_2020(splits: N, epochs: int = 6, lr: float = 1e-3) -> Plan:
     )
 
 
-RECIPES: dict[Recipe, Callable[..., Plan]] = {
-    "uniform": uniform,
-    "head_only": head_only,
-    "differential": differential,
-    "two_rates": two_rates,
-    "layer_decay": layer_decay,
-    "gradual": gradual,
-    "lp_ft": lp_ft,
-    "fine_tune": fine_tune,
-    "first_splits": first_splits,
-    "falling": falling,
-    "freeze_then_cosine": freeze_then_cosine,
-    "milestones_2020": milestones_2020,
-}
+#: Every recipe by its name, which is its function's.
+RECIPES: dict[Recipe, Callable[..., Plan]] = {name: globals()[name] for name in get_args(Recipe)}
 
 
 def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) -> Plan:

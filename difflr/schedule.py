@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from difflr.errors import DifflrError, as_int, short_repr
 from difflr.freezing import set_trainable
-from difflr.held import is_held
+from difflr.models.held import is_held
 from difflr.plan import Phase, Plan
 from difflr.shapes import Constant, Cosine, Linear, Steps
 from difflr.splits import Splits
@@ -125,7 +125,7 @@ class PlanScheduler(LRScheduler):
 
 
 def check_held(plan: Plan, splits: Splits) -> None:
-    """Raise DifflrError where the plan trains a split that the user froze entirely (see ``difflr.held``)."""
+    """Raise DifflrError where the plan trains a split that the user froze entirely."""
     trained = {index for phase in plan.phases for index in phase.trained}
     for index in sorted(trained):
         split = splits[index]

@@ -1,17 +1,62 @@
 """How a learning rate moves through its steps, as pure functions: a shape says which share of the peak holds.
 
-``Plan`` uses torch's one cycle where a phase names no shape. Those here are what most fine-tuning does
-today: a linear warm-up, then a cosine, a line, steps or nothing. Momentum is left to the optimizer.
+Where a phase names no shape it is torch's one cycle (``position`` and ``anneal``), against which the momentum
+moves too. The others are what most fine-tuning does today: a linear warm-up, then a cosine, a line, steps or
+nothing; they leave momentum to the optimizer.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 
-__all__ = ["Constant", "Cosine", "Linear", "Shape", "Steps", "shape_from_dict"]
+__all__ = [
+    "Anneal",
+    "Constant",
+    "Cosine",
+    "Linear",
+    "Position",
+    "Shape",
+    "Steps",
+    "anneal",
+    "position",
+    "shape_from_dict",
+]
+
+Anneal = Literal["cos", "linear"]
+
+
+class Position(NamedTuple):
+    """Where a step stands in its cycle: on the way up or down, and how far (0 to 1)."""
+
+    rising: bool
+    pct: float
+
+
+def position(step: int, total_steps: int, pct_start: float) -> Position:
+    """Return where ``step`` (from 0 to ``total_steps - 1``) stands in a cycle.
+
+    The peak lies at step ``pct_start * total_steps - 1`` and the minimum at ``total_steps - 1``, as in
+    torch. Where the rise has no length at all (``pct_start * total_steps == 1``) torch divides by
+    zero; here the cycle then starts at its peak. A phase of a single step has, as in torch, its minimum
+    there and next to nothing is learnt, unless ``pct_start`` is 1.
+
+    >>> position(0, 10, 0.3), position(2, 10, 0.3), position(9, 10, 0.3)
+    (Position(rising=True, pct=0.0), Position(rising=True, pct=1.0), Position(rising=False, pct=1.0))
+    """
+    peak = pct_start * total_steps - 1
+    if step <= peak:
+        return Position(True, step / peak if peak else 1.0)
+    return Position(False, (step - peak) / (total_steps - 1 - peak))
+
+
+def anneal(start: float, end: float, pct: float, how: Anneal = "cos") -> float:
+    """Interpolate from ``start`` (``pct`` 0) to ``end`` (``pct`` 1) along a cosine or a line."""
+    if how == "cos":
+        return end + (start - end) / 2.0 * (math.cos(math.pi * pct) + 1)
+    return (end - start) * pct + start
 
 
 @dataclass(frozen=True, kw_only=True)

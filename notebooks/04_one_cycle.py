@@ -63,7 +63,7 @@ from difflr.lessons.one_cycle import (
     check_prediction,
     quiz,
 )
-from difflr.plan import anneal, position
+from difflr.shapes import anneal, position
 from difflr.widgets import PlanEditor
 
 # %%

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from difflr.errors import DifflrError, first_few
-from difflr.heads import last_linear, replace_head
+from difflr.models.heads import last_linear, replace_head
 
 __all__ = ["Backbone", "load_backbone"]
 

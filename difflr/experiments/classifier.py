@@ -5,8 +5,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from difflr.lightning.module import ParametersSplitsModule
+from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
-from difflr.prefix import CachedPrefix
 
 __all__ = ["Classifier", "PictureNetwork", "augment"]
 

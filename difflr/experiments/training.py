@@ -21,8 +21,8 @@ from difflr.experiments.data import Images
 from difflr.experiments.quiet import quiet
 from difflr.lightning.module import ParametersSplitsModule
 from difflr.lightning.package import pl
+from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
-from difflr.prefix import CachedPrefix
 
 __all__ = ["Outcome", "evaluate", "fit", "train"]
 

@@ -5,7 +5,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch.optim import Optimizer
 
-from difflr import freezing, held
+from difflr import freezing
 from difflr.errors import DifflrError
 from difflr.lightning.package import pl
 from difflr.lightning.trainer import (
@@ -16,6 +16,7 @@ from difflr.lightning.trainer import (
     steps_per_epoch,
     warn_of_mix,
 )
+from difflr.models import held
 from difflr.plan import Plan
 from difflr.schedule import PlanScheduler, check_fingerprint, check_held
 from difflr.splits import Split, Splits

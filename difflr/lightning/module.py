@@ -8,12 +8,13 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from difflr import freezing, groups, held
+from difflr import freezing, groups
 from difflr.errors import DifflrError
 from difflr.lightning.callback import PlanCallback
 from difflr.lightning.package import PACKAGES, either, pl
 from difflr.lightning.trainer import steps_per_epoch, warn_of_lost_steps
 from difflr.milestones import from_milestones
+from difflr.models import held
 from difflr.plan import Plan
 from difflr.rates import LRs, expand_lrs
 from difflr.schedule import PlanScheduler

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from difflr import held
+from difflr.models import held
 
 __all__ = ["untouched"]
 

@@ -5,7 +5,7 @@ from peer_marks import timm_families, timm_only
 from torch import nn
 
 from difflr import DifflrError, LayerDecay, expand_lrs, param_groups, split_model
-from difflr.matchers import matched_layers
+from difflr.models.matchers import matched_layers
 
 
 def test_the_rate_falls_by_the_decay_from_split_to_split():

@@ -10,7 +10,7 @@ from torchvision import models
 
 from difflr.errors import DifflrError
 from difflr.experiments.backbones import load_backbone
-from difflr.heads import replace_head
+from difflr.models.heads import replace_head
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from torch import nn
 
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.lessons.checking import Wrong
-from difflr.splits import Splits, listed, matched, split_model
+from difflr.models.claims import listed, matched
+from difflr.splits import Splits, split_model
 
 __all__ = ["cut_or_wrong", "last_two"]
 

@@ -15,7 +15,7 @@ from difflr.experiments.backbones import load_backbone
 from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
 from difflr.experiments.training import fit, train
-from difflr.prefix import CachedPrefix, cut_prefix
+from difflr.models.prefix import CachedPrefix, cut_prefix
 
 
 def some_images() -> Images:

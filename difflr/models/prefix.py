@@ -8,7 +8,7 @@ from torch import fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from difflr.errors import DifflrError, short_repr
-from difflr.freezing import follows_data
+from difflr.models.running_stats import follows_data
 
 __all__ = ["CachedPrefix", "cut_prefix"]
 

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from torch import nn
 
-from difflr.blocks import Unit, expanded, ladder
 from difflr.errors import DifflrError, first_few, short_repr
-from difflr.matchers import matched_layers
+from difflr.models.blocks import Unit, expanded, ladder
+from difflr.models.matchers import matched_layers
 
 __all__ = ["LEVELS", "auto_patterns"]
 

@@ -1,0 +1,217 @@
+"""What each part of a cut claims of a model, by patterns or lists, so that every parameter has one owner."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import takewhile
+from types import EllipsisType
+from typing import Any
+
+from torch import nn
+
+from difflr.errors import DifflrError, first_few, short_repr
+from difflr.models.held import held_parameters
+
+__all__ = ["Exclude", "Part", "excluded", "listed", "matched", "owners"]
+
+Patterns = str | Sequence[str] | EllipsisType
+
+
+@dataclass
+class Part:
+    """What one split claims, before it is checked: names of parameters, ids of modules."""
+
+    name: str
+    names: set[str]
+    modules: set[int]
+
+
+def matched(model: nn.Module, patterns: Mapping[str, Patterns]) -> list[Part]:
+    """Return what each pattern claims: the names that match and all that lies below them.
+
+    A pattern is matched against as many levels of a dotted name as it has itself, so ``layer1``
+    claims ``layer1.0.conv1.weight`` and ``layers.[0-3]`` claims the first four of ``layers``. A split
+    of ``...`` claims all that no other does.
+    """
+    params = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    modules = [(name, id(module)) for name, module in model.named_modules() if name]
+    parts = []
+    for split, globs in patterns.items():
+        part = Part(str(split), set(), set())
+        parts.append(part)
+        if globs is ...:
+            continue
+        for glob in _globs(part.name, globs):
+            hit_params = {name for name in params if _matches(name, glob)}
+            hit_modules = {key for name, key in modules if _matches(name, glob)}
+            if not hit_params and not hit_modules:
+                raise DifflrError(
+                    f"The pattern {glob!r} of split {part.name!r} matches nothing in the model.",
+                    "A pattern has as many levels as the names it is for: 'fc' takes the child fc and all "
+                    "below it, '*.fc' one level further down. The top level is: "
+                    f"{first_few([name for name, _ in model.named_children()], 12)}.",
+                )
+            part.names |= hit_params
+            part.modules |= hit_modules
+    rest = set(params).difference(*(part.names for part in parts))
+    for part, globs in zip(parts, patterns.values(), strict=True):
+        if globs is ...:
+            part.names |= rest
+            part.modules |= {  # those that hold nothing else
+                key
+                for name, key in modules
+                if (own := {p for p in params if p.startswith(f"{name}.")}) and own <= rest
+            }
+    return parts
+
+
+def _globs(split: str, globs: Any) -> list[str]:
+    found = [globs] if isinstance(globs, str) else globs
+    if isinstance(found, Iterable) and not isinstance(found, nn.Module):
+        found = list(found)
+        if all(isinstance(glob, str) for glob in found):
+            return found
+    raise DifflrError(
+        f"Received {short_repr(globs)} for split {split!r}, expected names or patterns of names.",
+        "Pass e.g. {'stem': ['conv1', 'bn1'], 'head': 'fc'}, or the modules in a list.",
+    )
+
+
+def _matches(name: str, glob: str) -> bool:
+    levels = glob.count(".") + 1
+    return fnmatchcase(".".join(name.split(".")[:levels]), glob)
+
+
+def listed(model: nn.Module, items: Any) -> list[Part]:
+    """Return what each item of a list claims: a module, a parameter, or a list of them."""
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise DifflrError(
+            f"Received {short_repr(items)}, expected a list of splits, shallow to deep.",
+            "Return a list such as [self.model.layer1, self.model.layer2, self.model.fc].",
+        )
+    aliases: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        aliases.setdefault(id(parameter), []).append(name)
+    prefixes = {id(m): f"{name}." if name else "" for name, m in model.named_modules()}
+    parts = []
+    for index, item in enumerate(items):
+        names: set[str] = set()
+        modules = set()
+        labels, holders = [], []  # names of members; of the modules that hold single parameters
+        for leaf in _leaves(item):
+            if isinstance(leaf, nn.Module) and id(leaf) in prefixes:
+                modules.add(id(leaf))
+                prefix = prefixes[id(leaf)]
+                labels += [prefix[:-1]] if prefix else []
+                # By this module's name for it: a tied parameter has another name elsewhere.
+                names |= {prefix + name for name, _ in leaf.named_parameters(recurse=False)}
+                continue
+            strays = leaf.parameters(False) if isinstance(leaf, nn.Module) else [leaf]
+            for parameter in strays:
+                if id(parameter) not in aliases:
+                    raise DifflrError(
+                        f"Split {index} holds a parameter of shape {tuple(parameter.shape)} that is "
+                        "not the model's.",
+                        "Build the list from the model's own modules, after replacing its head.",
+                    )
+                names |= set(aliases[id(parameter)])
+                own = aliases[id(parameter)][0]
+                holders.append(own.rpartition(".")[0] or own)
+                labels.append(holders[-1])
+        # The item's own name, or for a list or a new nn.Sequential that of its first member; for parameters
+        # that of the module that holds them all, or else the first.
+        alone = holders if len(holders) == len(labels) else []
+        levels = zip(*(holder.split(".") for holder in alone), strict=False)
+        shared = ".".join(
+            level[0] for level in takewhile(lambda names: len(set(names)) == 1, levels)
+        )
+        label = shared or (labels or [f"split{index}"])[0]
+        parts.append(Part(label, names, modules))
+    short = [part.name.rsplit(".", 1)[-1] for part in parts]
+    for index, part in enumerate(parts):
+        part.name = short[index] if len(set(short)) == len(short) else f"{index}_{part.name}"
+    return parts
+
+
+def _leaves(item: Any) -> Iterator[nn.Module | nn.Parameter]:
+    """Yield the modules (each with all that it holds) and the single parameters in an item."""
+    if isinstance(item, nn.Module):
+        yield from item.modules()
+    elif isinstance(item, nn.Parameter):
+        yield item
+    elif isinstance(item, Iterable) and not isinstance(item, str):
+        for member in item:
+            yield from _leaves(member)
+    else:
+        raise DifflrError(
+            f"Received {short_repr(item)} as a split, expected a module, a parameter or a list of them.",
+            "Build the list from the model's own modules.",
+        )
+
+
+Exclude = (
+    str
+    | nn.Module
+    | nn.Parameter
+    | Iterable[str | nn.Module | nn.Parameter]
+    | Callable[[str, nn.Parameter], bool]
+)
+
+
+def excluded(model: nn.Module, exclude: Exclude) -> set[str]:
+    """Return all names of the parameters that are in no split because the user said so."""
+    if callable(exclude) and not isinstance(exclude, nn.Module):
+        every = model.named_parameters(remove_duplicate=False)
+        return {name for name, parameter in every if exclude(name, parameter)}
+    one = isinstance(exclude, str | nn.Module | nn.Parameter)
+    items = [exclude] if one else list(exclude)  # type: ignore[arg-type]
+    patterns = [item for item in items if isinstance(item, str)]
+    rest = [item for item in items if not isinstance(item, str)]
+    parts = matched(model, {"exclude": patterns}) if patterns else []
+    parts += listed(model, [rest]) if rest else []
+    return {name for part in parts for name in part.names}
+
+
+def owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dict[int, int]:
+    """Return which split owns each parameter (by id), or say what is missing, doubled or empty."""
+    free = set(held_parameters(model)) | set(out)
+    aliases: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        aliases.setdefault(id(parameter), []).append(name)
+    if not aliases:
+        raise DifflrError("The model has no parameters.", "Pass a model that can be trained.")
+    owner: dict[int, int] = {}
+    missing, doubled = [], []
+    for key, names in aliases.items():
+        claims = [i for i, part in enumerate(parts) if any(n in part.names for n in names)]
+        first = [i for i in claims if names[0] in parts[i].names]
+        if not claims and free.intersection(names):
+            continue
+        if not claims:
+            missing.append(names[0])
+        elif len(first or claims) > 1:
+            doubled.append(f"{names[0]} ({' and '.join(parts[i].name for i in first or claims)})")
+        else:
+            owner[key] = (first or claims)[0]
+    if missing:
+        raise DifflrError(
+            f"{_count(missing)} in no split: {first_few(missing)}.",
+            "Add them to a split: together the splits hold every parameter exactly once.",
+        )
+    if doubled:
+        raise DifflrError(
+            f"{_count(doubled)} in two splits: {first_few(doubled)}.",
+            "Leave each in one split only.",
+        )
+    owned = set(owner.values())
+    empty = [part.name for i, part in enumerate(parts) if i not in owned]
+    if empty:
+        raise DifflrError(
+            f"Splits without parameters: {first_few(empty)}.",
+            "Leave them out: they have nothing to learn.",
+        )
+    return owner
+
+
+def _count(names: Sequence[str]) -> str:
+    return "1 parameter is" if len(names) == 1 else f"{len(names)} parameters are"
