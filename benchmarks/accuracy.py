@@ -23,7 +23,7 @@ from timing import verdict as goal
 import difflr
 from difflr.evidence.summaries import describe_difference, estimate, format_estimate, grouped
 from difflr.experiments.statistics import mean_interval, paired
-from difflr.experiments.training import train
+from difflr.experiments.training import TrainingOptions, train
 from difflr.studies.declared import RATES
 from difflr.studies.design import Cell, Task
 from difflr.studies.recordings import Recording, Run, load_recording
@@ -74,12 +74,9 @@ def ours(
         plan,
         it.images,
         it.held,
+        TrainingOptions(task.batch_size, translate=0, precision=precision, cache=True),
         n_classes=it.n_classes,
         seed=seed,
-        batch_size=task.batch_size,
-        translate=0,
-        cache=True,
-        precision=precision,
     )
     return Trained(outcome.accuracy, outcome.seconds)
 

@@ -48,7 +48,7 @@ import copy
 import difflr
 from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import load_data
-from difflr.experiments.training import evaluate, fit, train
+from difflr.experiments.training import TrainingOptions, evaluate, fit, train
 from difflr.figures.bars import plot_shares
 from difflr.figures.picture import Picture
 from difflr.lessons.pictures import plot_pictures
@@ -105,12 +105,12 @@ editor
 # pictures. One run each is an anecdote, not evidence: lesson 6 brings the evidence.
 
 # %%
-images = data.train.subset(300, seed=0)
+images, options = data.train.subset(300, seed=0), TrainingOptions(batch_size=32)
 for name, plan in {
     "uniform": difflr.make_plan("uniform", splits, epochs=8, lr=1e-2),
     "yours": editor.plan,
 }.items():
-    outcome, model = train(backbone, plan, images, data.test, n_classes=10, seed=0, batch_size=32)
+    outcome, model = train(backbone, plan, images, data.test, options, n_classes=10, seed=0)
     print(
         f"{name:>8}: {outcome.accuracy:.1%} of 2,000 test pictures right, after {outcome.seconds:.0f} s"
     )

@@ -52,7 +52,7 @@ from torch.optim.lr_scheduler import ConstantLR, OneCycleLR, SequentialLR
 import difflr
 from difflr import Phase, Plan
 from difflr.experiments.data import load_data
-from difflr.experiments.training import train
+from difflr.experiments.training import TrainingOptions, train
 from difflr.figures.bars import plot_shares
 from difflr.figures.picture import Picture
 from difflr.lessons.curves import BATCHES, EPOCHS, drive, plot_curves, rehearse
@@ -89,8 +89,9 @@ plans = {
     "one cycle": Plan([Phase(0, 4, [LR] * n)]),
 }
 images, test = data.train.subset(300, seed=0), data.test.subset(1000, seed=0)
+options = TrainingOptions(batch_size=32)
 found = {
-    name: train(backbone, plan, images, test, n_classes=10, seed=0, batch_size=32)[0].accuracy
+    name: train(backbone, plan, images, test, options, n_classes=10, seed=0)[0].accuracy
     for name, plan in plans.items()
 }
 

@@ -67,7 +67,7 @@ from difflr.evidence.summaries import (
 )
 from difflr.experiments.data import load_data
 from difflr.experiments.statistics import paired
-from difflr.experiments.training import train
+from difflr.experiments.training import TrainingOptions, train
 from difflr.figures.picture import Picture
 from difflr.lessons import comparing
 from difflr.lessons.comparing import (
@@ -499,13 +499,13 @@ for size in SIZES:
 # %%
 data, backbone = load_data(DATA), difflr.load_backbone(BACKBONE)
 held, pool = data.train.divide(400, seed=0)
-test = data.test.subset(1000, seed=0)
+test, options = data.test.subset(1000, seed=0), TrainingOptions(batch_size=20)
 
 
 def accuracy(recipe, lr, seed, images):
     plan = difflr.make_plan(recipe, 6, epochs=6, lr=lr)
     own = pool.subset(100, seed)
-    outcome, _ = train(backbone, plan, own, images, n_classes=10, seed=seed, batch_size=20)
+    outcome, _ = train(backbone, plan, own, images, options, n_classes=10, seed=seed)
     return outcome.accuracy
 
 

@@ -18,7 +18,7 @@ from difflr.experiments.provenance import data_name, hash_pictures
 from difflr.experiments.results import Results
 from difflr.experiments.settings import Settings, parse_recipe
 from difflr.experiments.statistics import format_estimate, summarise
-from difflr.experiments.training import Outcome, train
+from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
 from difflr.experiments.versions import versions
 from difflr.plan import Plan
 from difflr.recipes import as_recipe, make_plan
@@ -59,6 +59,12 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
         if not _done(results, recipe, seed, plans[recipe])
     ]
     test = data.test.resized(settings.image_size) if todo else data.test
+    options = TrainingOptions(
+        batch_size=settings.batch_size,
+        flip=data.flip,
+        weight_decay=settings.weight_decay,
+        precision=settings.precision,
+    )
     steps = -(-settings.train_size // settings.batch_size) * settings.epochs
     drawn: dict[int, Images] = {}  # of the seed at hand: drawn and resized once for all recipes
     with tqdm(total=steps * len(todo), unit="step", disable=not (progress and todo)) as bar:
@@ -83,14 +89,11 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                         plans[recipe],
                         drawn[seed],
                         test,
+                        options,
                         n_classes=len(data.classes),
                         seed=seed,
-                        batch_size=settings.batch_size,
-                        flip=data.flip,
-                        weight_decay=settings.weight_decay,
-                        precision=settings.precision,
                         logger=_logger(folder),
-                        on_step=bar.update,
+                        callbacks=[OnStep(bar.update)],
                     )
                     results.add(_as_run(recipe, seed, outcome, plans[recipe]))
             todo = left

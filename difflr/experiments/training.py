@@ -24,7 +24,19 @@ from difflr.lightning.package import pl
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
 
-__all__ = ["Outcome", "evaluate", "fit", "train"]
+__all__ = ["OnStep", "Outcome", "TrainingOptions", "evaluate", "fit", "train"]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a run trains, apart from its plan: as ``Classifier`` and ``fit`` take it."""
+
+    batch_size: int = 64
+    flip: bool = False
+    translate: int = 4
+    weight_decay: float = 0.01
+    precision: str = "32-true"
+    cache: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,24 +142,17 @@ def train(
     plan: Plan,
     images: Images,
     test: Images,
+    options: TrainingOptions = TrainingOptions(),
     *,
     n_classes: int,
     seed: int,
-    batch_size: int = 64,
-    flip: bool = False,
-    translate: int = 4,
-    weight_decay: float = 0.01,
-    precision: Any = "32-true",
-    cache: bool = False,
     logger: Any = False,
-    on_step: Callable[[], None] | None = None,
     callbacks: Sequence[pl.Callback] = (),
 ) -> tuple[Outcome, Classifier]:
     """Fine-tune ``backbone`` by ``plan`` and measure it on ``test``.
 
     The seed decides the new head, the order of the pictures and their augmentation, so two plans
-    with one seed start from the same weights and see the same batches. Options as for ``Classifier``
-    and ``fit``.
+    with one seed start from the same weights and see the same batches.
 
     Returns:
         What was measured, and the trained model.
@@ -158,21 +163,20 @@ def train(
         plan,
         mean=backbone.mean,
         std=backbone.std,
-        flip=flip,
-        translate=translate,
+        flip=options.flip,
+        translate=options.translate,
         seed=seed,
-        weight_decay=weight_decay,
+        weight_decay=options.weight_decay,
     )
-    ticks = [_Tick(on_step)] if on_step else []
     seconds = fit(
         model,
         images,
         seed=seed,
-        batch_size=batch_size,
-        precision=precision,
-        cache=cache,
+        batch_size=options.batch_size,
+        precision=options.precision,
+        cache=options.cache,
         logger=logger,
-        callbacks=[*callbacks, *ticks],
+        callbacks=callbacks,
     )
     accuracy, loss = evaluate(model, test)
     if not all(value.isfinite().all() for value in model.state_dict().values()):
@@ -206,11 +210,12 @@ def evaluate(model: nn.Module, images: Images, batch_size: int = 500) -> tuple[f
     return hits / len(images), loss / len(images)
 
 
-class _Tick(pl.Callback):
+class OnStep(pl.Callback):
     """Call back after every batch, for a progress bar over many runs."""
 
     def __init__(self, on_step: Callable[[], None]) -> None:
         self._on_step = on_step
 
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+        """Call back, whatever the batch was."""
         self._on_step()

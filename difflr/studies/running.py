@@ -18,7 +18,7 @@ from difflr.experiments.atomic import write_whole
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.journal import Journal
 from difflr.experiments.provenance import hash_pictures
-from difflr.experiments.training import train
+from difflr.experiments.training import TrainingOptions, train
 from difflr.recipes import make_plan
 from difflr.splits import split_model
 from difflr.studies.design import Cell, Study, Task
@@ -232,11 +232,9 @@ def _clean_network(study: Study, out: Path) -> Path:
         plan,
         pictures,
         parts.validation.resized(task.image_size),
+        TrainingOptions(task.batch_size, parts.flip, precision=task.precision),
         n_classes=parts.n_classes,
         seed=0,
-        batch_size=task.batch_size,
-        flip=parts.flip,
-        precision=task.precision,
     )
     state = {k: v.cpu().contiguous() for k, v in model.network.state_dict().items()}
     try:

@@ -12,7 +12,7 @@ from difflr.experiments.backbones import Backbone
 from difflr.experiments.classifier import PictureNetwork
 from difflr.experiments.data import Images
 from difflr.experiments.flops import count_costs
-from difflr.experiments.training import evaluate, train
+from difflr.experiments.training import TrainingOptions, evaluate, train
 from difflr.plan import Plan
 from difflr.splits import split_model
 from difflr.studies.design import Cell, Task
@@ -81,13 +81,15 @@ def run_trial(
         plan,
         given.images,
         given.held,
+        TrainingOptions(
+            batch_size=task.batch_size,
+            flip=given.flip and cell.augment,
+            translate=4 if cell.augment else 0,
+            weight_decay=task.weight_decay,
+            precision=task.precision,
+        ),
         n_classes=given.n_classes,
         seed=seed,
-        batch_size=task.batch_size,
-        flip=given.flip and cell.augment,
-        translate=4 if cell.augment else 0,
-        weight_decay=task.weight_decay,
-        precision=task.precision,
         callbacks=[curve],
     )
     costs = count_costs(splits, (3, *given.images.pixels.shape[-2:]))

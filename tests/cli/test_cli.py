@@ -98,9 +98,9 @@ def test_validate_never_looks_at_the_test_pictures(tree, tmp_path, monkeypatch):
 
     train, seen = difflr.experiments.compare.train, {}
 
-    def spy(backbone, plan, images, test, **options):
+    def spy(backbone, plan, images, test, *rest, **options):
         seen.update(train=images, test=test)
-        return train(backbone, plan, images, test, **options)
+        return train(backbone, plan, images, test, *rest, **options)
 
     monkeypatch.setattr(difflr.experiments.compare, "train", spy)
     assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1", "--validate") == 0
@@ -354,9 +354,9 @@ def test_a_study_trains_in_the_precision_that_it_records(tree, tmp_path, capsys,
 
     train, seen = difflr.studies.trial.train, []
 
-    def spy(*args, **options):
-        seen.append(options["precision"])
-        return train(*args, **options)
+    def spy(backbone, plan, images, test, options, **rest):
+        seen.append(options.precision)
+        return train(backbone, plan, images, test, options, **rest)
 
     monkeypatch.setattr(difflr.studies.trial, "train", spy)
     command = ("study", "plateau", "--quick", "--data", str(tree), "--backbone", "strokenet")

@@ -9,7 +9,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.data import load_data
-from difflr.experiments.training import train
+from difflr.experiments.training import TrainingOptions, train
 from difflr.figures.logged import read_logged
 from difflr.milestones import MILESTONES_2020, from_milestones
 
@@ -42,9 +42,9 @@ def test_logged_trace_is_the_previewed_one_and_frozen_splits_do_not_move(tmp_pat
         plan,
         images,
         data.test.subset(100, seed=0),
+        TrainingOptions(flip=True),
         n_classes=10,
         seed=0,
-        flip=True,
         logger=logger,
     )
     snapshots.append(model.network.state_dict())

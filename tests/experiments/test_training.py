@@ -8,7 +8,7 @@ from difflr.errors import DifflrError
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.classifier import augment
 from difflr.experiments.data import Images
-from difflr.experiments.training import evaluate, train
+from difflr.experiments.training import TrainingOptions, evaluate, train
 from difflr.recipes import differential, head_only, uniform
 
 
@@ -90,7 +90,7 @@ def test_recipes_start_from_the_same_weights_and_see_the_same_batches():
 
         classifier.augment = spy
         try:
-            train(backbone, plan, images, images, n_classes=2, seed=5, batch_size=16)
+            train(backbone, plan, images, images, TrainingOptions(16), n_classes=2, seed=5)
         finally:
             classifier.augment = original
         seen[name] = torch.stack(steps)
@@ -105,10 +105,9 @@ def test_head_only_leaves_the_network_bit_identical():
         head_only(6, 4, lr=0.05),
         images,
         images,
+        TrainingOptions(16, weight_decay=0.3),
         n_classes=2,
         seed=0,
-        batch_size=16,
-        weight_decay=0.3,
     )
     before = backbone.build(2).state_dict()
     for key, value in model.network.state_dict().items():
@@ -135,10 +134,9 @@ def test_bf16_trains_float32_weights_to_about_the_same():
             uniform(6, 4, lr=1e-3),
             images,
             images,
+            TrainingOptions(16, precision=precision),
             n_classes=2,
             seed=0,
-            batch_size=16,
-            precision=precision,
         )
         assert {p.dtype for p in model.parameters()} == {torch.float32}
         assert model.trainer.optimizers[0].defaults["fused"]
@@ -153,4 +151,12 @@ def test_precision_that_lightning_would_exchange_is_refused(monkeypatch):
     backbone, images = load_backbone("strokenet"), small_task()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DifflrError, match=r"in bf16-mixed here, not in 16-mixed.*Pass bf16-mixed"):
-        train(backbone, uniform(6, 1), images, images, n_classes=2, seed=0, precision="16-mixed")
+        train(
+            backbone,
+            uniform(6, 1),
+            images,
+            images,
+            TrainingOptions(precision="16-mixed"),
+            n_classes=2,
+            seed=0,
+        )

@@ -14,7 +14,7 @@ from difflr.errors import DifflrError
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
-from difflr.experiments.training import fit, train
+from difflr.experiments.training import TrainingOptions, fit, train
 from difflr.models.prefix import CachedPrefix, cut_prefix
 
 
@@ -29,10 +29,9 @@ def some_images() -> Images:
 def trained(plan, cache, **options):
     """Train strokenet by a plan and return the outcome and its weights."""
     images = some_images()
-    start = {"n_classes": 2, "seed": 1, "batch_size": 8, "translate": 0}
-    outcome, model = train(
-        load_backbone("strokenet"), plan, images, images, cache=cache, **start, **options
-    )
+    how = TrainingOptions(batch_size=8, translate=0, cache=cache, **options)
+    start = load_backbone("strokenet")
+    outcome, model = train(start, plan, images, images, how, n_classes=2, seed=1)
     return outcome, model.network.state_dict()
 
 
@@ -71,10 +70,9 @@ def test_augmented_pictures_are_not_cached():
                 difflr.make_plan("head_only", 6, 2),
                 images,
                 images,
+                TrainingOptions(cache=True, **augmented),
                 n_classes=2,
                 seed=0,
-                cache=True,
-                **augmented,
             )
 
 

@@ -12,7 +12,7 @@ from difflr.experiments.backbones import load_backbone
 from difflr.experiments.data import Images
 from difflr.experiments.flops import count_costs
 from difflr.experiments.strokenet import StrokeNet
-from difflr.experiments.training import evaluate, train
+from difflr.experiments.training import TrainingOptions, evaluate, train
 from difflr.recipes import make_plan
 from difflr.splits import split_model
 from difflr.studies.design import Cell
@@ -46,7 +46,7 @@ def trained(backbone, plan, curve=None):
     torch.manual_seed(0)
     before = split_model(backbone.build(3))
     _, model = train(
-        backbone, plan, images(), images(), n_classes=3, seed=0, batch_size=8,
+        backbone, plan, images(), images(), TrainingOptions(8), n_classes=3, seed=0,
         callbacks=[curve] if curve else [],
     )  # fmt: skip
     return before, split_model(model.network), model
