@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 def _compare(arguments: argparse.Namespace) -> None:
     from difflr.experiments.compare import compare, table
     from difflr.experiments.figure import plot_runs
+    from difflr.experiments.reading import describe_reading
     from difflr.experiments.settings import Settings
 
     out = Path(arguments.out).expanduser()
@@ -127,6 +128,8 @@ def _compare(arguments: argparse.Namespace) -> None:
         data_dir=arguments.data_dir,
     )
     results = compare(settings, out, progress=not arguments.no_progress)
+    if said := describe_reading(results.about["data"].get("files", {})):
+        print(said, end="\n\n")
     print(table(results))
     data, weights, chosen = (results.about[part] for part in ("data", "weights", "settings"))
     title = (

@@ -175,6 +175,7 @@ def _about(
             "test_size": len(data.test),
             "measured_on": "a fifth of the training pictures" if settings.validate else "test",
             "pictures_sha256": pictures,
+            **({"files": data.reading.to_dict()} if data.reading else {}),
         },
         "weights": {
             "backbone": backbone.name,

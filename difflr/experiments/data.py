@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.folder import read_folder
+from difflr.experiments.reading import Reading
 
 __all__ = ["Data", "Images", "load_data"]
 
@@ -94,13 +95,17 @@ def _as_is(batch: Any) -> Any:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set: ``flip`` says whether a mirrored picture keeps its label."""
+    """A data set: ``flip`` says whether a mirrored picture keeps its label.
+
+    ``reading`` says what became of the files of a folder.
+    """
 
     name: str
     train: Images
     test: Images
     classes: tuple[str, ...]
     flip: bool
+    reading: Reading | None = None
 
 
 def load_data(source: str, *, image_size: int | None = None, data_dir: str | None = None) -> Data:
@@ -110,8 +115,9 @@ def load_data(source: str, *, image_size: int | None = None, data_dir: str | Non
         source: ``"strokes"`` (with dials of ``strokes.target_task`` after colons, such as
             ``"strokes:input_shift=0.8:shift_kind=noise"``), ``"cifar10"`` or the path of a folder
             with ``train/`` and ``test/``, each with one folder per class.
-        image_size: side in pixels that a folder's pictures are resized to; None takes them as they
-            are, which needs all of them to be squares of one size. For CIFAR10 use
+        image_size: side in pixels that a folder's pictures are fitted into: the shorter side is
+            resized and the middle kept. None takes them as they are, which needs all of them to be
+            squares of one size. For CIFAR10 use
             ``Images.resized`` on the subset that you train on: all of it would not fit in memory.
         data_dir: where CIFAR10 is kept (default: ``$DIFFLR_DATA`` or ``~/.cache/difflr``).
 
@@ -123,9 +129,12 @@ def load_data(source: str, *, image_size: int | None = None, data_dir: str | Non
         return _strokes(source)
     if source == "cifar10":
         return _cifar10(data_dir)
-    parts, classes = read_folder(Path(source).expanduser(), size)
-    train, test = (Images(*map(torch.from_numpy, parts[part])) for part in ("train", "test"))
-    return Data(source, train, test, classes, flip=True)
+    trees, reading = read_folder(Path(source).expanduser(), size)
+    train, test = (
+        Images(torch.from_numpy(trees[part].pixels), torch.from_numpy(trees[part].labels))
+        for part in ("train", "test")
+    )
+    return Data(source, train, test, trees["train"].classes, flip=True, reading=reading)
 
 
 def _strokes(source: str) -> Data:

@@ -85,7 +85,10 @@ def as_precision(value: Any) -> str:
 def with_later_settings(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of an older file, with those that it could not hold when it was written."""
     unsaid = {"precision": "32-true", "pictures_sha256": now.get("pictures_sha256")}
-    return {**{name: value for name, value in unsaid.items() if name in now}, **there}
+    unsaid = {name: value for name, value in unsaid.items() if name in now}
+    # Which other files lie in the folder does not matter where the pictures are the same.
+    counted = {name: now[name] for name in ("files",) if name in now}
+    return {**unsaid, **there, **counted}
 
 
 def parse_recipe(text: str) -> tuple[str, dict[str, float]]:

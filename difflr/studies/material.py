@@ -97,13 +97,15 @@ def load_source(task: Task) -> Images | None:
 
         size = min(_SOURCE_STROKES, task.test_size or _SOURCE_STROKES)
         return Images(*map(torch.from_numpy, source_task("test", size)))
-    pixels, labels, classes = read_tree(Path(task.source).expanduser(), task.image_size)
+    tree = read_tree(Path(task.source).expanduser(), task.image_size)
     old = load_start(task).build(0, new_head=False)
     known = [m for m in old.modules() if isinstance(m, torch.nn.Linear)][-1].out_features
-    if len(classes) != known:
+    if len(tree.classes) != known:
         raise DifflrError(
-            f"{task.source} has {len(classes)} classes, the head of the weights {known}.",
+            f"{task.source} has {len(tree.classes)} classes, the head of the weights {known}.",
             "Pass the tree of the task that the weights were trained on, or no --source.",
         )
-    images = Images(torch.from_numpy(pixels), torch.from_numpy(labels))
-    return sample(images, None if task.test_size is None else max(task.test_size, len(classes)))
+    images = Images(torch.from_numpy(tree.pixels), torch.from_numpy(tree.labels))
+    return sample(
+        images, None if task.test_size is None else max(task.test_size, len(tree.classes))
+    )
