@@ -122,7 +122,7 @@ def main() -> None:
     tuned = {lr: ours(task, size, lr, 0, "validation").accuracy for lr in RATES}
     lr = max(tuned, key=lambda rate: tuned[rate])
     name, recorded = best_peer(load_recording("recipes"), 6)
-    rate = float(str(recorded[0].tags["base_lr"]))
+    rate = recorded[0].tags["base_lr"]
     rival = partial(peer, task, size, name, rate)
     rivals: dict[str, Candidate] = {
         f"{name}, 6 epochs": partial(rival, 6, True),

@@ -12,7 +12,8 @@ from difflr.extras import MissingExtra, extra_of
 if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` says the same
     from difflr.errors import DifflrError
     from difflr.experiments.backbones import load_backbone
-    from difflr.figures.plan import describe_plan, plot_plan
+    from difflr.figures.plan import plot_plan
+    from difflr.figures.words import describe_plan
     from difflr.freezing import freeze_to, set_trainable
     from difflr.groups import param_groups
     from difflr.inspector import report
@@ -64,7 +65,8 @@ __version__ = "0.1.0"
 _HOME = {
     "errors": ["DifflrError"],
     "experiments.backbones": ["load_backbone"],
-    "figures.plan": ["describe_plan", "plot_plan"],
+    "figures.plan": ["plot_plan"],
+    "figures.words": ["describe_plan"],
     "freezing": ["freeze_to", "set_trainable"],
     "groups": ["param_groups"],
     "models.heads": ["replace_head"],

@@ -10,7 +10,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WHERE = ("pyproject.toml", "*.md", "notebooks/*.md", "notebooks/[0-9]*.py", "notebooks/*.ipynb")
+WHERE = (
+    "pyproject.toml",
+    "*.md",
+    "docs/*.md",
+    "docs/conf.py",
+    "notebooks/*.md",
+    "notebooks/[0-9]*.py",
+    "notebooks/*.ipynb",
+)
 
 
 def current(root: Path = ROOT) -> str:

@@ -144,7 +144,8 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from difflr.experiments.backbones import load_backbone
     from difflr.experiments.settings import parse_recipe
-    from difflr.figures.plan import describe_plan, plot_plan
+    from difflr.figures.plan import plot_plan
+    from difflr.figures.words import describe_plan
     from difflr.milestones import from_milestones
     from difflr.recipes import as_recipe, make_plan
     from difflr.splits import split_model

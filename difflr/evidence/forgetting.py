@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from difflr.evidence.summaries import chosen, estimate, grouped
-from difflr.figures.style import OKABE_ITO, short, style
+from difflr.figures.style import OKABE_ITO, style
+from difflr.figures.words import short
 from difflr.studies.recordings import Recording
 
 __all__ = ["describe_forgetting", "plot_forgetting"]

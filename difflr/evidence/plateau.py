@@ -20,7 +20,8 @@ from difflr.evidence.summaries import (
     plateau_width,
 )
 from difflr.experiments.statistics import format_estimate
-from difflr.figures.style import MARKERS, OKABE_ITO, ink_on, short, style
+from difflr.figures.style import MARKERS, OKABE_ITO, ink_on, style
+from difflr.figures.words import short
 from difflr.studies.recordings import Recording
 
 __all__ = ["describe_heat", "describe_plateau", "draw_heat", "plot_heat", "plot_plateau"]

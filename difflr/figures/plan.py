@@ -1,9 +1,8 @@
-"""A plan as a picture and in words, before anything is trained."""
+"""A plan as a picture, before anything is trained."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,14 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from difflr.errors import DifflrError, as_int
+from difflr.errors import as_int
 from difflr.figures.picture import canvas_png
-from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, short, split_colours
-from difflr.plan import Phase, Plan
-from difflr.shapes import Shape, Steps
+from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, split_colours
+from difflr.figures.words import count, short, split_names
+from difflr.plan import Plan
+from difflr.shapes import Steps
 
-__all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "describe_plan", "plan_curves", "plot_plan"]
+__all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "plan_curves", "plot_plan"]
 
 
 class PlanFigure:
@@ -253,7 +253,7 @@ class PlanAxes:
 
     def fit(self, plan: Plan, lr_limits: tuple[float, float]) -> None:
         """Set title and limits for a plan; those of the learning rates are powers of ten."""
-        self._title.set_text(f"Learning rate of each split over {_count(plan.epochs, 'epoch')}")
+        self._title.set_text(f"Learning rate of each split over {count(plan.epochs, 'epoch')}")
         bottom, top = lr_limits
         self.lr.set_ylim(10.0**bottom, 10.0**top)
         decades = range(math.ceil(bottom), math.floor(top) + 1, max(1, round((top - bottom) / 6)))
@@ -384,60 +384,4 @@ def plot_plan(plan: Plan, names: Sequence[str] | None = None, steps_per_epoch: i
     Raises:
         DifflrError: for another number of names than splits.
     """
-    return PlanFigure(plan, _names(plan, names), steps_per_epoch, dpi=120).figure
-
-
-def describe_plan(plan: Plan, names: Sequence[str] | None = None) -> str:
-    """Return in words what ``plot_plan`` draws: the text for those who do not see the picture."""
-    names = _names(plan, names)
-    parts = [
-        f"Learning rates over {_count(plan.epochs, 'epoch')} in {_count(len(plan.phases), 'phase')} "
-        f"for {_count(plan.n_splits, 'split')}, {names[0]} (shallow) to {names[-1]} (deep)."
-    ]
-    for index, (start, phase) in enumerate(zip(plan.starts, plan.phases, strict=True), 1):
-        last = start + phase.epochs
-        span = f"epoch {last}" if phase.epochs == 1 else f"epochs {start + 1} to {last}"
-        peaks = [
-            short(lr) if trains else "frozen"
-            for lr, trains in zip(phase.lrs, phase.trainable, strict=True)
-        ]
-        parts.append(f"Phase {index}, {span}, {_moves(phase)}: {', '.join(_runs(names, peaks))}.")
-    if plan.moves_momentum:
-        low, high = plan.base_momentum, plan.max_momentum
-        parts.append(f"Momentum is {low:g} at each peak and {high:g} at the ends of a phase.")
-    else:
-        parts.append("Momentum is left to the optimizer.")
-    return " ".join(parts)
-
-
-def _moves(phase: Phase) -> str:
-    """Say how the rates of a phase move, before its peaks."""
-    if phase.continues:
-        return "the rates move on as before, peaks"
-    if isinstance(phase.shape, Shape):
-        return f"each rate {phase.shape.describe()}, peaks"
-    return f"peaks after {phase.pct_start:.0%} of its steps"
-
-
-def _runs(names: Sequence[str], values: Sequence[str]) -> list[str]:
-    """Say what holds for each split, neighbours with the same value together."""
-    parts = []
-    for value, pairs in groupby(zip(names, values, strict=True), key=lambda pair: pair[1]):
-        members = [name for name, _ in pairs]
-        who = members[0] if len(members) == 1 else f"{members[0]} to {members[-1]}"
-        parts.append(f"{who} {value}")
-    return parts
-
-
-def _names(plan: Plan, names: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(names or (f"split {i}" for i in range(plan.n_splits)))
-    if len(names) != plan.n_splits:
-        raise DifflrError(
-            f"Received {len(names)} names for a plan of {plan.n_splits} splits.",
-            "Pass the names of the splits that the plan is made for.",
-        )
-    return names
-
-
-def _count(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    return PlanFigure(plan, split_names(plan, names), steps_per_epoch, dpi=120).figure

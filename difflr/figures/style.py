@@ -12,7 +12,6 @@ __all__ = [
     "RED",
     "Colour",
     "ink_on",
-    "short",
     "split_colours",
 ]
 
@@ -33,16 +32,6 @@ def ink_on(colour: Colour) -> str:
     """Return black or white, whichever reads better on ``colour``."""
     red, green, blue, _ = colour
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
-
-
-def short(lr: float) -> str:
-    """Write a learning rate as pictures and widgets do: up to three digits, no zeros to count.
-
-    >>> short(0.001), short(0.00025), short(0.0000842)
-    ('1e-3', '2.5e-4', '8.42e-5')
-    """
-    mantissa, exponent = f"{lr:.2e}".split("e")
-    return f"{mantissa.rstrip('0').removesuffix('.')}e{int(exponent)}"
 
 
 OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from difflr.figures.style import RED, short
+from difflr.figures.style import RED
+from difflr.figures.words import short
 
 __all__ = ["blank_figure", "range_figure"]
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import ipywidgets as w
 from matplotlib.colors import to_hex
 
-from difflr.figures.style import short, split_colours
+from difflr.figures.style import split_colours
+from difflr.figures.words import short
 from difflr.widgets._draft import SHAPES, PhaseDraft, Shape, round_lr
 
 __all__ = ["PhaseControls", "SplitRow"]

@@ -7,7 +7,8 @@ import ipywidgets as w
 
 from difflr.errors import DifflrError
 from difflr.experiments.flops import Costs, count_costs
-from difflr.figures.plan import PlanFigure, describe_plan
+from difflr.figures.plan import PlanFigure
+from difflr.figures.words import describe_plan
 from difflr.milestones import to_milestones
 from difflr.plan import Plan
 from difflr.splits import Splits

@@ -10,6 +10,7 @@ import ipywidgets as w
 from torch import nn
 
 from difflr.errors import DifflrError
+from difflr.figures.words import count
 from difflr.plan import Plan
 from difflr.recipes import gradual
 from difflr.splits import Splits, split_model
@@ -171,9 +172,7 @@ class PlanEditor(Panel):
     def _say(self, text: str, *, good: bool | None) -> None:
         if not text:
             phases, epochs = len(self.plan.phases), self.plan.epochs
-            text = (
-                f"Valid plan: {phases} phase{'s'[: phases > 1]}, {epochs} epoch{'s'[: epochs > 1]}."
-            )
+            text = f"Valid plan: {count(phases, 'phase')}, {count(epochs, 'epoch')}."
         self.message.value = message_html(text, good=good)
 
     def _say_what_trains(self) -> None:

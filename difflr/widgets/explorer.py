@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from difflr.errors import DifflrError
 from difflr.experiments.flops import Costs, count_costs
 from difflr.figures.picture import figure_png
-from difflr.figures.style import short, split_colours
+from difflr.figures.style import split_colours
+from difflr.figures.words import short
 from difflr.freezing import bn_mode, freeze_to
 from difflr.inspector import split_rows
 from difflr.lightning.package import pl

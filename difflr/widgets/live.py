@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from difflr.figures.picture import figure_png, stacked
-from difflr.figures.plan import PlanFigure, describe_plan
-from difflr.figures.style import short
+from difflr.figures.plan import PlanFigure
+from difflr.figures.words import describe_plan, short
 from difflr.lightning.callback import scheduler_of
 from difflr.lightning.package import pl
 from difflr.widgets._panel import Panel, button, message_html, picture_box

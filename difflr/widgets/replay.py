@@ -20,7 +20,8 @@ from difflr.evidence.summaries import (
 )
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.picture import figure_png
-from difflr.figures.style import OKABE_ITO, RED, short, split_colours
+from difflr.figures.style import OKABE_ITO, RED, split_colours
+from difflr.figures.words import short
 from difflr.studies.recordings import Recording, Run, load_recording
 from difflr.widgets._panel import Panel, button, message_html, picture_box
 

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from difflr import DifflrError, Phase, Plan, PlanScheduler, make_plan, plot_plan
-from difflr.figures.plan import describe_plan
+from difflr.figures.words import describe_plan
 from difflr.recipes import RECIPES
 from difflr.shapes import Constant, Cosine, Linear, Steps, shape_from_dict
 from difflr.studies.recordings import list_recordings, load_recording

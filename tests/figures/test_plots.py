@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from difflr.errors import DifflrError
-from difflr.figures.plan import PlanFigure, describe_plan, plot_plan
-from difflr.figures.style import short
+from difflr.figures.plan import PlanFigure, plot_plan
+from difflr.figures.words import describe_plan, short
 from difflr.plan import Phase, Plan
 from difflr.recipes import RECIPES, make_plan
 

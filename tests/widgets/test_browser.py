@@ -9,7 +9,7 @@ from pathlib import Path
 import browsing
 import pytest
 
-from difflr.figures.style import short
+from difflr.figures.words import short
 from difflr.lessons.splits import quiz
 
 

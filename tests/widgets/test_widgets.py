@@ -13,8 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from difflr.errors import DifflrError
-from difflr.figures.plan import describe_plan
-from difflr.figures.style import short
+from difflr.figures.words import describe_plan, short
 from difflr.freezing import freeze_to
 from difflr.groups import param_groups
 from difflr.lightning.module import ParametersSplitsModule
