@@ -53,7 +53,10 @@ def _parser() -> argparse.ArgumentParser:
         "--data", default="strokes", help="strokes, cifar10 or a folder (default: strokes)"
     )
     job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
-    job.add_argument("--backbone", help="strokenet or a torchvision model such as resnet18")
+    job.add_argument(
+        "--backbone",
+        help="strokenet, a torchvision model such as resnet18, or timm:vit_tiny_patch16_224",
+    )
     job.add_argument("--weights", help="a .safetensors or .pt file, imagenet, or none")
     job.add_argument(
         "--recipes",
@@ -62,9 +65,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     job.add_argument("--seeds", nargs="+", default=["3"], help="how many, or the seeds: 0,1,2")
     job.add_argument("--epochs", type=int, help="of every recipe (default: 6, strokes 8)")
-    job.add_argument("--train-size", type=int, help="pictures (default: 1000, strokes 300)")
-    job.add_argument("--image-size", type=int, help="side in pixels that pictures are resized to")
-    job.add_argument("--batch-size", type=int, help="default: 64, strokes 32")
+    _add_splits(job)
+    job.add_argument(
+        "--train-size", type=int, help="pictures (default: 1000 or all there are, strokes 300)"
+    )
+    job.add_argument(
+        "--image-size",
+        type=int,
+        help="side in pixels: the shorter side is resized to it, the middle kept",
+    )
+    job.add_argument(
+        "--batch-size", type=int, help="default: 64, strokes 32, small folders 8 to 32"
+    )
     job.add_argument("--weight-decay", type=float, default=0.01, help="default: 0.01")
     job.add_argument(
         "--precision",
@@ -88,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--backbone", default="resnet18", help="whose splits to use (default: resnet18)"
     )
+    _add_splits(plan)
     plan.add_argument("--epochs", type=int, default=6, help="of a recipe (default: 6)")
     plan.add_argument("--steps-per-epoch", type=int, default=50, help="default: 50")
     plan.add_argument("--out", default="plan.png", help="the picture (default: plan.png)")
@@ -105,10 +118,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_splits(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--splits",
+        nargs="+",
+        default=[],
+        metavar="SPLIT",
+        help="own cut: stages, blocks, a JSON file, or e.g. stem=conv1,bn1 body=... head=fc",
+    )
+
+
 def _compare(arguments: argparse.Namespace) -> None:
-    from difflr.experiments.compare import compare, table
-    from difflr.experiments.figure import plot_runs
-    from difflr.experiments.reading import describe_reading
+    from difflr.experiments.cuts import parse_cut
     from difflr.experiments.settings import Settings
 
     out = Path(arguments.out).expanduser()
@@ -116,6 +137,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         arguments.data,
         backbone=arguments.backbone,
         weights=arguments.weights,
+        splits=parse_cut(arguments.splits),
         recipes=arguments.recipes and _listed(arguments.recipes),
         seeds=_seeds(arguments.seeds),
         epochs=arguments.epochs,
@@ -127,6 +149,11 @@ def _compare(arguments: argparse.Namespace) -> None:
         validate=arguments.validate,
         data_dir=arguments.data_dir,
     )
+    # Only now what takes seconds to load: a mistake has been reported by then.
+    from difflr.experiments.compare import compare, table
+    from difflr.experiments.figure import plot_runs
+    from difflr.experiments.reading import describe_reading
+
     results = compare(settings, out, progress=not arguments.no_progress)
     if said := describe_reading(results.about["data"].get("files", {})):
         print(said, end="\n\n")
@@ -143,6 +170,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _plan(arguments: argparse.Namespace) -> None:
     from difflr.experiments.backbones import load_backbone
+    from difflr.experiments.cuts import as_patterns, parse_cut
     from difflr.experiments.settings import parse_recipe
     from difflr.figures.plan import plot_plan
     from difflr.figures.words import describe_plan
@@ -150,7 +178,8 @@ def _plan(arguments: argparse.Namespace) -> None:
     from difflr.recipes import as_recipe, make_plan
     from difflr.splits import split_model
 
-    splits = split_model(load_backbone(arguments.backbone, "none").build(2))
+    cut = as_patterns(parse_cut(arguments.splits))
+    splits = split_model(load_backbone(arguments.backbone, "none").build(2), cut)
     if arguments.milestones:
         plan = from_milestones(_read_milestones(Path(arguments.milestones)))
         plan.check(splits)

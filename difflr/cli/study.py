@@ -74,7 +74,7 @@ def _study(arguments: argparse.Namespace) -> None:
         weights=fitting.weights,
         source=arguments.source or ("strokes" if own_weights else None),
         image_size=fitting.image_size,
-        batch_size=fitting.batch_size,
+        batch_size=fitting.batch_size or 64,
         precision=fitting.precision,
         data_dir=fitting.data_dir,
         test_size=arguments.test_size,

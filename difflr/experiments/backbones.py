@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from difflr.errors import DifflrError, first_few
+from difflr.experiments.settings import check_weights_file, need_timm
 from difflr.models.heads import last_linear, replace_head
 
 __all__ = ["Backbone", "load_backbone"]
@@ -49,9 +52,9 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     """Return the backbone called ``name`` with its weights read and checked.
 
     Args:
-        name: ``"strokenet"`` (embedded) or a classification model of torchvision, e.g.
-            ``"resnet18"``.
-        weights: ``None`` for the embedded weights of strokenet or torchvision's ImageNet weights
+        name: ``"strokenet"`` (embedded), a classification model of torchvision, e.g. ``"resnet18"``, or
+            one of timm, e.g. ``"timm:vit_tiny_patch16_224"``, where timm is installed.
+        weights: ``None`` for the embedded weights of strokenet or torchvision's or timm's own
             (downloaded, with checksum); ``"none"`` for random ones; or the path of a
             ``.safetensors`` or ``.pt``/``.pth`` state dict.
 
@@ -59,6 +62,8 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
         DifflrError: for an unknown name, weights that are missing or unreadable, that cannot be
             downloaded, or that belong to another architecture.
     """
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     if name == "strokenet":
         from difflr.experiments import strokenet
 
@@ -67,20 +72,23 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
             str(strokenet.embedded_weights_path()) if weights in (None, "embedded") else weights
         )
         make: Callable[..., nn.Module] = strokenet.StrokeNet
+    elif name.startswith("timm:"):
+        make, mean, std = _timm(name)
     else:
         from torchvision import models
 
         if name not in models.list_models(module=models):
             raise DifflrError(
                 f"Received backbone {name!r}.",
-                "Use strokenet or a classification model of torchvision such as resnet18.",
+                "Use strokenet, a classification model of torchvision such as resnet18, or one of timm "
+                "such as timm:vit_tiny_patch16_224.",
             )
         mean, std = _IMAGENET_MEAN, _IMAGENET_STD
         make = models.get_model_builder(name)
     if weights == "none":
         return Backbone(name, "none", "", mean, std, make, None)
     if weights in (None, "imagenet"):
-        state, sha = _download(name)
+        state, sha = (_download_timm if name.startswith("timm:") else _download)(name)
         return Backbone(name, "imagenet", sha, mean, std, make, state)
     path = Path(str(weights)).expanduser()
     state = _read(path)
@@ -91,6 +99,40 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     return Backbone(name, shown, _sha256(path), mean, std, sized, state)
 
 
+def _timm(name: str) -> tuple[Callable[..., nn.Module], tuple[float, ...], tuple[float, ...]]:
+    """Return what makes a timm model, and the normalisation that its weights expect."""
+    need_timm(name)
+    import timm
+
+    model = name.removeprefix("timm:")
+    if not timm.is_model(model):
+        like = get_close_matches(model, timm.list_models(), 4) or ["resnet18"]
+        raise DifflrError(
+            f"Received backbone {name!r}, which timm does not have.",
+            f"Use e.g. {', '.join(f'timm:{each}' for each in like)}.",
+        )
+    config = timm.get_pretrained_cfg(model)
+    mean, std = (config.mean, config.std) if config else (_IMAGENET_MEAN, _IMAGENET_STD)
+    return partial(timm.create_model, model), tuple(mean), tuple(std)
+
+
+def _download_timm(name: str) -> tuple[dict[str, torch.Tensor], str]:
+    """Return timm's own weights, and a SHA-256 of all of them in the order of their names."""
+    import timm
+
+    try:
+        state = timm.create_model(name.removeprefix("timm:"), pretrained=True).state_dict()
+    except Exception as error:  # of the hub's client, or no weights at all
+        raise DifflrError(
+            f"The weights of {name} could not be downloaded: {str(error).splitlines()[0]}.",
+            "Pass --weights PATH with a file of your own, or --weights none to train from scratch.",
+        ) from error
+    found = hashlib.sha256()
+    for key in sorted(state):
+        found.update(state[key].contiguous().numpy().tobytes())
+    return state, found.hexdigest()
+
+
 def _source_classes(state: dict[str, torch.Tensor], network: nn.Module) -> int:
     """Return how many classes the weights' own head has (0 where it cannot be told)."""
     head = state.get(f"{last_linear(network)}.weight")
@@ -98,11 +140,7 @@ def _source_classes(state: dict[str, torch.Tensor], network: nn.Module) -> int:
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise DifflrError(
-            f"The weights {str(path)!r} are not there.",
-            "Pass the path of a .safetensors or .pt file, or 'none' to start from random weights.",
-        )
+    check_weights_file(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -1,9 +1,13 @@
 """A network that classifies pictures, as a Lightning module with a plan."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from difflr.experiments.augmentation import random_resized_crop
+from difflr.experiments.cuts import Cut, as_patterns
 from difflr.lightning.module import ParametersSplitsModule
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
@@ -50,8 +54,10 @@ class Classifier(PictureNetwork, ParametersSplitsModule):
         mean, std: normalisation of pictures scaled to 0…1, per colour.
         flip: also mirror pictures at random while training.
         translate: move them by up to so many pixels while training.
+        crop: cut a random part out of each instead of moving it, as suits photographs.
         seed: of the augmentation.
         weight_decay: of AdamW, for weights that are matrices.
+        cut: how to cut the network into splits; None for difflr's own way.
     """
 
     def __init__(
@@ -63,14 +69,21 @@ class Classifier(PictureNetwork, ParametersSplitsModule):
         std: tuple[float, ...],
         flip: bool = False,
         translate: int = 4,
+        crop: bool = False,
         seed: int = 0,
         weight_decay: float = 0.01,
+        cut: Cut | None = None,
     ) -> None:
         super().__init__(network, mean=mean, std=std)
         self.milestones = plan
         self.weight_decay = weight_decay
-        self.flip, self.translate, self.seed = flip, translate, seed
+        self.flip, self.translate, self.crop, self.seed = flip, translate, crop, seed
+        self.cut = cut
         self.cached: CachedPrefix | None = None  # set by ``fit``
+
+    def model_splits(self) -> Any:
+        """Return the user's own cut of the network, if there is one."""
+        return as_patterns(self.cut, below="network.")
 
     def training_step(
         self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
@@ -81,8 +94,13 @@ class Classifier(PictureNetwork, ParametersSplitsModule):
             return F.cross_entropy(self.cached(pixels), labels)
         # Drawn from the step alone, so that a resumed run sees what it would have seen.
         numbers = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
-        logits = self(augment(pixels, numbers, flip=self.flip, pad=self.translate))
-        return F.cross_entropy(logits, labels)
+        return F.cross_entropy(self(self.augmented(pixels, numbers)), labels)
+
+    def augmented(self, pixels: torch.Tensor, numbers: torch.Generator) -> torch.Tensor:
+        """Return a batch as a step of training sees it."""
+        if self.crop:
+            return random_resized_crop(pixels, numbers, flip=self.flip)
+        return augment(pixels, numbers, flip=self.flip, pad=self.translate)
 
 
 def augment(

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 
 from difflr.errors import DifflrError
+from difflr.experiments.augmentation import CROP_AREA
 from difflr.experiments.backbones import Backbone, load_backbone
+from difflr.experiments.cuts import as_patterns
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.journal import hold
 from difflr.experiments.provenance import data_name, hash_pictures
@@ -41,13 +44,19 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     Raises:
         DifflrError: for input that cannot be used; finished runs stay in ``out``.
     """
-    plans = _plans(settings)
+    plans, network = _plans(settings)
+    if settings.image_size:
+        _check_size(settings.backbone, network, settings.image_size)
     data = load_data(settings.data, image_size=settings.image_size, data_dir=settings.data_dir)
     pictures = hash_pictures(data.train, data.test)
     if settings.validate:  # to choose learning rates without looking at the test pictures
         held_out, pool = data.train.divide(max(len(data.train) // 5, len(data.classes)), seed=0)
         data = replace(data, train=pool, test=held_out)
-    data.train.subset(settings.train_size, 0)  # complains now rather than after the weights
+    settings = settings.for_pictures(len(data.train))
+    train_size, batch_size = cast(int, settings.train_size), cast(int, settings.batch_size)
+    data.train.subset(train_size, 0)  # complains now rather than after the weights
+    if not settings.image_size:
+        _check_size(settings.backbone, network, data.train.pixels.shape[-1])
     backbone = load_backbone(settings.backbone, settings.weights)
     made_with = {**versions(), "threads": str(torch.get_num_threads())}
     about = _about(settings, data, pictures, backbone)
@@ -60,12 +69,14 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     ]
     test = data.test.resized(settings.image_size) if todo else data.test
     options = TrainingOptions(
-        batch_size=settings.batch_size,
+        batch_size=batch_size,
         flip=data.flip,
+        crop=data.crop,
         weight_decay=settings.weight_decay,
         precision=settings.precision,
+        cut=settings.splits,
     )
-    steps = -(-settings.train_size // settings.batch_size) * settings.epochs
+    steps = -(-train_size // batch_size) * settings.epochs
     drawn: dict[int, Images] = {}  # of the seed at hand: drawn and resized once for all recipes
     with tqdm(total=steps * len(todo), unit="step", disable=not (progress and todo)) as bar:
         for wait in (False, True):  # first what no other process is training
@@ -82,7 +93,7 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                         continue
                     bar.set_description(f"{recipe}, seed {seed}")
                     if seed not in drawn:
-                        images = data.train.subset(settings.train_size, seed)
+                        images = data.train.subset(train_size, seed)
                         drawn = {seed: images.resized(settings.image_size)}
                     outcome, _ = train(
                         backbone,
@@ -143,15 +154,29 @@ def _logger(folder: Path) -> Any:
     )
 
 
-def _plans(settings: Settings) -> dict[str, Plan]:
-    """Return the plan of every recipe, checked before anything is loaded or trained."""
-    splits = split_model(load_backbone(settings.backbone, "none").build(2))
+def _plans(settings: Settings) -> tuple[dict[str, Plan], nn.Module]:
+    """Return the plan of every recipe, checked before anything is loaded, and a random network."""
+    network = load_backbone(settings.backbone, "none").build(2)
+    splits = split_model(network, as_patterns(settings.splits))
     plans = {}
     for text in settings.recipes:
         name, options = parse_recipe(text)
         label = text.replace("-", "_") if not options else ":".join([name, *text.split(":")[1:]])
         plans[label] = make_plan(as_recipe(name), splits, settings.epochs, **options)
-    return plans
+    return plans, network
+
+
+def _check_size(name: str, network: nn.Module, size: int) -> None:
+    """Raise DifflrError unless the network takes pictures of ``size`` pixels a side."""
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, size, size))
+    except Exception as error:  # each family complains in its own way
+        why = (str(error) or repr(error)).splitlines()[0].rstrip(".")
+        raise DifflrError(
+            f"{name} takes no pictures of {size} pixels a side: {why}.",
+            "Pass --image-size with the side that its weights were made for, mostly 224.",
+        ) from error
 
 
 def _done(results: Results, recipe: str, seed: int, plan: Plan) -> bool:
@@ -190,7 +215,13 @@ def _about(
             "optimizer": "AdamW",
             "weight_decay": settings.weight_decay,
             "precision": settings.precision,
-            "augmentation": "shift by up to 4 pixels" + (", flip" if data.flip else ""),
+            "augmentation": (
+                f"random crop of {CROP_AREA:.0%} to 100% of the area"
+                if data.crop
+                else "shift by up to 4 pixels"
+            )
+            + (", flip" if data.flip else ""),
+            **({"splits": settings.splits} if settings.splits else {}),
         },
     }
 

@@ -20,6 +20,7 @@ from difflr.experiments.reading import Reading
 __all__ = ["Data", "Images", "load_data"]
 
 _STROKES_TRAIN, _STROKES_TEST = 2000, 2000
+_CROPPED = 96  # pixels a side: a part of a smaller picture of a folder would show too little
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def _as_is(batch: Any) -> Any:
 class Data:
     """A data set: ``flip`` says whether a mirrored picture keeps its label.
 
-    ``reading`` says what became of the files of a folder.
+    ``crop`` says whether pictures are large enough to train on random crops of them, ``reading`` what
+    became of the files of a folder.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Data:
     test: Images
     classes: tuple[str, ...]
     flip: bool
+    crop: bool = False
     reading: Reading | None = None
 
 
@@ -134,7 +137,8 @@ def load_data(source: str, *, image_size: int | None = None, data_dir: str | Non
         Images(torch.from_numpy(trees[part].pixels), torch.from_numpy(trees[part].labels))
         for part in ("train", "test")
     )
-    return Data(source, train, test, trees["train"].classes, flip=True, reading=reading)
+    crop = train.pixels.shape[-1] >= _CROPPED
+    return Data(source, train, test, trees["train"].classes, flip=True, crop=crop, reading=reading)
 
 
 def _strokes(source: str) -> Data:

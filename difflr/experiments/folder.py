@@ -10,6 +10,7 @@ import numpy as np
 from difflr.errors import DifflrError, first_few
 from difflr.experiments.picturefile import PICTURE_SUFFIXES, Picture, Skipped, read_picture
 from difflr.experiments.reading import Reading, readable
+from difflr.experiments.settings import need_folder
 
 __all__ = ["Tree", "read_folder", "read_tree"]
 
@@ -38,11 +39,7 @@ def read_folder(root: Path, size: int | None) -> tuple[dict[str, Tree], Reading]
     Raises:
         DifflrError: for a folder without the tree it should have, or a class without a picture.
     """
-    if not root.is_dir():
-        raise DifflrError(
-            f"Received data {str(root)!r}, which is no data set of difflr and no folder.",
-            "Use strokes, cifar10, or the path of a folder with train/ and test/ in it.",
-        )
+    need_folder(root)
     reading = Reading(root)
     for path in sorted(root.iterdir()):
         if path.name not in _PARTS:

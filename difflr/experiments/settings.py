@@ -1,12 +1,25 @@
 """What a comparison holds fixed for all recipes, checked before anything is loaded or trained."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
+from difflr.experiments.cuts import Cut
+from difflr.recipes import as_recipe
 
-__all__ = ["PRECISIONS", "Settings", "as_precision", "parse_recipe", "with_later_settings"]
+__all__ = [
+    "PRECISIONS",
+    "Settings",
+    "as_precision",
+    "check_weights_file",
+    "need_folder",
+    "need_timm",
+    "parse_recipe",
+    "with_later_settings",
+]
 
 # Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -21,6 +34,8 @@ _STROKES: dict[str, Any] = {
     "batch_size": 32,
 }
 _CIFAR10 = {"image_size": 128}  # ImageNet's weights expect larger pictures than 32 pixels
+_FOLDER = {"train_size": None, "batch_size": None}  # as many as there are, see ``for_pictures``
+_MOST_PICTURES, _BATCHES = 1000, 10
 
 
 @dataclass(frozen=True)
@@ -37,12 +52,13 @@ class Settings:
     data: str
     backbone: str = "resnet18"
     weights: str | None = None
+    splits: Cut | None = None
     recipes: Sequence[str] = ("uniform", "head_only", "differential")
     seeds: Sequence[int] = (0, 1, 2)
     epochs: int = 6
-    train_size: int = 1000
+    train_size: int | None = 1000
     image_size: int | None = None
-    batch_size: int = 64
+    batch_size: int | None = 64
     weight_decay: float = 0.01
     precision: str = "32-true"
     validate: bool = False
@@ -52,13 +68,15 @@ class Settings:
     def fitting(cls, data: str, **given: Any) -> "Settings":
         """Return settings for ``data``; what is None in ``given`` takes the value that fits it."""
         embedded = data.partition(":")[0] == "strokes"
-        fitting = _STROKES if embedded else _CIFAR10 if data == "cifar10" else {}
+        fitting = _STROKES if embedded else _CIFAR10 if data == "cifar10" else _FOLDER
         chosen = {name: value for name, value in given.items() if value is not None}
         return cls(data, **{**fitting, **chosen})
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "train_size", "batch_size"):
-            as_int(name, getattr(self, name), 1)
+        as_int("epochs", self.epochs, 1)
+        for name in ("train_size", "batch_size"):
+            if getattr(self, name) is not None:
+                as_int(name, getattr(self, name), 1)
         for seed in self.seeds:
             as_int("seed", seed, 0)
         as_number("weight_decay", self.weight_decay, 0.0)
@@ -71,6 +89,50 @@ class Settings:
                 f"The data {self.data} came without weights for {self.backbone}.",
                 "Pass --weights PATH, --weights imagenet (downloaded) or --weights none.",
             )
+        for text in self.recipes:
+            as_recipe(parse_recipe(text)[0])
+        if self.backbone.startswith("timm:"):
+            need_timm(self.backbone)
+        if self.weights not in (None, "none", "imagenet", "embedded"):
+            check_weights_file(Path(self.weights).expanduser())
+        if self.data != "cifar10" and self.data.partition(":")[0] != "strokes":
+            need_folder(Path(self.data).expanduser())
+
+    def for_pictures(self, there: int) -> "Settings":
+        """Return the settings with a training size and a batch size that fit so many pictures.
+
+        All pictures up to 1,000, in batches of 8 to 64 of which an epoch has at least ten.
+        """
+        size = self.train_size or min(_MOST_PICTURES, there)
+        fitting = [batch for batch in (64, 32, 16) if size >= _BATCHES * batch]
+        return replace(self, train_size=size, batch_size=self.batch_size or max([8, *fitting]))
+
+
+def check_weights_file(path: Path) -> None:
+    """Raise DifflrError unless there is a file of weights."""
+    if not path.is_file():
+        raise DifflrError(
+            f"The weights {str(path)!r} are not there.",
+            "Pass the path of a .safetensors or .pt file, or 'none' to start from random weights.",
+        )
+
+
+def need_folder(root: Path) -> None:
+    """Raise DifflrError unless there is a folder of pictures."""
+    if not root.is_dir():
+        raise DifflrError(
+            f"Received data {str(root)!r}, which is no data set of difflr and no folder.",
+            "Use strokes, cifar10, or the path of a folder with train/ and test/ in it.",
+        )
+
+
+def need_timm(backbone: str) -> None:
+    """Raise DifflrError unless timm is installed."""
+    if find_spec("timm") is None:
+        raise DifflrError(
+            f"The backbone {backbone} needs the package timm, which is not installed.",
+            "pip install timm",
+        )
 
 
 def as_precision(value: Any) -> str:

@@ -17,6 +17,7 @@ from difflr.errors import DifflrError
 from difflr.experiments import allocator
 from difflr.experiments.backbones import Backbone
 from difflr.experiments.classifier import Classifier
+from difflr.experiments.cuts import Cut
 from difflr.experiments.data import Images
 from difflr.experiments.quiet import quiet
 from difflr.lightning.module import ParametersSplitsModule
@@ -34,9 +35,11 @@ class TrainingOptions:
     batch_size: int = 64
     flip: bool = False
     translate: int = 4
+    crop: bool = False
     weight_decay: float = 0.01
     precision: str = "32-true"
     cache: bool = False
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
 
 def _numbered(model: ParametersSplitsModule, images: Images) -> Images:
     """Give the model the pictures, and return their numbers in place of them."""
-    if not isinstance(model, Classifier) or model.flip or model.translate:
+    if not isinstance(model, Classifier) or model.flip or model.translate or model.crop:
         raise DifflrError(
             "Augmented pictures are new in every epoch: features of them cannot be kept.",
             "Pass a Classifier with flip=False and translate=0, or cache=False.",
@@ -165,8 +168,10 @@ def train(
         std=backbone.std,
         flip=options.flip,
         translate=options.translate,
+        crop=options.crop,
         seed=seed,
         weight_decay=options.weight_decay,
+        cut=options.cut,
     )
     seconds = fit(
         model,

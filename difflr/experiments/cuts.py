@@ -1,0 +1,82 @@
+"""A user's own cut of a network, as the command line takes it and results keep it: text alone."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from difflr.errors import DifflrError, short_repr
+
+__all__ = ["Cut", "as_patterns", "parse_cut"]
+
+#: What ``split_model`` takes, in JSON: its word, or patterns by split, where "..." is all the rest.
+Cut = str | Mapping[str, Sequence[str]]
+
+_WORDS = ("stages", "blocks")
+_REMEDY = (
+    "Write stages, blocks, the path of a JSON file, or splits from shallow to deep: "
+    "stem=conv1,bn1 early=layer1,layer2 late=layer3,layer4 head=fc (... takes the rest)."
+)
+
+
+def parse_cut(words: Sequence[str]) -> Cut | None:
+    """Return the cut that a command line names; None for no word.
+
+    >>> parse_cut(["stem=conv1,bn1", "rest=...", "head=fc"])
+    {'stem': ['conv1', 'bn1'], 'rest': ['...'], 'head': ['fc']}
+    """
+    if not words:
+        return None
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0] if words[0] in _WORDS else _from_file(Path(words[0]).expanduser())
+    return _checked({name: patterns.split(",") for name, _, patterns in
+                     (word.partition("=") for word in words)}, len(words), " ".join(words))  # fmt: skip
+
+
+def as_patterns(cut: Cut | None, below: str = "") -> Any:
+    """Return a cut as ``split_model`` takes it, its patterns for names below a module."""
+    if cut is None or isinstance(cut, str):
+        return cut
+    return {
+        name: ... if "..." in patterns else [f"{below}{pattern}" for pattern in patterns]
+        for name, patterns in cut.items()
+    }
+
+
+def _from_file(path: Path) -> Cut:
+    try:
+        pairs = json.loads(path.read_text("utf-8"), object_pairs_hook=list)
+        if not isinstance(pairs, list) or not all(len(pair) == 2 for pair in pairs):
+            raise ValueError("it is no object")
+        found = {
+            name: [patterns] if isinstance(patterns, str) else list(patterns)
+            for name, patterns in pairs
+        }
+    except OSError as error:
+        raise DifflrError(
+            f"The cut {str(path)!r} cannot be read: {error.strerror}.", _REMEDY
+        ) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DifflrError(f"The cut {str(path)!r} cannot be read: {error}.", _REMEDY) from error
+    return _checked(found, len(pairs), str(path))
+
+
+def _checked(cut: dict[str, list[str]], given: int, text: str) -> dict[str, list[str]]:
+    whole = all(
+        isinstance(name, str)
+        and name
+        and patterns
+        and all(isinstance(p, str) and p for p in patterns)
+        for name, patterns in cut.items()
+    )
+    if (
+        not whole
+        or len(cut) != given
+        or len(cut) < 2
+        or any("..." in p and len(p) > 1 for p in cut.values())
+    ):
+        raise DifflrError(
+            f"Received {short_repr(text)}, expected two splits or more, each with a name and patterns.",
+            _REMEDY,
+        )
+    return cut
