@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` s
     from difflr.milestones import MILESTONES_2020, from_milestones, to_milestones
     from difflr.models.heads import replace_head
     from difflr.models.prefix import CachedPrefix
+    from difflr.optimizers import JoinedOptimizer
     from difflr.plan import Phase, Plan
     from difflr.rangetest.finder import range_test
     from difflr.rates import LayerDecay, Ratio, Ulmfit, expand_lrs
@@ -34,6 +35,7 @@ __all__ = [
     "RECIPES",
     "CachedPrefix",
     "DifflrError",
+    "JoinedOptimizer",
     "LayerDecay",
     "ParametersSplitsModule",
     "Phase",
@@ -74,6 +76,7 @@ _HOME = {
     "lightning.callback": ["PlanCallback"],
     "lightning.module": ["ParametersSplitsModule", "SplitsMixin"],
     "milestones": ["MILESTONES_2020", "from_milestones", "to_milestones"],
+    "optimizers": ["JoinedOptimizer"],
     "plan": ["Phase", "Plan"],
     "models.prefix": ["CachedPrefix"],
     "rangetest.finder": ["range_test"],

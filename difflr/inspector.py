@@ -51,7 +51,7 @@ def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[Split
                 parameters=split.numel,
                 share=split.numel / max(total, 1),
                 trainable=_state([p.requires_grad for p in params], kept),
-                lr=max((float(group["lr"]) for group in own), default=None),
+                lr=max((float(g["lr"]) / g.get("lr_factor", 1.0) for g in own), default=None),
                 weight_decay=tuple(
                     sorted({float(group.get("weight_decay", 0)) for group in own}, reverse=True)
                 ),

@@ -28,7 +28,8 @@ class PlanScheduler(LRScheduler):
 
     Args:
         optimizer: with the groups of ``param_groups``; each says in ``group["split"]`` which of the
-            plan's learning rates is its own. Groups without that entry must be one per split.
+            plan's learning rates is its own, times ``group["lr_factor"]`` where that is given. Groups
+            without a split must be one per split. Several optimizers: see ``JoinedOptimizer``.
         plan: the phases.
         steps_per_epoch: optimizer steps in one epoch, at least 1.
 
@@ -50,14 +51,18 @@ class PlanScheduler(LRScheduler):
             raise DifflrError(
                 f"The optimizer's groups belong to splits {sorted(map(str, owned))}, the plan has "
                 f"splits 0 to {plan.n_splits - 1}.",
-                "Make the groups with param_groups(splits), and the plan for the same splits.",
+                "Make the groups with param_groups(splits), and the plan for the same splits. Where two "
+                "optimizers share the splits, join them (JoinedOptimizer); where some splits should have "
+                "none, leave them out: split_model(model, exclude=…).",
             )
         # Kept here, since an optimizer that loads a checkpoint takes over the groups' saved entries.
         self._owners = [group["split"] for group in groups]
+        self._factors = [float(group.get("lr_factor", 1.0)) for group in groups]
         # What the phases whose shape leaves the momentum alone go back to.
         self._own_momenta = [g["betas"][0] if "betas" in g else g.get("momentum") for g in groups]
         labels = {g["split"]: str(g.get("split_name", g["split"])) for g in reversed(groups)}
         self._split_names = [labels[index] for index in range(plan.n_splits)]
+        _check_momenta(optimizer, plan)
         super().__init__(optimizer)  # writes step 0 into the optimizer
 
     @property
@@ -103,7 +108,8 @@ class PlanScheduler(LRScheduler):
                     group["betas"] = (momentum, *group["betas"][1:])
                 elif "momentum" in group:
                     group["momentum"] = momentum
-        return [point.lrs[owner] for owner in self._owners]
+        pairs = zip(self._owners, self._factors, strict=True)
+        return [point.lrs[owner] * factor for owner, factor in pairs]
 
     def state_dict(self) -> dict[str, Any]:
         """Return ``{"step": int, "fingerprint": dict}``, primitives only."""
@@ -122,6 +128,24 @@ class PlanScheduler(LRScheduler):
         check_fingerprint(saved, self.plan, self._split_names, self.steps_per_epoch)
         self.last_epoch = as_int("step", state_dict["step"], 0) - 1
         self._initial_step()  # steps once without torch's warning about the order of calls
+
+
+def _check_momenta(optimizer: Optimizer, plan: Plan) -> None:
+    """Refuse momenta per split that would never be used."""
+    for name, other in (("momentum", "betas"), ("betas", "momentum")):
+        found = {str(g[name]) for g in optimizer.param_groups if name in g}
+        # Without defaults, as a joined optimizer is, nothing says what it reads.
+        if found and other in optimizer.defaults and name not in optimizer.defaults:
+            raise DifflrError(
+                f"{type(optimizer).__name__} has {other}, and would never read the groups' {name}.",
+                f"Pass {other}= to param_groups.",
+            )
+        if len(found) > 1 and plan.moves_momentum:
+            raise DifflrError(
+                f"The groups differ in their {name} ({', '.join(sorted(found))}), but the plan cycles it.",
+                "Pass Plan(…, cycle_momentum=False), use a shape other than one cycle, or give all groups "
+                f"one {name}.",
+            )
 
 
 def check_held(plan: Plan, splits: Splits) -> None:

@@ -1,7 +1,7 @@
 """Differential learning rates in a Lightning module: the glue, and nothing else."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -46,7 +46,7 @@ class SplitsMixin(nn.Module):
     """
 
     milestones: Plan | Mapping[int, Mapping[str, Any]] | None = None
-    weight_decay: float = 0.01
+    weight_decay: float | Sequence[float] = 0.01
     train_bn: bool = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -127,7 +127,11 @@ class SplitsMixin(nn.Module):
         )
 
     def make_optimizer(self, param_groups: list[dict[str, Any]]) -> Optimizer:
-        """Return the optimizer for these groups. Override it to use another than AdamW."""
+        """Return the optimizer for these groups. Override it to use another than AdamW.
+
+        For groups of another kind (``momentum`` per split, ``matrices``, ``lora_plus``), pass
+        ``self.get_optimizer_param_groups(…)`` to yours.
+        """
         return torch.optim.AdamW(param_groups, fused=_may_fuse(self))
 
     def get_scheduler(self, optimizer: Optimizer) -> dict[str, Any]:

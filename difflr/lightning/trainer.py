@@ -115,7 +115,8 @@ def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
         raise DifflrError(
             "With automatic_optimization=False Lightning steps no scheduler, so the learning rates "
             "would stay those of the first step.",
-            "Leave automatic optimization on, or use PlanScheduler in a loop of your own.",
+            "Leave automatic optimization on (JoinedOptimizer makes one of several optimizers), or write a "
+            "plain LightningModule that steps a PlanScheduler for each of its optimizers.",
         )
     if all(all(phase.trainable) for phase in plan.phases):
         return

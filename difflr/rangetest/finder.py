@@ -209,7 +209,7 @@ def _rates(splits: Splits, optimizer: Optimizer, phase: Phase | None) -> list[fl
                 "The optimizer's groups do not say which split they belong to.",
                 "Make them with param_groups(splits).",
             )
-        rates = [phase.lrs[group["split"]] for group in groups]
+        rates = [phase.lrs[group["split"]] * group.get("lr_factor", 1.0) for group in groups]
     if not any(rates):
         raise DifflrError(
             "All learning rates are 0, and so is every multiple of them.",
@@ -220,7 +220,11 @@ def _rates(splits: Splits, optimizer: Optimizer, phase: Phase | None) -> list[fl
 
 def _per_split(splits: Splits, optimizer: Optimizer) -> tuple[float, ...]:
     """Return each split's learning rate: the largest of the groups that hold its parameters."""
-    rate = {id(p): float(group["lr"]) for group in optimizer.param_groups for p in group["params"]}
+    rate = {
+        id(p): float(group["lr"]) / group.get("lr_factor", 1.0)
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
     return tuple(
         max((rate.get(id(p), 0.0) for p in split.parameters.values()), default=0.0)
         for split in splits
