@@ -11,8 +11,11 @@ BENCH ?= $(OUT)/bench.md
 CLOCK ?= wall
 WORKERS ?= 2
 
-# Called with the names of variables, it stops where one is not given.
-given = $(foreach name,$(1),$(if $($(name)),,$(error Pass $(name)=PATH: make $@ needs $(1))))
+# Stops where a path is not given or not there; asked before anything is built.
+given = $(foreach name,$(1),$(if $(wildcard $($(name))),,$(error $(name)=$($(name)): pass an existing path, \
+  make $(MAKECMDGOALS) needs $(1))))
+$(if $(filter bench rivals readme-images,$(MAKECMDGOALS)),$(call given,CIFAR_FOLDER WEIGHTS))
+$(if $(filter rivals,$(MAKECMDGOALS)),$(call given,SOURCE))
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -57,7 +60,6 @@ fuzz: env ## coverage-guided fuzzing, FUZZ_SECONDS long
 # Everything about speed, side by side with the peers, in one table ($(BENCH)). CLOCK=cpu counts processor
 # time, for a machine that has other work; THREADS limits torch.
 bench: env peers ## speed beside the peers: pass CIFAR_FOLDER and WEIGHTS
-	$(call given,CIFAR_FOLDER WEIGHTS)
 	$(if $(THREADS),OMP_NUM_THREADS=$(THREADS)) $(BIN)/python benchmarks/bench.py --data $(CIFAR_FOLDER) \
 	  --weights $(WEIGHTS) --peers $(PEERS)/bin/python --clock $(CLOCK) --out $(BENCH)
 
@@ -71,7 +73,6 @@ $(PEERS)/.ready: benchmarks/peers.txt pyproject.toml constraints.txt
 	touch $@
 
 rivals: peers ## the peers' own recipes (hours): pass CIFAR_FOLDER, WEIGHTS and SOURCE
-	$(call given,CIFAR_FOLDER WEIGHTS SOURCE)
 	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/rivals.py --data $(CIFAR_FOLDER) --weights $(WEIGHTS) \
 	  --source $(SOURCE) --out $(OUT)/rivals
 
@@ -111,7 +112,6 @@ recorded-pictures: env ## redraw the README's pictures of the recorded studies (
 
 # The pictures and the table of the README, from real photographs (see README, "How it was made").
 readme-images: env ## train on CIFAR_FOLDER with WEIGHTS and draw the README's other pictures
-	$(call given,CIFAR_FOLDER WEIGHTS)
 	$(BIN)/difflr compare --data $(CIFAR_FOLDER) --weights $(WEIGHTS) --seeds 3 \
 	  --recipes uniform:lr=1e-3 head_only:lr=1e-2 differential:lr=3e-3 milestones_2020 \
 	  --out $(OUT)/photographs
