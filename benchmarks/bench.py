@@ -49,6 +49,7 @@ def main() -> None:
         "accuracy": ("Accuracy per second", peers, task),
         "jobs": ("Studies", sys.executable, task),
         "starting": ("Starting", sys.executable, []),
+        "big_models": ("Big models", sys.executable, []),
         "widgets": ("Widgets", sys.executable, ["--browser"]),
     }
     if options.only and "testing" in options.only:  # takes longer than all the others

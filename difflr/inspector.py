@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 
 from difflr.errors import first_few
 from difflr.freezing import bn_mode
-from difflr.models.held import is_held
+from difflr.models.held import held_parameters
 from difflr.splits import Splits
 
 __all__ = ["SplitRow", "report", "split_rows"]
@@ -39,11 +39,12 @@ def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[Split
     total = sum(split.numel for split in splits)
     groups = optimizer.param_groups if optimizer is not None else []
     group_of = {id(p): group for group in groups for p in group["params"]}
+    held = held_parameters(splits.model)
     rows = []
     for split in splits:
         params = list(split.parameters.values())
         own = [group_of[id(p)] for p in params if id(p) in group_of]
-        kept = sum(is_held(splits.model, name) for name in split.parameters)
+        kept = sum(name in held for name in split.parameters)
         rows.append(
             SplitRow(
                 name=split.name,
@@ -109,7 +110,7 @@ def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
         for line in table
     ]
     inside = {name for split in splits for name in split.parameters}
-    held = [name for name in inside if is_held(splits.model, name)]
+    held = inside.intersection(held_parameters(splits.model))
     outside = [name for name, _ in splits.model.named_parameters() if name not in inside]
     for title, names in (("held by you", sorted(held)), ("in no split", outside)):
         if names:

@@ -118,15 +118,15 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     modules: list[list[nn.Module]] = [[] for _ in parts]
     parameters: list[dict[str, nn.Parameter]] = [{} for _ in parts]
     seen: set[int] = set()
+    claimed = {key: i for i in reversed(range(len(parts))) for key in parts[i].modules}
     current = 0
     for prefix, module in model.named_modules():
         own = {f"{prefix}.{n}".lstrip("."): p for n, p in module.named_parameters(recurse=False)}
-        claimed = [i for i, part in enumerate(parts) if id(module) in part.modules]
         # A module without parameters goes where it was put, else with the one before it.
         known = [owner[id(p)] for p in own.values() if id(p) in owner]
         if own and not known:
             continue  # excluded, or held by the user and in no split
-        current = known[0] if known else claimed[0] if claimed else current
+        current = known[0] if known else claimed.get(id(module), current)
         modules[current].append(module)
         for name, parameter in own.items():
             # A tied parameter comes by every time under another name.

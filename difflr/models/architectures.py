@@ -11,6 +11,7 @@ from torch import nn
 
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.blocks import Unit, expanded, ladder
+from difflr.models.claims import paths
 from difflr.models.matchers import matched_layers
 
 __all__ = ["LEVELS", "auto_patterns"]
@@ -122,21 +123,23 @@ def _by_lists(model: nn.Module, fine: bool) -> list[Unit] | None:
     if sum(bool(_TWO_NETWORKS.search(name)) for name in learning) > 0 and len(learning) > 1:
         return None
     found = ladder(model, fine=fine)
-    if found is None or _weight(model, found.stem) > sum(
-        _weight(model, u.names) for u in found.units
-    ):
+    if found is None:
+        return None
+    sizes = _sizes(model)
+    body = sum(sizes[name] for unit in found.units for name in unit.names)
+    if sum(sizes[name] for name in found.stem) > body:
         return None  # the lists are not what the network is made of
     units = _ordered(found.stem, found.units, found.head)
     return units if fine else _gathered(units)
 
 
-def _weight(model: nn.Module, names: Iterable[str]) -> int:
-    """The number of parameters, tables of embeddings left out."""
-    return sum(
-        model.get_parameter(name).numel()
-        for name in names
-        if not isinstance(model.get_submodule(name.rpartition(".")[0]), nn.Embedding)
-    )
+def _sizes(model: nn.Module) -> dict[str, int]:
+    """The number of numbers in each parameter, 0 for tables of embeddings."""
+    return {
+        f"{path}.{own}".lstrip("."): 0 if isinstance(module, nn.Embedding) else parameter.numel()
+        for path, module in model.named_modules(remove_duplicate=False)
+        for own, parameter in module.named_parameters(recurse=False)
+    }
 
 
 def _by_family(model: nn.Module, fine: bool) -> list[Unit] | None:
@@ -152,11 +155,11 @@ def _by_family(model: nn.Module, fine: bool) -> list[Unit] | None:
 def _into_blocks(model: nn.Module, cuts: Cuts) -> list[Unit]:
     """The stages of a family as blocks; a norm goes with the layer before it."""
     blocks: list[Unit] = []
-    for split, paths in cuts.items():
+    for split, members in cuts.items():
         if split in ("stem", "head"):
-            blocks.append(Unit(split, _under(model, paths)))
+            blocks.append(Unit(split, _under(model, members)))
             continue
-        for path in paths:
+        for path in members:
             unit = Unit(path, _under(model, [path]))
             parts = expanded(model, unit) if unit.names else []
             if len(unit.names) and not any(True for _ in model.get_submodule(path).children()):
@@ -222,18 +225,12 @@ def _patterns(model: nn.Module, units: Sequence[Unit]) -> list[list[str]]:
     owners: dict[str, set[int]] = {}
     for index, unit in enumerate(units):
         for name in unit.names:
-            for path in _paths(name):
+            for path in paths(name):
                 owners.setdefault(path, set()).add(index)
     return [
-        list(dict.fromkeys(next(p for p in _paths(n) if len(owners[p]) == 1) for n in unit.names))
+        list(dict.fromkeys(next(p for p in paths(n) if len(owners[p]) == 1) for n in unit.names))
         for unit in units
     ]
-
-
-def _paths(name: str) -> list[str]:
-    """A name's prefixes, the shallowest first."""
-    parts = name.split(".")
-    return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def _unknown(model: nn.Module, inner: nn.Module, prefix: str) -> DifflrError:

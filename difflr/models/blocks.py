@@ -231,7 +231,8 @@ def _below(name: str, parent: str) -> bool:
 
 def expanded(model: nn.Module, unit: Unit) -> list[Unit]:
     """Return a stage as its blocks, and a block as itself."""
-    if unit.path in dict(model.named_parameters(remove_duplicate=False)):
+    above, _, own = unit.path.rpartition(".")
+    if own in model.get_submodule(above)._parameters:
         return [unit]
     module = model.get_submodule(unit.path)
     if isinstance(module, nn.RNNBase):

@@ -12,7 +12,7 @@ from torch import nn
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.held import held_parameters
 
-__all__ = ["Exclude", "Part", "excluded", "listed", "matched", "owners"]
+__all__ = ["Exclude", "Part", "excluded", "listed", "matched", "owners", "paths"]
 
 Patterns = str | Sequence[str] | EllipsisType
 
@@ -33,8 +33,8 @@ def matched(model: nn.Module, patterns: Mapping[str, Patterns]) -> list[Part]:
     claims ``layer1.0.conv1.weight`` and ``layers.[0-3]`` claims the first four of ``layers``. A split
     of ``...`` claims all that no other does.
     """
-    params = [name for name, _ in model.named_parameters(remove_duplicate=False)]
-    modules = [(name, id(module)) for name, module in model.named_modules() if name]
+    params = _Names((name, name) for name, _ in model.named_parameters(remove_duplicate=False))
+    modules = _Names((name, id(module)) for name, module in model.named_modules() if name)
     parts = []
     for split, globs in patterns.items():
         part = Part(str(split), set(), set())
@@ -42,8 +42,7 @@ def matched(model: nn.Module, patterns: Mapping[str, Patterns]) -> list[Part]:
         if globs is ...:
             continue
         for glob in _globs(part.name, globs):
-            hit_params = {name for name in params if _matches(name, glob)}
-            hit_modules = {key for name, key in modules if _matches(name, glob)}
+            hit_params, hit_modules = params.matching(glob), modules.matching(glob)
             if not hit_params and not hit_modules:
                 raise DifflrError(
                     f"The pattern {glob!r} of split {part.name!r} matches nothing in the model.",
@@ -53,16 +52,41 @@ def matched(model: nn.Module, patterns: Mapping[str, Patterns]) -> list[Part]:
                 )
             part.names |= hit_params
             part.modules |= hit_modules
-    rest = set(params).difference(*(part.names for part in parts))
+    rest = {name for name, _ in params.items}.difference(*(part.names for part in parts))
+    # A module that holds a parameter of another split, at whatever depth, is not of the rest.
+    others = {path for name, _ in params.items if name not in rest for path in paths(name)}
+    above = {path for name in rest for path in paths(name)} - others
     for part, globs in zip(parts, patterns.values(), strict=True):
         if globs is ...:
             part.names |= rest
-            part.modules |= {  # those that hold nothing else
-                key
-                for name, key in modules
-                if (own := {p for p in params if p.startswith(f"{name}.")}) and own <= rest
-            }
+            part.modules |= {key for name, key in modules.items if name in above}
     return parts
+
+
+class _Names:
+    """Dotted names, each with a value, to be found by patterns: one look per level, not one per name."""
+
+    def __init__(self, items: Iterable[tuple[str, Any]]) -> None:
+        self.items = list(items)
+        self._levels: dict[int, dict[str, set[Any]]] = {}
+
+    def matching(self, glob: str) -> set[Any]:
+        """Return the values whose names match in as many levels as the pattern has."""
+        count = glob.count(".") + 1
+        if count not in self._levels:
+            level = self._levels.setdefault(count, {})
+            for name, value in self.items:
+                level.setdefault(".".join(name.split(".")[:count]), set()).add(value)
+        level = self._levels[count]
+        if not any(sign in glob for sign in "*?["):
+            return level.get(glob, set())
+        return set().union(*(level[name] for name in level if fnmatchcase(name, glob)))
+
+
+def paths(name: str) -> list[str]:
+    """Return a dotted name's prefixes, the shallowest first and itself last."""
+    parts = name.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def _globs(split: str, globs: Any) -> list[str]:
@@ -75,11 +99,6 @@ def _globs(split: str, globs: Any) -> list[str]:
         f"Received {short_repr(globs)} for split {split!r}, expected names or patterns of names.",
         "Pass e.g. {'stem': ['conv1', 'bn1'], 'head': 'fc'}, or the modules in a list.",
     )
-
-
-def _matches(name: str, glob: str) -> bool:
-    levels = glob.count(".") + 1
-    return fnmatchcase(".".join(name.split(".")[:levels]), glob)
 
 
 def listed(model: nn.Module, items: Any) -> list[Part]:
@@ -180,11 +199,15 @@ def owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dic
         aliases.setdefault(id(parameter), []).append(name)
     if not aliases:
         raise DifflrError("The model has no parameters.", "Pass a model that can be trained.")
+    claimants: dict[str, list[int]] = {}
+    for index, part in enumerate(parts):
+        for name in part.names:
+            claimants.setdefault(name, []).append(index)
     owner: dict[int, int] = {}
     missing, doubled = [], []
     for key, names in aliases.items():
-        claims = [i for i, part in enumerate(parts) if any(n in part.names for n in names)]
-        first = [i for i in claims if names[0] in parts[i].names]
+        first = claimants.get(names[0], [])
+        claims = sorted({index for name in names for index in claimants.get(name, [])})
         if not claims and free.intersection(names):
             continue
         if not claims:
