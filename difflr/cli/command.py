@@ -157,6 +157,8 @@ def _compare(arguments: argparse.Namespace) -> None:
     results = compare(settings, out, progress=not arguments.no_progress)
     if said := describe_reading(results.about["data"].get("files", {})):
         print(said, end="\n\n")
+    if division := results.about["data"].get("division"):
+        print(f"{division['text']}\n{out / 'parts.csv'}", end="\n\n")
     print(table(results))
     data, weights, chosen = (results.about[part] for part in ("data", "weights", "settings"))
     title = (

@@ -61,6 +61,8 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     made_with = {**versions(), "threads": str(torch.get_num_threads())}
     about = _about(settings, data, pictures, backbone)
     results = Results(out / "results.json", about, made_with)
+    if data.division:
+        data.division.write(out / "parts.csv")
     todo = [
         (recipe, seed)
         for seed in settings.seeds
@@ -201,6 +203,7 @@ def _about(
             "measured_on": "a fifth of the training pictures" if settings.validate else "test",
             "pictures_sha256": pictures,
             **({"files": data.reading.to_dict()} if data.reading else {}),
+            **({"division": data.division.to_dict()} if data.division else {}),
         },
         "weights": {
             "backbone": backbone.name,

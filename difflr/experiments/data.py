@@ -1,7 +1,7 @@
 """Pictures: three sources behind one interface, kept as uint8 tensors in memory.
 
 ``strokes`` is made by difflr itself, ``cifar10`` is downloaded with its checksum, anything else is a
-folder with ``train/<class>/`` and ``test/<class>/``.
+folder with ``train/<class>/`` and ``test/<class>/``, or with one folder per class.
 """
 
 import os
@@ -14,7 +14,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from difflr.errors import DifflrError, as_int
-from difflr.experiments.folder import read_folder
+from difflr.experiments.division import Division, divide_tree
+from difflr.experiments.folder import is_plain, read_folder, read_tree
 from difflr.experiments.reading import Reading
 
 __all__ = ["Data", "Images", "load_data"]
@@ -98,8 +99,8 @@ def _as_is(batch: Any) -> Any:
 class Data:
     """A data set: ``flip`` says whether a mirrored picture keeps its label.
 
-    ``crop`` says whether pictures are large enough to train on random crops of them, ``reading`` what
-    became of the files of a folder.
+    ``crop`` says whether pictures are large enough to train on random crops of them, ``division`` which
+    pictures of a plain tree went where, ``reading`` what became of the files of a folder.
     """
 
     name: str
@@ -108,21 +109,30 @@ class Data:
     classes: tuple[str, ...]
     flip: bool
     crop: bool = False
+    division: Division | None = None
     reading: Reading | None = None
 
 
-def load_data(source: str, *, image_size: int | None = None, data_dir: str | None = None) -> Data:
+def load_data(
+    source: str,
+    *,
+    image_size: int | None = None,
+    data_dir: str | None = None,
+    division_seed: int = 0,
+) -> Data:
     """Return the pictures of ``source``.
 
     Args:
         source: ``"strokes"`` (with dials of ``strokes.target_task`` after colons, such as
             ``"strokes:input_shift=0.8:shift_kind=noise"``), ``"cifar10"`` or the path of a folder
-            with ``train/`` and ``test/``, each with one folder per class.
+            with ``train/`` and ``test/``, each with one folder per class, or of a folder with one
+            folder per class, of which a fifth is put aside to test on (see ``division``).
         image_size: side in pixels that a folder's pictures are fitted into: the shorter side is
             resized and the middle kept. None takes them as they are, which needs all of them to be
             squares of one size. For CIFAR10 use
             ``Images.resized`` on the subset that you train on: all of it would not fit in memory.
         data_dir: where CIFAR10 is kept (default: ``$DIFFLR_DATA`` or ``~/.cache/difflr``).
+        division_seed: draws the test pictures of a folder without ``train/`` and ``test/``.
 
     Raises:
         DifflrError: when the source is unknown, empty, unreadable or cannot be downloaded.
@@ -132,13 +142,28 @@ def load_data(source: str, *, image_size: int | None = None, data_dir: str | Non
         return _strokes(source)
     if source == "cifar10":
         return _cifar10(data_dir)
-    trees, reading = read_folder(Path(source).expanduser(), size)
+    root = Path(source).expanduser()
+    if is_plain(root):
+        return _divided(source, root, size, as_int("division_seed", division_seed, 0))
+    trees, reading = read_folder(root, size)
     train, test = (
         Images(torch.from_numpy(trees[part].pixels), torch.from_numpy(trees[part].labels))
         for part in ("train", "test")
     )
     crop = train.pixels.shape[-1] >= _CROPPED
     return Data(source, train, test, trees["train"].classes, flip=True, crop=crop, reading=reading)
+
+
+def _divided(source: str, root: Path, size: int | None, seed: int) -> Data:
+    reading = Reading(root)
+    tree = read_tree(root, size, reading)
+    division = divide_tree(tree, reading, seed)
+    train, test = (
+        Images(torch.from_numpy(tree.pixels[own]), torch.from_numpy(tree.labels[own]))
+        for own in (~division.is_test, division.is_test)
+    )
+    crop = tree.pixels.shape[-1] >= _CROPPED
+    return Data(source, train, test, tree.classes, True, crop, division, reading)
 
 
 def _strokes(source: str) -> Data:

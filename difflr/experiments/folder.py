@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +13,43 @@ from difflr.experiments.picturefile import PICTURE_SUFFIXES, Picture, Skipped, r
 from difflr.experiments.reading import Reading, readable
 from difflr.experiments.settings import need_folder
 
-__all__ = ["Tree", "read_folder", "read_tree"]
+__all__ = ["Tree", "is_plain", "read_folder", "read_tree"]
 
 _PARTS = ("train", "test")
+_NAMES_OF_PARTS = {*_PARTS, "training", "testing", "val", "valid", "validation", "eval", "dev"}
 
 
 @dataclass(frozen=True)
 class Tree:
     """The pictures of one class-per-folder tree.
 
-    ``pixels`` are uint8 (N, 3, H, W), ``labels`` int64 (N,) into ``classes``, ``files`` their paths.
+    ``pixels`` are uint8 (N, 3, H, W), ``labels`` int64 (N,) into ``classes``, ``files`` their paths;
+    ``taken`` says by which camera and when, as far as their EXIF data tell.
     """
 
     pixels: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
     files: tuple[Path, ...]
+    taken: tuple[tuple[str, datetime | None], ...] = ()
+
+
+def is_plain(root: Path) -> bool:
+    """Whether a folder holds one folder per class, rather than ``train`` and ``test``.
+
+    Raises:
+        DifflrError: for no folder, or one with parts of other names: classes are not called ``Val``.
+    """
+    need_folder(root)
+    names = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
+    parts = [name for name in names if name.casefold() in _NAMES_OF_PARTS]
+    if parts and not {*_PARTS} <= {*parts}:
+        raise DifflrError(
+            f"{root} has the folders {first_few(parts)}, expected train and test, or one folder per "
+            "class.",
+            "Name them train and test, or pass the folder that holds the class folders.",
+        )
+    return not parts
 
 
 def read_folder(root: Path, size: int | None) -> tuple[dict[str, Tree], Reading]:
@@ -101,7 +123,8 @@ def read_tree(folder: Path, size: int | None, reading: Reading | None = None) ->
             )
     reading.read += len(pictures)
     classes = tuple(readable(home.name) for home in homes)
-    return Tree(_stacked(pictures, folder), np.array(labels), classes, tuple(files))
+    taken = tuple((picture.camera, picture.taken) for picture in pictures)
+    return Tree(_stacked(pictures, folder), np.array(labels), classes, tuple(files), taken)
 
 
 def _class_folders(folder: Path, reading: Reading) -> Iterator[Path]:

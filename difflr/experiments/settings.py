@@ -101,11 +101,13 @@ class Settings:
     def for_pictures(self, there: int) -> "Settings":
         """Return the settings with a training size and a batch size that fit so many pictures.
 
-        All pictures up to 1,000, in batches of 8 to 64 of which an epoch has at least ten.
+        All pictures up to 1,000, in batches of 8 to 64 of which an epoch has at least ten; a little
+        fewer where the last batch would hold a single picture, which BatchNorm cannot normalise.
         """
         size = self.train_size or min(_MOST_PICTURES, there)
-        fitting = [batch for batch in (64, 32, 16) if size >= _BATCHES * batch]
-        return replace(self, train_size=size, batch_size=self.batch_size or max([8, *fitting]))
+        most = max([8, *(batch for batch in (64, 32, 16) if size >= _BATCHES * batch)])
+        fitting = next(batch for batch in range(most, 0, -1) if size % batch != 1 or batch == 1)
+        return replace(self, train_size=size, batch_size=self.batch_size or fitting)
 
 
 def check_weights_file(path: Path) -> None:
@@ -122,7 +124,7 @@ def need_folder(root: Path) -> None:
     if not root.is_dir():
         raise DifflrError(
             f"Received data {str(root)!r}, which is no data set of difflr and no folder.",
-            "Use strokes, cifar10, or the path of a folder with train/ and test/ in it.",
+            "Use strokes, cifar10, or the path of a folder with one folder per class, or train/ and test/.",
         )
 
 

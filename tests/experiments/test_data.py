@@ -72,6 +72,9 @@ def test_one_class_and_missing_parts_are_refused(tmp_path):
     """A task needs two classes, and both train/ and test/."""
     (tmp_path / "train" / "cat").mkdir(parents=True)
     Image.new("RGB", (16, 16)).save(tmp_path / "train" / "cat" / "0.png")
+    with pytest.raises(DifflrError, match="has the folders train, expected train and test"):
+        load_data(str(tmp_path))
+    (tmp_path / "test" / "cat").mkdir(parents=True)
     with pytest.raises(DifflrError, match="1 class folders"):
         load_data(str(tmp_path))
 

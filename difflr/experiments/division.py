@@ -1,0 +1,149 @@
+"""A plain tree, one folder per class, divided into training and test pictures; written down as a file."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from difflr.errors import DifflrError
+from difflr.experiments.atomic import write_whole
+from difflr.experiments.folder import Tree
+from difflr.experiments.reading import Reading
+from difflr.experiments.series import COPIES, find_links, join
+
+__all__ = ["Division", "divide_tree"]
+
+_SHARE = 0.2  # of each class, to test on
+_LARGEST = 0.6  # of a class in one group: what links more is no series
+
+
+@dataclass(frozen=True)
+class Division:
+    """Which pictures of a tree are test pictures, and which belong together.
+
+    ``is_test`` and ``group`` have one entry per picture; ``together`` counts the links of each kind that
+    made the groups, ``left_out`` those that would have put most of a class into one group.
+    """
+
+    files: tuple[str, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    is_test: NDArray[np.bool_]
+    group: NDArray[np.int64]
+    seed: int
+    together: dict[str, int]
+    left_out: dict[str, int]
+
+    def describe(self) -> str:
+        """Return in words how many pictures of each class went where, and what kept some together."""
+        sizes = np.bincount(self.group)
+        lines = [
+            f"One folder per class: a fifth of each is put aside to test on (seed {self.seed}).",
+            f"{len(self.files)} pictures in {len(sizes)} groups that stay together, the largest of "
+            f"{sizes.max()}.",
+        ]
+        lines += [f"  {count:>5}  {reason}" for reason, count in self.together.items()]
+        lines += [
+            f"  {count:>5}  not kept together (it would be most of a class): {reason}"
+            for reason, count in self.left_out.items()
+        ]
+        for label, name in enumerate(self.classes):
+            own = self.labels == label
+            test = int((own & self.is_test).sum())
+            lines.append(f"  {name}: {int(own.sum()) - test} to train on, {test} to test on")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what holds for the whole of it, for a file of results; ``text`` is for readers."""
+        return {
+            "seed": self.seed,
+            "groups": len(np.unique(self.group)),
+            "together": self.together,
+            "text": self.describe(),
+        }
+
+    def write(self, path: Path) -> Path:
+        """Write a table of comma-separated values: file, class, part and group of each picture.
+
+        Raises:
+            DifflrError: when it cannot be written.
+        """
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(("file", "class", "part", "group"))
+        parts = np.where(self.is_test, "test", "train")
+        for file, label, part, group in zip(
+            self.files, self.labels, parts, self.group, strict=True
+        ):
+            table.writerow((file, self.classes[label], part, int(group)))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, text.getvalue().encode())
+        except OSError as error:
+            raise DifflrError(
+                f"{path} cannot be written: {error.strerror}.", "Pass another folder with --out."
+            ) from error
+        return path
+
+
+def divide_tree(tree: Tree, reading: Reading, seed: int = 0) -> Division:
+    """Put a fifth of each class aside to test on; copies and series stay on one side.
+
+    Raises:
+        DifflrError: for a class whose pictures are all copies of one another.
+    """
+    n = len(tree.files)
+    links = find_links(tree, reading.root)
+    together, left_out = _counted(links), {}
+    group = join(n, links)
+    if _most_of_a_class(tree, group):  # a camera on a belt: then copies alone
+        left_out = {reason: count for reason, count in together.items() if reason != COPIES}
+        links = [link for link in links if link[2] == COPIES]
+        together, group = _counted(links), join(n, links)
+    return Division(
+        tuple(reading.name(file) for file in tree.files),
+        tree.labels,
+        tree.classes,
+        _drawn(tree, group, seed),
+        group,
+        seed,
+        together,
+        left_out,
+    )
+
+
+def _counted(links: list[tuple[int, int, str]]) -> dict[str, int]:
+    reasons = [reason for _, _, reason in links]
+    return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+
+
+def _most_of_a_class(tree: Tree, group: NDArray[np.int64]) -> bool:
+    counts = [np.bincount(group[tree.labels == label]) for label in range(len(tree.classes))]
+    return any(own.max() > max(_LARGEST * own.sum(), 2) for own in counts)
+
+
+def _drawn(tree: Tree, group: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Return which pictures are test pictures: whole groups, drawn until each class has its share."""
+    classes = len(tree.classes)
+    held = np.zeros((group.max() + 1, classes), int)  # pictures of each class in each group
+    np.add.at(held, (group, tree.labels), 1)
+    wanted = np.maximum(1, np.round(_SHARE * held.sum(0)))
+    order = np.random.default_rng(seed).permutation(len(held))
+    chosen = np.zeros(len(held), bool)
+    for g in order:
+        chosen[g] = (held[chosen].sum(0) + held[g] <= wanted)[held[g] > 0].all()
+    for label in range(classes):  # one whose groups are all too large
+        if not held[chosen, label].any():
+            own = [g for g in order if held[g, label]]
+            chosen[min(own, key=lambda g: held[g].sum())] = True
+        if not held[~chosen, label].any():
+            raise DifflrError(
+                f"All pictures of class {tree.classes[label]} are copies of one another, or belong "
+                "together: none is left to train on.",
+                "Add others, or put train/ and test/ into the folder yourself.",
+            )
+    return chosen[group]
