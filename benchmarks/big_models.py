@@ -1,7 +1,7 @@
 """A model of 1,000 blocks and 10,004 tensors, on no device: what cutting it and stepping its schedule take.
 
-Goals: splits, groups and report at most 0.5 s each, a step of the scheduler at most 1 ms; torch's OneCycleLR over
-the same groups stands beside it.
+Goals: splits, groups and report at most 0.5 s each, a step of the scheduler at most 1 ms; torch's OneCycleLR
+over the same groups stands beside it.
 """
 
 import time
