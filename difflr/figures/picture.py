@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = ["Picture", "canvas_png", "figure_png", "picture_bundle", "stacked"]
+__all__ = ["Picture", "canvas_png", "figure_png", "picture_bundle"]
 
 
 class Picture:
@@ -47,20 +46,6 @@ def figure_png(figure: Figure) -> bytes:
     canvas: Any = figure.canvas
     canvas.draw()
     return canvas_png(figure)
-
-
-def stacked(pngs: Sequence[bytes]) -> bytes:
-    """Put pictures below one another."""
-    images = [Image.open(io.BytesIO(png)) for png in pngs]
-    size = max(image.width for image in images), sum(image.height for image in images)
-    whole = Image.new("RGB", size, "white")
-    top = 0
-    for image in images:
-        whole.paste(image, (0, top))
-        top += image.height
-    buffer = io.BytesIO()
-    whole.save(buffer, "png")
-    return buffer.getvalue()
 
 
 def picture_bundle(png: bytes, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:

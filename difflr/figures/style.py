@@ -10,6 +10,7 @@ __all__ = [
     "GREY",
     "MARKERS",
     "RED",
+    "SIGNS",
     "Colour",
     "ink_on",
     "split_colours",
@@ -20,6 +21,7 @@ Colour = tuple[float, float, float, float]
 GREY = "#5f5f5f"
 RED = "#c1121f"  # the marker of "now"; nothing else is red
 MARKERS = "osD^vP*Xh<>p"  # a second cue beside the colour
+SIGNS = "●■◆▲▼✚★✖⬢◀▶⬟"  # the same as text
 
 
 def split_colours(n: int) -> list[Colour]:

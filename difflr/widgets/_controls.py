@@ -7,9 +7,11 @@ from typing import NamedTuple
 import ipywidgets as w
 from matplotlib.colors import to_hex
 
-from difflr.figures.style import split_colours
+from difflr.figures.style import SIGNS, split_colours
 from difflr.figures.words import short
 from difflr.widgets._draft import SHAPES, PhaseDraft, Shape, round_lr
+from difflr.widgets._native import Slider
+from difflr.widgets._panel import inked
 
 __all__ = ["PhaseControls", "SplitRow"]
 
@@ -22,7 +24,7 @@ class SplitRow(NamedTuple):
     """The controls of one split: does it train, and how fast (slider and number box)."""
 
     trains: w.Checkbox
-    slider: w.SelectionSlider
+    slider: Slider
     box: w.Text
 
 
@@ -40,19 +42,20 @@ class PhaseControls:
             options=[(name, i) for i, name in enumerate(names)], **_described("Train from")
         )
         self.epochs = w.BoundedIntText(value=1, min=1, max=1000, **_described("Epochs", "12em"))
-        self.pct_start = w.SelectionSlider(
+        self.pct_start = Slider(
             options=[(f"{i / 100:.2f}", i / 100) for i in range(101)], **_described("pct_start")
         )
         self.shape = w.Dropdown(options=[_BY_HAND, *SHAPES], **_described("Set all"))
-        self.base = w.SelectionSlider(options=_notches(-7, 0, short), **_described("Largest LR"))
-        self.ratio = w.SelectionSlider(
+        self.base = Slider(options=_notches(-7, 0, short), **_described("Largest LR"))
+        self.ratio = Slider(
             options=_notches(0, 4, "{:g}".format), value=100.0, **_described("Ratio")
         )
-        self.rows = [_row(name) for name in names]
+        colours = [to_hex(colour) for colour in split_colours(len(names))]
+        self.rows = [_row(name, colour) for name, colour in zip(names, colours, strict=True)]
         self.splits = w.VBox(
             [
-                w.HBox([_swatch(to_hex(colour)), *row], layout=w.Layout(align_items="center"))
-                for colour, row in zip(split_colours(len(names)), self.rows, strict=True)
+                w.HBox([_sign(i, colours[i]), *row], layout=w.Layout(align_items="center"))
+                for i, row in enumerate(self.rows)
             ]
         )
         self.settings = w.VBox(
@@ -101,31 +104,34 @@ def _notches(low: int, high: int, write: object) -> list[tuple[str, float]]:
     return [(write(value), value) for value in values]  # type: ignore[operator]
 
 
-def _row(name: str) -> SplitRow:
+def _row(name: str, colour: str) -> SplitRow:
     row = SplitRow(
         w.Checkbox(
             description=name, indent=False, layout=w.Layout(width="7em", margin="0", flex="0 0 auto")
         ),
-        w.SelectionSlider(
-            options=_notches(-7, 0, short), readout=False,
+        Slider(
+            options=_notches(-7, 0, short), readout=False, colour=colour,
+            name=f"Learning rate of {name}",
             layout=w.Layout(flex="1 1 7em", width="auto", min_width="5em", margin="0 8px"),
         ),
-        w.Text(continuous_update=False, layout=w.Layout(width="5.5em", margin="0", flex="0 0 auto")),
+        w.Text(
+            continuous_update=False, description=f"Learning rate of {name}, as a number",
+            layout=w.Layout(width="5.5em", margin="0", flex="0 0 auto"),
+        ),
     )  # fmt: skip
-    for control, tip in zip(
-        row, ("Train {}", "Learning rate of {}", "Learning rate of {}"), strict=True
-    ):
-        control.tooltip = tip.format(name)  # what a screen reader has for a box without description
+    inked(row.slider)
+    row.box.add_class("difflr-named")
+    row.trains.tooltip = f"Train {name}"
     return row
 
 
-def _swatch(colour: str) -> w.HTML:
-    """Return the colour that a split has in the picture."""
-    mark = f'<div style="width:10px;height:20px;border:1px solid #888;background:{colour}"></div>'
-    return w.HTML(mark, layout=w.Layout(flex="0 0 auto", margin="0 6px 0 2px"))
+def _sign(split: int, colour: str) -> w.HTML:
+    """Return the sign that a split has in the picture, in its colour."""
+    mark = f'<div aria-hidden="true" style="width:16px;color:{colour}">{SIGNS[split % len(SIGNS)]}</div>'
+    return inked(w.HTML(mark, layout=w.Layout(flex="0 0 auto", margin="0 4px 0 2px")))
 
 
-def _put(slider: w.SelectionSlider, value: float) -> None:
+def _put(slider: Slider, value: float) -> None:
     """Move a slider to the notch that is nearest to a value."""
     low = round(math.log10(slider.options[0][1]) * _PER_DECADE)
     index = round(math.log10(value) * _PER_DECADE) - low

@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as w
 
 from difflr.figures.picture import Picture, picture_bundle
+from difflr.widgets import _native
 
 __all__ = ["Panel", "beside", "button", "message_html", "picture_box", "table_html"]
 
@@ -20,13 +21,17 @@ class Panel:
     """
 
     widget: w.Box
-    picture: w.Image
-    alt: str
+    picture: _native.Picture
     _shown: Sequence[Any] = ()
 
     def __init__(self) -> None:
         # Jupyter may answer widgets in a thread of their own while a cell runs in another.
         self._lock = threading.RLock()
+
+    @property
+    def alt(self) -> str:
+        """What the picture shows, in words."""
+        return self.picture.alt
 
     @property
     def png(self) -> bytes:
@@ -70,7 +75,7 @@ class Panel:
             hidden = ", ".join(
                 f"{output}:has(.{name}) {following}" for output, following in _OUTPUTS
             )
-            style = f"<style>{hidden} {{display: none !important}}</style>"
+            style = f"<style>{hidden} {{display: none !important}}{_STYLE}</style>"
             self.widget.children += (w.HTML(style, layout=w.Layout(display="none")),)
 
 
@@ -83,8 +88,18 @@ _OUTPUTS = [
     for after in (f"+ {output.split()[-1]}", f"+ * + {output.split()[-1]}")
 ]
 
+#: A label that is read but not seen; and pictures and colours in the dark themes of JupyterLab and
+#: Notebook 7, VS Code and Colab: white becomes near black, a hue stays what it is.
+_STYLE = """
+.difflr-named > label {position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%)}
+[data-jp-theme-light="false"] .difflr-inked, .vscode-dark .difflr-inked,
+  html[theme="dark"] .difflr-inked {filter: invert(0.93) hue-rotate(180deg)}
+@media (prefers-reduced-motion: reduce) {[class*="difflr-live-"] * {transition: none !important}}
+"""
 
-def picture_box(width: float, height: float, shown: float = 1.0) -> w.Image:
+
+def picture_box(width: float, height: float, shown: float = 1.0) -> _native.Picture:
     """Return an image widget for pictures of this size in pixels.
 
     It keeps their shape, so that nothing below it jumps, and shrinks where there is no room.
@@ -94,7 +109,20 @@ def picture_box(width: float, height: float, shown: float = 1.0) -> w.Image:
         shown: width on the screen as a share of ``width``; below 1 for high resolutions.
     """
     layout = w.Layout(width="100%", max_width=f"{shown * width:.0f}px", height="auto")
-    return w.Image(format="png", width=f"{width:.0f}", height=f"{height:.0f}", layout=layout)
+    size = {"width": f"{width:.0f}", "height": f"{height:.0f}"}
+    return inked(_native.Picture(format="png", **size, layout=layout))
+
+
+def inked(widget: Any) -> Any:
+    """Let a dark theme turn a widget's colours to its own paper, as it does with pictures."""
+    widget.add_class("difflr-inked")
+    return widget
+
+
+def framed(picture: w.Widget) -> w.Box:
+    """Put a picture into a block: in a flexible box it loses its shape."""
+    # Where something may scroll, it would have to be reached by keyboard.
+    return w.Box([picture], layout=w.Layout(display="block", width="100%", overflow="hidden"))
 
 
 def beside(picture: Sequence[w.Widget], controls: Sequence[w.Widget], width: str) -> w.HBox:
@@ -104,9 +132,10 @@ def beside(picture: Sequence[w.Widget], controls: Sequence[w.Widget], width: str
         picture, controls: from top to bottom.
         width: that the picture has at most.
     """
-    # A picture in a flexible box loses its shape: it stands in a block.
-    first = [w.Box([each], layout=w.Layout(display="block", width="100%")) for each in picture]
-    left = w.VBox(first, layout=w.Layout(flex="2 1 420px", max_width=width, min_width="0"))
+    left = w.VBox(
+        [framed(each) for each in picture],
+        layout=w.Layout(flex="2 1 420px", max_width=width, min_width="0"),
+    )
     right = w.VBox(controls, layout=w.Layout(flex="1 1 290px", max_width="38em", min_width="0"))
     return w.HBox([left, right], layout=w.Layout(flex_flow="row wrap", align_items="flex-start"))
 
@@ -123,15 +152,15 @@ def message_html(text: str, *, good: bool | None = None) -> str:
 
     Good and bad are told apart by more than their colour.
     """
-    # Its own paper under its own ink, so that it can be read in a dark theme, too.
-    sign, ink, paper = {
-        True: ("✓ ", "#1b5e20", "#eef7ee"),
-        False: ("✗ ", "#9b0000", "#fdf0ef"),
-        None: ("", "#333333", "#f2f2f2"),
+    # In the ink of the theme, whichever it is; a tint that lets the paper through.
+    sign, colour = {
+        True: ("✓ ", "46, 139, 60"),
+        False: ("✗ ", "211, 47, 47"),
+        None: ("", "128, 128, 128"),
     }[good]
     return (
-        f'<div role="status" aria-live="polite" style="color:{ink};background:{paper};'
-        f"border-left:4px solid {ink};padding:0 8px;font-size:14px;"
+        f'<div role="status" aria-live="polite" style="background:rgba({colour}, 0.12);'
+        f"border-left:4px solid rgb({colour});padding:0 8px;font-size:14px;"
         f'line-height:1.3">{sign}{html.escape(text)}</div>'
     )
 
@@ -148,7 +177,8 @@ def table_html(head: list[str], rows: list[list[str]], marked: int | None = None
 
     lines = [f"<tr>{cells('th', head)}</tr>"]
     for i, row in enumerate(rows):
-        style = ' style="background:#ffe9a8;color:black;font-weight:bold"' if i == marked else ""
+        tint = "background:rgba(255, 190, 0, 0.25);font-weight:bold"
+        style = f' style="{tint}"' if i == marked else ""
         lines.append(f"<tr{style}>{cells('td', row)}</tr>")
     return (
         '<table style="font-size:13px;line-height:1.35;border-collapse:collapse">'

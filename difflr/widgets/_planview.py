@@ -28,7 +28,7 @@ class PlanView:
         steps_per_epoch: optimizer steps in one epoch, for the picture.
         input_shape: of one picture, to estimate what a step costs; None does without.
 
-    ``alt`` is the picture in words; ``note`` says why there are no costs where there are none.
+    ``note`` says why there are no costs where there are none.
     """
 
     def __init__(
@@ -45,7 +45,6 @@ class PlanView:
         self._costs, self.note = _costs(splits, input_shape)
         self.figure = PlanFigure(plan, self.names, steps_per_epoch, dpi=100, compact=True)
         self.picture = picture_box(*self.figure.size, shown=0.8)
-        self.alt = ""
         self.table = w.HTML()
         self.code, self.milestones = (
             w.Textarea(rows=9, layout=w.Layout(width="98%")) for _ in range(2)
@@ -60,12 +59,13 @@ class PlanView:
 
     def draw(self, plan: Plan) -> None:
         """Bring picture and texts to a plan."""
-        self.alt = describe_plan(plan, self.names)
+        text = describe_plan(plan, self.names)
         self.figure.update(plan)
-        self.picture.value = self.figure.png()
+        with self.picture.hold_sync():
+            self.picture.alt, self.picture.value = text, self.figure.png()
         self.code.value = plan_code(plan)
         self.milestones.value = _as_milestones(plan)
-        self.words.value = message_html(self.alt)
+        self.words.value = message_html(text)
 
     def tabulate(self, plan: Plan, selected: int) -> None:
         """Say in the table what each phase trains and costs, with the selected phase marked."""

@@ -209,7 +209,6 @@ class PlanEditor(Panel):
         self._say_what_trains()
         if picture:
             self._view.draw(self.plan)
-            self.alt = self._view.alt
             self._refresh_static()
         self._view.tabulate(self.plan, draft.selected)
 

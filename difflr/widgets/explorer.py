@@ -19,7 +19,8 @@ from difflr.freezing import bn_mode, freeze_to
 from difflr.inspector import split_rows
 from difflr.lightning.package import pl
 from difflr.splits import Splits, split_model
-from difflr.widgets._panel import Panel, button, message_html, picture_box, table_html
+from difflr.widgets._native import Slider
+from difflr.widgets._panel import Panel, button, framed, message_html, picture_box, table_html
 from difflr.widgets._pump import pump
 
 __all__ = ["SplitExplorer", "SplitFigure"]
@@ -129,7 +130,7 @@ class SplitExplorer(Panel):
         n = len(self.splits)
         self.figure = SplitFigure(self.splits.names)
         self.picture = picture_box(*self.figure.size)
-        self.freeze_to = w.SelectionSlider(
+        self.freeze_to = Slider(
             options=[(name, i) for i, name in enumerate(self.splits.names)],
             value=next((i for i in range(n) if self._trains()[i]), 0),
             description="Train from",
@@ -146,8 +147,7 @@ class SplitExplorer(Panel):
         bar = w.HBox(
             [self.freeze_to, self.apply, self.renew], layout=w.Layout(flex_flow="row wrap")
         )
-        pictures = w.Box([self.picture], layout=w.Layout(display="block"))
-        self.widget = w.VBox([bar, self.message, pictures, self.table, self.groups])
+        self.widget = w.VBox([bar, self.message, framed(self.picture), self.table, self.groups])
         self._note = note
         self._show_what_if()
         self.refresh()
@@ -224,8 +224,9 @@ class SplitExplorer(Panel):
             if held:
                 text += f". BatchNorm keeps its statistics in {', '.join(held)}"
             self.message.value = message_html(f"{before}{self._note} {text}.".strip())
-            self.alt = f"{text}. " + self.figure.update(sizes, forward, backward, first)
-            self.picture.value = self.figure.png()
+            words = f"{text}. " + self.figure.update(sizes, forward, backward, first)
+            with self.picture.hold_sync():
+                self.picture.alt, self.picture.value = words, self.figure.png()
 
 
 class _Follow(pl.Callback):

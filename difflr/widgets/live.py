@@ -1,69 +1,23 @@
-"""The live view of a training: progress, loss, accuracy, learning rates, and a Stop that is clean."""
+"""The live view of a training: loss, accuracy, how far each split moves, and a Stop that is clean."""
 
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as w
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from torch.optim import Optimizer
 
-from difflr.figures.picture import figure_png, stacked
-from difflr.figures.plan import PlanFigure
 from difflr.figures.words import describe_plan, short
 from difflr.lightning.callback import scheduler_of
 from difflr.lightning.package import pl
-from difflr.widgets._panel import Panel, button, message_html, picture_box
+from difflr.widgets._livefigure import LiveFigure
+from difflr.widgets._movement import Movement
+from difflr.widgets._panel import Panel, button, framed, message_html, picture_box, table_html
 from difflr.widgets._pump import in_notebook, pump
 
-__all__ = ["LiveView", "LossFigure"]
-
-
-class LossFigure:
-    """Loss per step on the left axis, accuracies (0 to 1) on the right one; x is in epochs."""
-
-    def __init__(self, epochs: float, dpi: float = 80) -> None:
-        self.figure = Figure(figsize=(9, 2.6), dpi=dpi)
-        FigureCanvasAgg(self.figure)
-        self._loss_axes = self.figure.add_axes((0.135, 0.21, 0.78, 0.66))
-        self._accuracy_axes = self._loss_axes.twinx()
-        (self.loss,) = self._loss_axes.plot([], [], color="#31688e", lw=1.5)
-        (self.accuracy,) = self._accuracy_axes.plot([], [], "k--D", lw=1.5, ms=6)
-        self._loss_axes.set_ylabel("loss (line)", fontsize=12, color="#31688e")
-        self._accuracy_axes.set_ylabel("accuracy (◆)", fontsize=12)
-        self._loss_axes.set_xlabel("epoch", fontsize=12)
-        self._loss_axes.set_xlim(0, epochs)
-        self._accuracy_axes.set_ylim(0, 1)
-        self._title = self.figure.text(0.135, 0.92, "", fontsize=12)
-        for axes in (self._loss_axes, self._accuracy_axes):
-            axes.tick_params(labelsize=11)
-            axes.spines["top"].set_visible(False)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
-        canvas: Any = self.figure.canvas
-        return canvas.get_width_height()
-
-    def update(
-        self,
-        losses: Sequence[tuple[float, float]],
-        accuracies: Sequence[tuple[float, float]],
-        title: str,
-    ) -> None:
-        """Show these (epoch, value) pairs."""
-        self.loss.set_data([x for x, _ in losses], [y for _, y in losses])
-        self.accuracy.set_data([x for x, _ in accuracies], [y for _, y in accuracies])
-        if losses:
-            top = max(y for _, y in losses)
-            self._loss_axes.set_ylim(min(0.0, min(y for _, y in losses)), 1.05 * top or 1.0)
-        self._title.set_text(title)
-
-    def png(self) -> bytes:
-        """Return the picture as PNG."""
-        return figure_png(self.figure)
+__all__ = ["LiveView"]
 
 
 class LiveView(pl.Callback, Panel):
@@ -77,6 +31,8 @@ class LiveView(pl.Callback, Panel):
     ``stop()``, which the button calls, ends the training after the current step; the model keeps
     what it has learned. ``losses`` and ``accuracies`` hold (epoch, value) pairs. Accuracy is any
     logged metric with ``acc`` in its name, a validation metric rather than one of training.
+    ``movements`` holds, for one step per picture, (epoch, update-to-weight ratio of each split): the
+    length of the step's change over that of the weights, NaN for a frozen split.
     """
 
     def __init__(
@@ -91,10 +47,9 @@ class LiveView(pl.Callback, Panel):
         self._write = write or (lambda line: print(line, file=sys.stdout, flush=True))
         self.losses: list[tuple[float, float]] = []
         self.accuracies: list[tuple[float, float]] = []
+        self.movements: list[tuple[float, tuple[float, ...]]] = []
         self.stopped = False
-        self.alt = "No training yet."
         self._drawn = 0.0
-        self.plan_figure: PlanFigure | None = None
 
     def stop(self) -> None:
         """End the training after the current step."""
@@ -105,7 +60,8 @@ class LiveView(pl.Callback, Panel):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Build the view, or print what will be done."""
-        self.losses, self.accuracies, self.stopped = [], [], False
+        self.losses, self.accuracies, self.movements, self.stopped = [], [], [], False
+        self._movement = Movement(pl_module)
         # Steps of the optimizer, which accumulate several batches each.
         self._total = max(1, int(trainer.estimated_stepping_batches))
         epochs = max(1, trainer.max_epochs or 1)
@@ -119,6 +75,13 @@ class LiveView(pl.Callback, Panel):
             self._ipython_display_()
         else:
             self._write(f"training: {epochs} epochs, {self._total} steps")
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Keep the weights where the step is to be measured: those of the next picture."""
+        if self.notebook and (self._due or not self.movements):
+            self._movement.before()
 
     def on_train_batch_end(
         self,
@@ -138,7 +101,9 @@ class LiveView(pl.Callback, Panel):
             pump()
         if self.stopped:
             trainer.should_stop = True
-        if self.notebook and time.monotonic() - self._drawn > self.every:
+        if moved := self._movement.after():
+            self.movements.append((self._epoch(trainer), moved))
+        if self.notebook and self._due:
             self._draw(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -150,7 +115,8 @@ class LiveView(pl.Callback, Panel):
         if self.notebook:
             self._draw(trainer)
         else:
-            self._write(self._line(trainer))
+            rates = " ".join(f"{name} {lr}" for name, lr in self._rates(trainer).items())
+            self._write(f"{self._line(trainer)}, learning rates {rates}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the last state, and whether it was stopped."""
@@ -158,15 +124,15 @@ class LiveView(pl.Callback, Panel):
             self._draw(trainer)
             self.stop_button.disabled = True
             self.stop_button.description = "Stopped" if self.stopped else "Done"
+            said = f"{'Stopped' if self.stopped else 'Done'}: {self._line(trainer)}."
+            self.text.value = message_html(said, good=None if self.stopped else True)
             self._refresh_static()
         elif self.stopped:
             self._write(f"stopped after step {trainer.global_step}")
 
     @property
-    def png(self) -> bytes:
-        """Both pictures, one above the other."""
-        above = self.plan_picture.value if self.plan_figure is not None else None
-        return stacked([bytes(v) for v in (above, self.loss_picture.value) if v])
+    def _due(self) -> bool:
+        return time.monotonic() - self._drawn > self.every
 
     def _epoch(self, trainer: pl.Trainer) -> float:
         return trainer.global_step / self._per_epoch
@@ -179,55 +145,56 @@ class LiveView(pl.Callback, Panel):
             parts.append(f"loss {sum(recent) / len(recent):.3f}")
         if self.accuracies:
             parts.append(f"accuracy {self.accuracies[-1][1]:.3f}")
-        parts.append(f"learning rates {self._rates(trainer)}")
         return ", ".join(parts)
 
-    def _rates(self, trainer: pl.Trainer) -> str:
+    def _rates(self, trainer: pl.Trainer) -> dict[str, str]:
+        """Return the learning rate of each split as text."""
         found: dict[str, float] = {}
         for optimizer in trainer.optimizers:
             for i, group in enumerate(optimizer.param_groups):
                 name = str(group.get("split_name", group.get("name", i)))
                 found.setdefault(name, float(group["lr"]))
-        return " ".join(f"{name} {short(lr) if lr else 'frozen'}" for name, lr in found.items())
+        return {name: short(lr) if lr else "frozen" for name, lr in found.items()}
 
     def _build(self, epochs: int, module: pl.LightningModule) -> None:
-        self.loss_figure = LossFigure(epochs)
-        self.loss_picture = picture_box(*self.loss_figure.size)
+        plan = self._scheduler.plan if self._scheduler is not None else None
+        names = self._movement.names
+        if plan is not None and plan.n_splits != len(names):
+            plan = None
+        self.figure = LiveFigure(names, epochs, plan, round(self._per_epoch))
+        self.picture = picture_box(*self.figure.size)
+        self._planned = f" {describe_plan(plan, names)}" if plan is not None else ""
         self.progress = w.IntProgress(
-            value=0, min=0, max=self._total, layout=w.Layout(width="400px")
+            value=0, min=0, max=self._total, layout=w.Layout(width="auto", flex="1 1 200px")
         )
-        self.text = w.HTML(layout=w.Layout(min_height="3em"))
+        self.text, self.table = w.HTML(), w.HTML()
         self.stop_button = button("Stop", "End the training after the current step", "10em")
         self.stop_button.on_click(lambda _: self.stop())
-        pictures = [self.loss_picture]
-        rows: list[w.Widget] = [w.HBox([self.stop_button, self.progress]), self.text]
-        self.picture = self.loss_picture
-        self.plan_figure = None
-        if self._scheduler is not None:
-            plan = self._scheduler.plan
-            names = getattr(getattr(module, "splits", None), "names", None)
-            names = names or [f"split {i}" for i in range(plan.n_splits)]
-            self.plan_figure = PlanFigure(
-                plan, names, self._scheduler.steps_per_epoch, compact=True
-            )
-            self.plan_picture = picture_box(*self.plan_figure.size)
-            pictures.append(self.plan_picture)
-        blocks = [
-            w.Box([each], layout=w.Layout(display="block", flex="0 1 auto")) for each in pictures
-        ]
-        shown = w.HBox(blocks, layout=w.Layout(flex_flow="row wrap", align_items="flex-start"))
-        self.widget = w.VBox([*rows, shown])
+        bar = w.HBox([self.stop_button, self.progress], layout=w.Layout(max_width="960px"))
+        self.widget = w.VBox([bar, self.text, framed(self.picture), self.table])
 
     def _draw(self, trainer: pl.Trainer) -> None:
         step = trainer.global_step
-        self.alt = f"Training: {self._line(trainer)}."
         self.progress.value = min(step, self._total)
-        done = "stopped, " if self.stopped else ""
-        self.text.value = message_html(done + self._line(trainer))
-        self.loss_figure.update(self.losses, self.accuracies, "Loss at each step")
-        self.loss_picture.value = self.loss_figure.png()
-        if self.plan_figure is not None:
-            self.alt += " " + describe_plan(self.plan_figure.plan, self.plan_figure.names)
-            self.plan_figure.mark(step)
-            self.plan_picture.value = self.plan_figure.png()
+        line = self._line(trainer)
+        # No live region while it runs: a screen reader would speak without a pause.
+        self.text.value = f'<div style="font-size:14px">{line}</div>'
+        rates, moved = self._rates(trainer), self._moved()
+        rows = [[name, rates.get(name, ""), moved[name]] for name in self._movement.names]
+        self.table.value = table_html(["split", "learning rate now", "a step moves it by"], rows)
+        self.figure.update(self.losses, self.accuracies, self.movements, self._epoch(trainer))
+        words = ", ".join(f"{name} {value}" for name, value in moved.items())
+        with self.picture.hold_sync():
+            self.picture.alt = (
+                f"Training: {line}. A step moves, of its weights: {words}.{self._planned}"
+            )
+            self.picture.value = self.figure.png()
         self._drawn = time.monotonic()
+
+    def _moved(self) -> dict[str, str]:
+        """Return how far the last measured step moved each split, as text."""
+        last = self.movements[-1][1] if self.movements else [math.nan] * len(self._movement.names)
+        return {
+            name: "frozen" if math.isnan(value) else short(value) if value else "0"
+            for name, value in zip(self._movement.names, last, strict=True)
+        }

@@ -12,7 +12,7 @@ from difflr.figures.picture import figure_png
 from difflr.rangetest.figure import blank_figure
 from difflr.rangetest.finder import RangeTest, range_test
 from difflr.splits import Splits
-from difflr.widgets._panel import Panel, button, message_html, picture_box
+from difflr.widgets._panel import Panel, button, framed, message_html, picture_box
 from difflr.widgets.editor import PlanEditor
 
 __all__ = ["RangePanel"]
@@ -48,24 +48,23 @@ class RangePanel(Panel):
         self.every_phase = w.Checkbox(value=False, description="in every phase", indent=False)
         self.message = w.HTML(layout=w.Layout(min_height="3em"))
         self.details = w.Output()
-        self.alt = "No range test yet."
         blank = blank_figure()
         self.picture = picture_box(*blank.canvas.get_width_height())
-        self.picture.value = figure_png(blank)
+        self.picture.alt, self.picture.value = "No range test yet.", figure_png(blank)
         self.test.on_click(lambda _: self._test())
         self.use.on_click(lambda _: self._use())
         row = w.Layout(flex_flow="row wrap", align_items="center")
         bar = w.HBox([self.test, self.use, self.every_phase], layout=row)
-        pictures = w.Box([self.picture], layout=w.Layout(display="block"))
-        self.widget = w.VBox([bar, self.message, self.details, pictures])
+        self.widget = w.VBox([bar, self.message, self.details, framed(self.picture)])
         self._say("Nothing tested yet.")
 
     def show(self, result: RangeTest) -> None:
         """Show a result, whoever made it."""
         with self._lock:
             self.result = result
-            self.alt = result.describe()
-            self.picture.value = figure_png(result.figure())
+            with self.picture.hold_sync():
+                self.picture.alt = result.describe()
+                self.picture.value = figure_png(result.figure())
             self.use.disabled = result.suggestion is None
             self._say(result.describe(), good=result.suggestion is not None)
 

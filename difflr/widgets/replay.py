@@ -23,7 +23,8 @@ from difflr.figures.picture import figure_png
 from difflr.figures.style import OKABE_ITO, RED, split_colours
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording, Run, load_recording
-from difflr.widgets._panel import Panel, button, message_html, picture_box
+from difflr.widgets._native import Slider
+from difflr.widgets._panel import Panel, button, framed, message_html, picture_box
 
 __all__ = ["Replay", "ReplayFigure", "score"]
 
@@ -69,13 +70,13 @@ class Replay(Panel):
             options=[(f"{size:,}", size) for size in sizes], description="Training size",
             style=style, layout=w.Layout(width="18em"),
         )  # fmt: skip
-        self.lr_control = w.SelectionSlider(
+        self.lr_control = Slider(
             options=[("", 0.0)], description="Base LR", style=style, layout=wide
         )
-        self.ratio_control = w.SelectionSlider(
+        self.ratio_control = Slider(
             options=[("", 0.0)], description="Ratio last/first", style=style, layout=wide
         )
-        self.phase_control = w.SelectionSlider(
+        self.phase_control = Slider(
             options=[("1", 0)], description="Phase", style=style, layout=wide
         )
         self.predict = button("I predict: this is the best point", "Mark it, then see the numbers")
@@ -94,7 +95,7 @@ class Replay(Panel):
                 w.HBox([self.size_control, self.phase_control], layout=row),
                 w.HBox([self.predict, self.look], layout=row),
                 self.message,
-                w.Box([self.picture], layout=w.Layout(display="block")),
+                framed(self.picture),
             ]
         )
         self._resize()
@@ -210,10 +211,12 @@ class Replay(Panel):
             self.message.value = message_html(
                 text, good=False if self._revealed and not runs else None
             )
-            self.alt = f"Replay of the study {self.recording.study}. {text}"
-            self.picture.value = self.figure.draw(
+            picture = self.figure.draw(
                 self.train_size, self.point, runs, epochs, self.prediction, revealed=self._revealed
             )
+            with self.picture.hold_sync():
+                self.picture.alt = f"Replay of the study {self.recording.study}. {text}"
+                self.picture.value = picture
             self._refresh_static()
 
     def _phase(self, runs: list[Run]) -> tuple[int, int]:

@@ -75,9 +75,9 @@ def what_is_missing() -> str:
     """Return why there can be no test in a browser, or an empty text."""
     if not _chromium():
         return "No Chromium found (apt-get install chromium)"
-    for module in ("jupyterlab", "playwright"):
+    for module in ("jupyterlab", "playwright", "anywidget", "axe_playwright_python"):
         if not importlib.util.find_spec(module):
-            return f"{module} is not installed (pip install {module})"
+            return f"{module} is not installed (pip install {module.replace('_', '-')})"
     return ""
 
 
@@ -206,6 +206,23 @@ class Notebook:
         reader = Notebook(page, copy, self.address, self.shots)
         reader.open()
         return reader
+
+    def darken(self):
+        """Load the notebook anew in JupyterLab's dark theme; its cells are to be run again."""
+        folder = self.path.parents[1] / "settings" / "@jupyterlab" / "apputils-extension"
+        settings = json.dumps({"theme": "JupyterLab Dark"})
+        (folder / "themes.jupyterlab-settings").write_text(settings)
+        self.open()
+        self.page.locator("body[data-jp-theme-light='false']").wait_for(state="attached")
+
+    def axe(self, index):
+        """Return what axe-core finds in a cell's output: rules with the elements that break them."""
+        source = Path(importlib.util.find_spec("axe_playwright_python").origin).parent
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate((source / "axe.min.js").read_text("utf-8"))
+        area = self.cell(index).locator(".jp-OutputArea").first
+        found = area.evaluate("area => axe.run(area, {resultTypes: ['violations']})")
+        return [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]]
 
     def check(self):
         """Fail where a cell or the console reported an error."""

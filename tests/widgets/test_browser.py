@@ -70,14 +70,20 @@ def rates(live):
 
 def handle(live, split):
     """Return the slider of a split: the first six sliders of the editor are theirs."""
-    return live.cell(0).locator(".widget-slider .noUi-handle").nth(split)
+    return live.cell(0).locator("input[type='range']").nth(split)
+
+
+def handle_at(slider):
+    """Return where the handle of a slider is on the page."""
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    share = slider.evaluate("slider => slider.value / slider.max")
+    return box["x"] + 5 + share * (box["width"] - 10), box["y"] + box["height"] / 2
 
 
 def drag(live, slider, by):
     """Drag a slider's handle by some pixels and wait for what the kernel makes of it."""
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = handle_at(slider)
     live.page.mouse.move(x, y)
     live.page.mouse.down()
     for i in range(1, 6):
@@ -136,10 +142,8 @@ def test_a_drag_and_the_arrow_keys_move_the_plan(live):
     live.shot("editor-before")
     before = rates(live)
     size = live.cell(0).locator("img.widget-image").bounding_box()
-    handle(live, 5).scroll_into_view_if_needed()
     old = source(live)
-    box = handle(live, 5).bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = handle_at(handle(live, 5))
     live.page.mouse.move(x, y)
     live.page.mouse.down()
     for i in range(1, 11):
@@ -172,14 +176,14 @@ def test_a_shape_stays_while_its_ratio_is_dragged(live):
     shape = cell.locator(".widget-dropdown select").nth(1)
     shape.select_option("geometric")
     settle(live)
-    ratio = cell.locator(".widget-slider").nth(8)
+    ratio = cell.get_by_label("Ratio")
     for i in range(20):
-        drag(live, ratio.locator(".noUi-handle"), 9 if i % 4 else -20)
+        drag(live, ratio, 9 if i % 4 else -20)
         assert shape.input_value() == "geometric"
         lrs = rates(live)
         boxes = cell.locator("input[type='text']")
         assert [boxes.nth(n).input_value() for n in range(6)] == [short(lr) for lr in lrs]
-        shown = float(ratio.locator(".widget-readout").inner_text())
+        shown = float(ratio.get_attribute("aria-valuetext"))
         assert lrs[5] / lrs[0] == pytest.approx(shown, rel=0.01)
     live.shot("geometric")
     live.check()
@@ -220,6 +224,26 @@ def test_every_button_works(live, name):
     live.check()
 
 
+def test_screen_readers_find_a_name_and_a_value_everywhere(live):
+    """axe finds nothing in the editor; a split's controls have names of their own, a slider speaks
+    the learning rate, and the picture its text."""
+    settle(live)
+    assert live.axe(0) == []
+    cell = live.cell(0)
+    cell.locator("button:has-text('Phase 6')").click()
+    settle(live)
+    lrs = rates(live)
+    for name, lr in zip(("stem", "layer1", "layer2", "layer3", "layer4", "head"), lrs, strict=True):
+        slider = cell.get_by_role("slider", name=f"Learning rate of {name}", exact=True)
+        assert float(slider.get_attribute("aria-valuetext")) == pytest.approx(lr, rel=0.07)
+        box = cell.get_by_role("textbox", name=f"Learning rate of {name}, as a number")
+        assert box.input_value() == short(lr)
+        assert cell.get_by_role("checkbox", name=name, exact=True).is_checked()
+    assert "for 6 splits, stem (shallow) to head (deep)" in cell.get_by_role("img").get_attribute(
+        "alt"
+    )
+
+
 def test_stop_ends_a_training(live):
     """Stop, pressed while the cell trains, ends it after the step, and the next cell has the model."""
     live.start(2)
@@ -231,6 +255,7 @@ def test_stop_ends_a_training(live):
     live.cell(2).locator("button:has-text('Stopped')").wait_for(timeout=30_000)
     live.start(3)
     assert "STOPPED True True tensor(True)" in live.wait_for_text(3, "STOPPED")
+    assert live.axe(2) == []
     live.shot("stopped")
     live.check()
 
@@ -249,12 +274,17 @@ def test_a_self_test_answers_mouse_and_keyboard(notebook):
     wrong = (right[0] + 1) % len(questions[0].choices)
     notebook.start(4)
     notebook.wait_for_text(4, "0 of 5 answered")
-    place = choices(notebook, 1)[0].bounding_box()
+
+    def apart():
+        first, second = (choices(notebook, question)[0].bounding_box() for question in (0, 1))
+        return second["y"] - first["y"]
+
+    place = apart()
     choices(notebook, 0)[wrong].click()
     said = notebook.wait_for_text(4, "1 of 5 answered")
     assert f"✗ Not this one. {questions[0].why[wrong]}" in said
     assert questions[0].why[right[0]] not in said
-    assert choices(notebook, 1)[0].bounding_box() == place
+    assert apart() == place
     assert choices(notebook, 0)[wrong].inner_text() == f"✗ {questions[0].choices[wrong]}"
     choices(notebook, 0)[right[0]].click()
     said = notebook.wait_for_text(4, f"✓ Right. {questions[0].why[right[0]]}")
@@ -273,3 +303,23 @@ def test_a_self_test_answers_mouse_and_keyboard(notebook):
     notebook.wait_for_text(4, "Finished: 4 of 5 right at the first try")
     notebook.shot("self-test-finished")
     notebook.check()
+
+
+def test_the_dark_theme(notebook):
+    """In the dark the picture is dark, and axe, which measures contrasts, finds nothing."""
+    notebook.darken()
+    notebook.start(0)
+    picture = notebook.cell(0).locator("img.widget-image")
+    picture.wait_for()
+    settle(notebook)
+    notebook.shot("dark")
+    assert notebook.axe(0) == []
+    paper = notebook.page.evaluate(
+        "getComputedStyle(document.querySelector('.difflr-inked')).filter"
+    )
+    assert "invert" in paper
+    notebook.start(4)
+    notebook.wait_for_text(4, "0 of 5 answered")
+    choices(notebook, 0)[0].click()
+    notebook.wait_for_text(4, "1 of 5 answered")
+    assert notebook.axe(4) == []

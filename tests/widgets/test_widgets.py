@@ -601,12 +601,80 @@ def test_live_view_shows_what_happens():
     assert len(view.losses) == trainer.global_step == 18
     assert view.progress.value == view.progress.max == 18
     assert view.accuracies == [(1.0, 0.25), (2.0, 0.25), (3.0, 0.25)]
-    assert view.loss_figure.loss.get_ydata() == [loss for _, loss in view.losses]
-    assert view.plan_figure.plan == module.plan
-    assert view.plan_figure._cursors[0].get_xdata()[0] == 3.0
-    assert view.plan_picture.value[:4] == view.loss_picture.value[:4] == b"\x89PNG"
+    assert view.figure.loss.get_ydata() == [loss for _, loss in view.losses]
+    assert view.figure._cursor.get_xdata()[0] == 3.0
+    assert describe_plan(module.plan, module.splits.names) in view.alt
+    assert view.png[:4] == b"\x89PNG"
+    assert "✓ Done" in view.text.value
     assert view.stop_button.description == "Done"
     assert "step 18 of 18" in view.alt
+
+
+class Weights(pl.Callback):
+    """Somebody who measures each step by hand."""
+
+    def __init__(self):
+        self.ratios = []
+
+    @staticmethod
+    def flat(module):
+        return [
+            torch.cat([p.detach().flatten() for p in split.parameters.values()])
+            for split in module.splits
+        ]
+
+    def on_train_batch_start(self, trainer, module, *_):
+        self.old = self.flat(module)
+
+    def on_train_batch_end(self, trainer, module, *_):
+        pairs = zip(self.old, self.flat(module), strict=True)
+        self.ratios.append([float((new - old).norm() / old.norm()) for old, new in pairs])
+
+
+def test_live_view_measures_how_far_a_step_moves_each_split():
+    """Movement is the length of the change over that of the weights; a frozen split has none."""
+    view, by_hand = LiveView(notebook=True, every=0.0), Weights()
+    fit([view, by_hand])
+    assert len(view.movements) == 18
+    for step, ((epoch, moved), ratios) in enumerate(
+        zip(view.movements, by_hand.ratios, strict=True), 1
+    ):
+        assert epoch == pytest.approx(step / 6)
+        for ours, theirs in zip(moved, ratios, strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-4) or (math.isnan(ours) and not theirs)
+    assert [math.isnan(moved) for moved in view.movements[0][1]] == [True, True, False]
+    drawn = [line.get_ydata() for line in view.figure.movement]
+    for split in range(3):
+        measured = [moved[split] for _, moved in view.movements]
+        assert list(drawn[split]) == pytest.approx(measured, nan_ok=True)
+    assert short(view.movements[-1][1][2]) in view.table.value
+    assert f"head {short(view.movements[-1][1][2])}" in view.alt
+
+
+class Plain(pl.LightningModule):
+    """A module that knows nothing of splits or plans."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = network()
+
+    def training_step(self, batch, _):
+        return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=1e-2)
+
+
+def test_live_view_shows_any_module():
+    """Without splits all weights are one curve; without a plan there are no learning rates drawn."""
+    view = LiveView(notebook=True, every=0.0)
+    data = TensorDataset(torch.randn(24, 3, 8, 8), torch.randint(0, 3, (24,)))
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(max_epochs=1, callbacks=[view], accelerator="cpu", **options)
+    trainer.fit(Plain(), DataLoader(data, 4))
+    assert len(view.movements) == 6
+    assert all(value > 0 for _, (value,) in view.movements)
+    assert "all weights" in view.alt
 
 
 @pytest.mark.parametrize("notebook", [True, False])

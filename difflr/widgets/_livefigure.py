@@ -1,0 +1,150 @@
+"""The picture of the live view: loss and accuracy, the movement of each split, and the plan, small."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from difflr.figures.picture import figure_png
+from difflr.figures.plan import plan_curves
+from difflr.figures.style import GREY, MARKERS, OKABE_ITO, RED, split_colours
+from difflr.figures.words import short
+from difflr.plan import Plan
+
+__all__ = ["LiveFigure"]
+
+#: The update-to-weight ratio that is often aimed at where a network is trained from the beginning.
+GUIDE = 1e-3
+
+
+class LiveFigure:
+    """Loss and accuracy on the left, movement of each split on the right, learning rates below it.
+
+    x is in epochs everywhere. ``loss``, ``accuracy`` and ``movement`` (one per split) are the lines.
+
+    Args:
+        names: of the splits.
+        epochs: that are planned.
+        plan, steps_per_epoch: whose learning rates to show; none without a plan.
+        dpi: dots per inch; the figure is 12 inches wide.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        epochs: float,
+        plan: Plan | None = None,
+        steps_per_epoch: int = 1,
+        dpi: float = 80,
+    ) -> None:
+        self.figure = Figure(figsize=(12, 4.3), dpi=dpi)
+        FigureCanvasAgg(self.figure)
+        self._loss = self.figure.add_axes((0.055, 0.2, 0.37, 0.7))
+        self._accuracy = self._loss.twinx()
+        low = 0.46 if plan else 0.2
+        self._movement = self.figure.add_axes((0.535, low, 0.45, 0.9 - low))
+        (self.loss,) = self._loss.plot([], [], color=OKABE_ITO[0], lw=1.5)
+        (self.accuracy,) = self._accuracy.plot([], [], "k--D", lw=1.5, ms=6)
+        self._loss.set_title("Loss at each step (line), accuracy (◆)", size=13, loc="left")
+        self._accuracy.set_ylim(0, 1)
+        self._accuracy.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+        colours = split_colours(len(names))
+        self.movement = [
+            self._movement.plot(
+                [], [], color=colour, marker=marker, markevery=[], ms=9, mec="white", label=name,
+                lw=4.0 - 2.2 * i / max(1, len(names) - 1),
+            )[0]
+            for i, (name, colour, marker) in enumerate(
+                zip(names, colours, np.resize(list(MARKERS), len(names)), strict=True)
+            )
+        ]  # fmt: skip
+        self._movement.axhline(GUIDE, color=GREY, ls="--", lw=1.2)
+        self._movement.text(
+            0.99, GUIDE, "1e-3: a common aim", size=11, color=GREY, ha="right", va="bottom",
+            transform=self._movement.get_yaxis_transform(),
+        )  # fmt: skip
+        self._movement.set_title(
+            "How far a step moves each split (share of its weights)", size=13, loc="left"
+        )
+        self._log(self._movement)
+        panels = [self._loss, self._movement]
+        self._cursor = None
+        if plan is not None:
+            rates = self.figure.add_axes((0.535, 0.2, 0.45, 0.2))
+            panels.append(rates)
+            curves = plan_curves(plan, steps_per_epoch)
+            for column, line in zip(curves.lrs.T, self.movement, strict=True):
+                rates.plot(curves.x, column, color=line.get_color(), lw=line.get_linewidth() * 0.7)
+            self._log(rates)
+            rates.set_ylim(*(10.0**limit for limit in curves.lr_limits))
+            rates.yaxis.set_major_locator(LogLocator(numticks=3))
+            rates.set_ylabel("LR", size=11)
+            self._movement.tick_params(labelbottom=False)
+            upright = rates.get_xaxis_transform()
+            (self._cursor,) = rates.plot([], [], color=RED, lw=2, transform=upright)
+        for axes in (*panels, self._accuracy):
+            axes.set_xlim(0, epochs)
+            axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+            axes.tick_params(labelsize=11)
+            axes.spines[
+                ["top"] if axes in (self._loss, self._accuracy) else ["top", "right"]
+            ].set_visible(False)
+        self._loss.set_xlabel("epoch", size=12)
+        panels[-1].set_xlabel("epoch", size=12)
+        handles = [
+            self._movement.plot([], [], color=line.get_color(), marker=line.get_marker(), ms=9)[0]
+            for line in self.movement
+        ]
+        self.figure.legend(
+            handles, names, loc="lower right", ncols=len(names), frameon=False, fontsize=12,
+            bbox_to_anchor=(0.99, -0.02), handlelength=1.5, columnspacing=1.2,
+        )  # fmt: skip
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture in pixels."""
+        canvas: Any = self.figure.canvas
+        return canvas.get_width_height()
+
+    def update(
+        self,
+        losses: Sequence[tuple[float, float]],
+        accuracies: Sequence[tuple[float, float]],
+        movements: Sequence[tuple[float, tuple[float, ...]]],
+        now: float,
+    ) -> None:
+        """Show these (epoch, value) pairs, and where the training is now, in epochs."""
+        self.loss.set_data([x for x, _ in losses], [y for _, y in losses])
+        self.accuracy.set_data([x for x, _ in accuracies], [y for _, y in accuracies])
+        if losses:
+            values = [y for _, y in losses]
+            self._loss.set_ylim(min(0.0, min(values)), 1.05 * max(values) or 1.0)
+        x = [epoch for epoch, _ in movements]
+        for i, line in enumerate(self.movement):
+            # 0 has no place on a log axis; a frozen split leaves a gap.
+            y = np.array([each[i] or np.nan for _, each in movements], float)
+            line.set_data(x, y)
+            seen = np.flatnonzero(np.isfinite(y))
+            line.set_markevery([int(seen[-1])] if len(seen) else [])
+        shown = [value for _, each in movements for value in each if value > 0]
+        low, high = min([GUIDE, *shown]), max([GUIDE, *shown])
+        self._movement.set_ylim(
+            10 ** np.floor(np.log10(low) - 0.1), 10 ** np.ceil(np.log10(high) + 0.1)
+        )
+        if self._cursor is not None:
+            self._cursor.set_data([now, now], [0, 1])
+
+    def png(self) -> bytes:
+        """Return the picture as PNG."""
+        return figure_png(self.figure)
+
+    @staticmethod
+    def _log(axes: Any) -> None:
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+        # Plain text: the default power of ten is typeset anew at every drawing.
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+        axes.grid(axis="y", color="#dddddd", lw=0.8)
