@@ -31,6 +31,7 @@ __all__ = [
     "lp_ft",
     "make_plan",
     "milestones_2020",
+    "parse_recipe",
     "two_rates",
     "uniform",
 ]
@@ -251,6 +252,29 @@ def as_recipe(name: object) -> Recipe:
             f"Received recipe {short_repr(name)}.", f"The recipes are {', '.join(RECIPES)}."
         )
     return name
+
+
+def parse_recipe(text: str) -> tuple[str, dict[str, float]]:
+    """Return name and options of a recipe written ``name`` or ``name:option=number:…``.
+
+    >>> parse_recipe("differential:lr=3e-3:ratio=10")
+    ('differential', {'lr': 0.003, 'ratio': 10.0})
+    """
+    name, *pairs = text.split(":")
+    options = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise DifflrError(
+                f"Received {pair!r} in recipe {text!r}, expected option=number.",
+                "Write e.g. differential:lr=3e-3:ratio=10.",
+            ) from None
+        options[key] = (
+            int(number) if number.is_integer() and key in ("count", "freeze_epochs") else number
+        )
+    return name.replace("-", "_"), options
 
 
 def _options(recipe: Callable[..., Plan]) -> dict[str, Any]:

@@ -129,8 +129,8 @@ def _add_splits(command: argparse.ArgumentParser) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from difflr.experiments.cuts import parse_cut
     from difflr.experiments.settings import Settings
+    from difflr.models.cuts import parse_cut
 
     out = Path(arguments.out).expanduser()
     settings = Settings.fitting(
@@ -171,26 +171,28 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from difflr.experiments.backbones import load_backbone
-    from difflr.experiments.cuts import as_patterns, parse_cut
-    from difflr.experiments.settings import parse_recipe
     from difflr.figures.plan import plot_plan
     from difflr.figures.words import describe_plan
     from difflr.milestones import from_milestones
-    from difflr.recipes import as_recipe, make_plan
-    from difflr.splits import split_model
+    from difflr.models.cuts import as_patterns, known_names, parse_cut
+    from difflr.recipes import as_recipe, make_plan, parse_recipe
 
     cut = as_patterns(parse_cut(arguments.splits))
-    splits = split_model(load_backbone(arguments.backbone, "none").build(2), cut)
+    names = known_names(arguments.backbone) if cut is None else None
+    if names is None:  # torch is needed, and takes its seconds
+        from difflr.experiments.backbones import load_backbone
+        from difflr.splits import split_model
+
+        names = split_model(load_backbone(arguments.backbone, "none").build(2), cut).names
     if arguments.milestones:
         plan = from_milestones(_read_milestones(Path(arguments.milestones)))
-        plan.check(splits)
+        plan.check(names)
     else:
         name, options = parse_recipe(arguments.recipe)
-        plan = make_plan(as_recipe(name), splits, arguments.epochs, **options)
+        plan = make_plan(as_recipe(name), names, arguments.epochs, **options)
     print(plan)
-    print(f"\n{describe_plan(plan, splits.names)}")
-    _save(plot_plan(plan, splits.names, arguments.steps_per_epoch), Path(arguments.out))
+    print(f"\n{describe_plan(plan, names)}")
+    _save(plot_plan(plan, names, arguments.steps_per_epoch), Path(arguments.out))
     print(f"\n{arguments.out}")
 
 

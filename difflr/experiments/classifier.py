@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from difflr.experiments.augmentation import random_resized_crop
-from difflr.experiments.cuts import Cut, as_patterns
 from difflr.lightning.module import ParametersSplitsModule
+from difflr.models.cuts import Cut, as_patterns
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
 

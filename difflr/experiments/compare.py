@@ -14,17 +14,17 @@ from tqdm.auto import tqdm
 from difflr.errors import DifflrError
 from difflr.experiments.augmentation import CROP_AREA
 from difflr.experiments.backbones import Backbone, load_backbone
-from difflr.experiments.cuts import as_patterns
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.journal import hold
 from difflr.experiments.provenance import data_name, hash_pictures
 from difflr.experiments.results import Results
-from difflr.experiments.settings import Settings, parse_recipe
+from difflr.experiments.settings import Settings
 from difflr.experiments.statistics import format_estimate, summarise
 from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
 from difflr.experiments.versions import versions
+from difflr.models.cuts import as_patterns
 from difflr.plan import Plan
-from difflr.recipes import as_recipe, make_plan
+from difflr.recipes import as_recipe, make_plan, parse_recipe
 from difflr.splits import split_model
 
 __all__ = ["compare", "table"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.cuts import Cut
-from difflr.recipes import as_recipe
+from difflr.models.cuts import Cut
+from difflr.recipes import as_recipe, parse_recipe
 
 __all__ = [
     "PRECISIONS",
@@ -153,26 +153,3 @@ def with_later_settings(there: Mapping[str, Any], now: Mapping[str, Any]) -> dic
     # Which other files lie in the folder does not matter where the pictures are the same.
     counted = {name: now[name] for name in ("files",) if name in now}
     return {**unsaid, **there, **counted}
-
-
-def parse_recipe(text: str) -> tuple[str, dict[str, float]]:
-    """Return name and options of a recipe written ``name`` or ``name:option=number:…``.
-
-    >>> parse_recipe("differential:lr=3e-3:ratio=10")
-    ('differential', {'lr': 0.003, 'ratio': 10.0})
-    """
-    name, *pairs = text.split(":")
-    options = {}
-    for pair in pairs:
-        key, _, value = pair.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            raise DifflrError(
-                f"Received {pair!r} in recipe {text!r}, expected option=number.",
-                "Write e.g. differential:lr=3e-3:ratio=10.",
-            ) from None
-        options[key] = (
-            int(number) if number.is_integer() and key in ("count", "freeze_epochs") else number
-        )
-    return name.replace("-", "_"), options

@@ -17,11 +17,11 @@ from difflr.errors import DifflrError
 from difflr.experiments import allocator
 from difflr.experiments.backbones import Backbone
 from difflr.experiments.classifier import Classifier
-from difflr.experiments.cuts import Cut
 from difflr.experiments.data import Images
 from difflr.experiments.quiet import quiet
 from difflr.lightning.module import ParametersSplitsModule
 from difflr.lightning.package import pl
+from difflr.models.cuts import Cut
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
 

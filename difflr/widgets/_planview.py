@@ -1,19 +1,21 @@
 """What the plan editor shows of a plan: its picture, its phases in a table, and its texts."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
 from difflr.errors import DifflrError
-from difflr.experiments.flops import Costs, count_costs
 from difflr.figures.plan import PlanFigure
 from difflr.figures.words import describe_plan
 from difflr.milestones import to_milestones
 from difflr.plan import Plan
-from difflr.splits import Splits
 from difflr.widgets._draft import plan_code
 from difflr.widgets._panel import message_html, picture_box, table_html
+
+if TYPE_CHECKING:
+    from difflr.experiments.flops import Costs
+    from difflr.splits import Splits
 
 __all__ = ["PlanView", "run_of"]
 
@@ -33,16 +35,17 @@ class PlanView:
 
     def __init__(
         self,
-        splits: Splits | Sequence[str],
+        splits: "Splits | Sequence[str]",
         plan: Plan,
         steps_per_epoch: int,
         input_shape: Sequence[int] | None,
     ) -> None:
-        if isinstance(splits, Splits):
-            self.names, self._sizes = splits.names, [split.numel for split in splits]
-        else:
-            self.names, self._sizes = tuple(splits), []
-        self._costs, self.note = _costs(splits, input_shape)
+        self.names = tuple(split if isinstance(split, str) else split.name for split in splits)
+        self._sizes = [split.numel for split in splits if not isinstance(split, str)]
+        self._costs: Costs | None = None
+        self.note = ""
+        if self._sizes:
+            self._costs, self.note = _costs(splits, input_shape)
         self.figure = PlanFigure(plan, self.names, steps_per_epoch, dpi=100, compact=True)
         self.picture = picture_box(*self.figure.size, shown=0.8)
         self.table = w.HTML()
@@ -92,9 +95,11 @@ def run_of(chosen: Sequence[str], names: Sequence[str]) -> str:
     return f"{chosen[0]} to {chosen[-1]}" if run else ", ".join(chosen)
 
 
-def _costs(splits: Any, input_shape: Sequence[int] | None) -> tuple[Costs | None, str]:
+def _costs(splits: Any, input_shape: Sequence[int] | None) -> "tuple[Costs | None, str]":
     """Return the costs where they can be had, else why not."""
-    if input_shape is None or not isinstance(splits, Splits):
+    from difflr.experiments.flops import count_costs
+
+    if input_shape is None:
         return None, ""
     try:
         return count_costs(splits, input_shape), ""

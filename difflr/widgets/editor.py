@@ -4,20 +4,23 @@ import html
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
-from torch import nn
 
 from difflr.errors import DifflrError
 from difflr.figures.words import count
 from difflr.plan import Plan
 from difflr.recipes import gradual
-from difflr.splits import Splits, split_model
 from difflr.widgets._controls import PhaseControls
 from difflr.widgets._draft import Draft, read_lr
 from difflr.widgets._panel import Panel, beside, button, message_html
 from difflr.widgets._planview import PlanView, run_of
+
+if TYPE_CHECKING:  # with names alone the editor runs where there is no torch
+    from torch import nn
+
+    from difflr.splits import Splits
 
 __all__ = ["PlanEditor"]
 
@@ -38,13 +41,15 @@ class PlanEditor(Panel):
 
     def __init__(
         self,
-        splits: Splits | nn.Module | Sequence[str],
+        splits: "Splits | nn.Module | Sequence[str]",
         plan: Plan | None = None,
         steps_per_epoch: int = 50,
         input_shape: Sequence[int] | None = (3, 224, 224),
     ) -> None:
         super().__init__()
-        if isinstance(splits, nn.Module):
+        if not isinstance(splits, Sequence):  # a model
+            from difflr.splits import split_model
+
             splits = split_model(splits)
         plan = plan or gradual(len(splits))
         plan.check(len(splits))

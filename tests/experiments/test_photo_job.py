@@ -19,10 +19,10 @@ from difflr.experiments.augmentation import CROP_AREA, random_resized_crop
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.classifier import Classifier, augment
 from difflr.experiments.compare import _check_size
-from difflr.experiments.cuts import as_patterns, parse_cut
 from difflr.experiments.data import load_data
 from difflr.experiments.settings import Settings
 from difflr.figures.logged import read_logged
+from difflr.models.cuts import as_patterns, parse_cut
 from difflr.recipes import make_plan
 from difflr.splits import split_model
 

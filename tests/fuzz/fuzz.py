@@ -20,7 +20,8 @@ with atheris.instrument_imports(include=["difflr"]):
     from difflr import DifflrError, Plan, expand_lrs, from_milestones, to_milestones
     from difflr.cli.command import _parser, _seeds
     from difflr.experiments.results import Results
-    from difflr.experiments.settings import Settings, parse_recipe
+    from difflr.experiments.settings import Settings
+    from difflr.recipes import parse_recipe
     from difflr.studies.recordings import load_recording
 
 FOLDER = Path(tempfile.mkdtemp(prefix="difflr-fuzz-"))

@@ -1,13 +1,14 @@
 """A user's own cut of a network, as the command line takes it and results keep it: text alone."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 
-__all__ = ["Cut", "as_patterns", "parse_cut"]
+__all__ = ["Cut", "as_patterns", "known_names", "parse_cut"]
 
 #: What ``split_model`` takes, in JSON: its word, or patterns by split, where "..." is all the rest.
 Cut = str | Mapping[str, Sequence[str]]
@@ -31,6 +32,17 @@ def parse_cut(words: Sequence[str]) -> Cut | None:
         return words[0] if words[0] in _WORDS else _from_file(Path(words[0]).expanduser())
     return _checked({name: patterns.split(",") for name, _, patterns in
                      (word.partition("=") for word in words)}, len(words), " ".join(words))  # fmt: skip
+
+
+def known_names(backbone: str) -> tuple[str, ...] | None:
+    """Return the names of a ResNet's splits, which are known without building it; None for another network.
+
+    >>> known_names("resnet50")
+    ('stem', 'layer1', 'layer2', 'layer3', 'layer4', 'head')
+    """
+    if not re.fullmatch(r"(wide_)?resne?[tx]t?\d+(_\w+)?|strokenet", backbone):
+        return None
+    return ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 
 
 def as_patterns(cut: Cut | None, below: str = "") -> Any:

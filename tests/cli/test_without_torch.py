@@ -1,0 +1,67 @@
+"""What needs no torch runs without it: plans on the command line, and the editor."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torchvision import models
+
+import difflr
+from difflr.models.cuts import known_names
+
+BLOCKED = """
+import sys
+for name in ("torch", "torchvision", "pytorch_lightning", "lightning"):
+    sys.modules[name] = None  # an import of it raises ImportError
+"""
+
+
+def run(code, folder):
+    """Run Python code where none of torch and Lightning can be imported."""
+    command = [sys.executable, "-c", BLOCKED + code]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+
+
+def test_a_plan_is_printed_and_drawn_without_torch(tmp_path):
+    """``difflr plan`` gives the same words without torch, and its picture."""
+    code = 'from difflr.cli import main\nraise SystemExit(main(["plan", "--recipe", "gradual:lr=1e-2"]))'
+    done = run(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = difflr.split_model(models.resnet18()).names
+    plan = difflr.make_plan("gradual", 6, 6, lr=1e-2)
+    assert difflr.describe_plan(plan, names) in done.stdout
+    assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_editor_edits_without_torch(tmp_path):
+    """With the names of splits alone, a slider moves the plan and the picture follows."""
+    code = """
+from difflr.widgets import PlanEditor
+editor = PlanEditor(["stem", "body", "head"])
+first, picture = editor.plan, editor.picture.value
+editor.phases.index = 2
+editor.plan = type(first)([type(first.phases[0])(0, 3, [1e-4, 1e-3, 1e-2])])
+assert editor.plan.phases[0].lrs == (1e-4, 1e-3, 1e-2)
+editor.undo.click()
+assert editor.plan == first
+editor.add.click()
+assert len(editor.plan.phases) == len(first.phases) + 1
+assert editor.picture.value != picture
+"""
+    done = run(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", [n for n in models.list_models(module=models) if known_names(n)])
+def test_the_known_names_are_those_of_the_cut(name):
+    """The names of a ResNet's splits that need no network are those that the network gives."""
+    with torch.device("meta"):
+        network = models.get_model(name, weights=None)
+    assert difflr.split_model(network).names == known_names(name)
+
+
+def test_other_networks_are_not_guessed():
+    """A network that is no ResNet has to be built."""
+    for name in ("vit_b_16", "regnet_y_400mf", "timm:resnet18", "resnet", "myresnet18"):
+        assert known_names(name) is None
