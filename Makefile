@@ -21,7 +21,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test test-fast fuzz lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
+.PHONY: env run test test-fast families works-with fuzz lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -37,13 +37,17 @@ run: env ## the main job: uniform against differential fine-tuning, into runs/st
 	$(BIN)/difflr compare --data strokes --out $(OUT)/strokes
 
 # Everything, WORKERS test files at a time, one thread each (two that wait for each other take
-# far longer than one); then the widgets with the versions that Colab has, and the
-# core with the oldest Lightning.
+# far longer than one); then the widgets with the versions that Colab has, the core with the
+# oldest Lightning and with the package lightning, and the models of timm, transformers and PEFT.
 test: env ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	sh tests/support/old_widgets.sh $(BIN)/python
 	sh tests/support/old_lightning.sh $(BIN)/python
 	sh tests/support/both_lightnings.sh $(BIN)/python
+	sh tests/support/peers.sh $(BIN)/python
+
+families: env ## all families of timm, rather than the fifth that make test takes (ten minutes)
+	DIFFLR_FAMILIES=all sh tests/support/peers.sh $(BIN)/python
 
 # The core, the range test, pictures and numbers, for work in between: no browser and no lesson is run.
 test-fast: env ## the core's tests, and those of numbers and pictures: about two minutes

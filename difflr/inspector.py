@@ -1,6 +1,6 @@
 """The report that one reads before training: what each split holds, and what will happen to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch.optim import Optimizer
@@ -76,7 +76,8 @@ def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
     """Return a one-screen table of the splits: sizes, what trains, LR, weight decay, BN mode.
 
     Where a split's groups differ, as weights and biases do, both weight decays stand: ``0.01 / 0``.
-    Below it stands what you froze before difflr saw it, and what is in no split.
+    Below it stands what you froze before difflr saw it, what is in no split, and which further names
+    parameters have: a head tied to the embedding trains with the embedding's split.
 
     Args:
         splits: of the model.
@@ -112,7 +113,16 @@ def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
     inside = {name for split in splits for name in split.parameters}
     held = inside.intersection(held_parameters(splits.model))
     outside = [name for name, _ in splits.model.named_parameters() if name not in inside]
-    for title, names in (("held by you", sorted(held)), ("in no split", outside)):
+    tied = list(_tied(splits))
+    for title, names in (("held by you", sorted(held)), ("in no split", outside), ("tied", tied)):
         if names:
             lines.append(f"{title}: {first_few(names)}")
     return "\n".join(lines)
+
+
+def _tied(splits: Splits) -> Iterator[str]:
+    first = {id(p): (name, split.name) for split in splits for name, p in split.parameters.items()}
+    for name, parameter in splits.model.named_parameters(remove_duplicate=False):
+        own, split = first.get(id(parameter), (name, ""))
+        if name != own:
+            yield f"{name} is {own} of {split}"

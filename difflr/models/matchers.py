@@ -4,6 +4,7 @@ A timm model has a method ``group_matcher(coarse=…)``, which timm's layer deca
 method's answer is read here, so any model that has such a method is cut by it.
 """
 
+import inspect
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,7 +24,15 @@ def matched_layers(model: nn.Module, *, coarse: bool) -> list[list[str]] | None:
     # By class: wrappers (PEFT, torch.compile) pass attributes on, and have other names.
     if not callable(getattr(type(model), "group_matcher", None)):
         return None
-    matcher = model.group_matcher(coarse=coarse)  # type: ignore[operator]
+    method: Any = model.group_matcher
+    # One of a user's own may know a single grouping: it is the fine one.
+    known = inspect.signature(method).parameters.values()
+    if not any(p.name == "coarse" or p.kind is p.VAR_KEYWORD for p in known):
+        if coarse:
+            return None
+        matcher = method()
+    else:
+        matcher = method(coarse=coarse)
     key_of = _by_patterns(matcher) if isinstance(matcher, dict) else _by_function(matcher)
     keyed: dict[tuple[float, ...], list[str]] = {}
     for name, _ in model.named_parameters():

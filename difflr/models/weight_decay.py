@@ -16,24 +16,26 @@ _TOKENS = re.compile(
 def without_decay(model: nn.Module) -> set[str]:
     """Return the names of the parameters that no weight decay is for.
 
-    A model with a method ``no_weight_decay()`` (timm's) says so itself, by names or patterns; in
-    others they are the parameters called ``cls_token``, ``pos_embed`` and the like.
+    A module with a method ``no_weight_decay()`` (timm's) says so itself for all that it holds, by names or
+    patterns; of the rest they are the parameters called ``cls_token``, ``pos_embed`` and the like.
     """
     spared: set[str] = set()
-    own: list[str] = []
+    spoken: list[str] = []  # prefixes of what lies in a module that says so itself
     for path, module in model.named_modules():
         inside = f"{path}." if path else ""
-        # By class: wrappers pass attributes on, and have other names.
-        if any(path == p or inside.startswith(f"{p}.") for p in own if p) or "" in own:
+        if inside.startswith(tuple(spoken)):
             continue
+        # By class: wrappers pass attributes on, and have other names.
         if callable(getattr(type(module), "no_weight_decay", None)):
-            own.append(path)
+            spoken.append(inside)
             patterns = list(module.no_weight_decay())
             spared |= {
                 inside + name
                 for name, _ in module.named_parameters()
                 if any(fnmatchcase(name, pattern) for pattern in patterns)
             }
-    if own:
-        return spared
-    return {name for name, _ in model.named_parameters() if _TOKENS.search(name)}
+    return spared | {
+        name
+        for name, _ in model.named_parameters()
+        if _TOKENS.search(name) and not name.startswith(tuple(spoken))
+    }

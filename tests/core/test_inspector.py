@@ -134,3 +134,13 @@ def test_no_exported_name_is_that_of_a_module():
     """Importing a submodule sets its name on the package, which would take an export's place."""
     folder = Path(difflr.__file__).parent
     assert not {path.stem for path in folder.iterdir()} & set(difflr.__all__)
+
+
+def test_the_report_says_where_a_tied_head_trains():
+    """With the embedding whose weight it has: no rate of a head's moves it."""
+    model = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 3), nn.Linear(3, 5, bias=False))
+    splits = split_model(model, list(model))
+    assert "tied" not in report(splits)
+    model[2].weight = model[0].weight
+    splits = split_model(model, list(model[:2]))
+    assert "tied: 2.weight is 0.weight of 0" in report(splits)

@@ -1,11 +1,10 @@
 import pytest
 import torch
 import torchvision
-from peer_marks import timm_families, timm_only
 from torch import nn
 
 from difflr import DifflrError, LayerDecay, expand_lrs, param_groups, split_model
-from difflr.models.matchers import matched_layers
+from difflr.models.weight_decay import without_decay
 
 
 def test_the_rate_falls_by_the_decay_from_split_to_split():
@@ -13,35 +12,6 @@ def test_the_rate_falls_by_the_decay_from_split_to_split():
     assert expand_lrs(LayerDecay(1.0, 0.5), 4) == [0.125, 0.25, 0.5, 1.0]
     with pytest.raises(DifflrError, match="decay"):
         expand_lrs(LayerDecay(1.0, 0.0), 4)
-
-
-@timm_only
-@pytest.mark.parametrize("name", timm_families())
-def test_the_groups_are_timms_own(name):
-    """The same parameters at the same share of the rate with the same weight decay, in every group."""
-    import timm
-    from timm.optim import param_groups_layer_decay
-
-    with torch.device("meta"):
-        model = timm.create_model(name, pretrained=False)
-    if matched_layers(model, coarse=False) is None:
-        pytest.skip("timm has no groups by depth for this model, but guesses them")
-    spared = getattr(model, "no_weight_decay", set)()
-    theirs = param_groups_layer_decay(model, 0.05, spared, layer_decay=0.75)
-    ours = param_groups(split_model(model, "blocks"), LayerDecay(1.0, 0.75), weight_decay=0.05)
-    names = {id(p): n for n, p in model.named_parameters()}
-    key = {n: (round(g["lr_scale"], 12), g["weight_decay"]) for g in theirs for n in held(g, names)}
-    mine = {n: (round(g["lr"], 12), g["weight_decay"]) for g in ours for n in held(g, names)}
-    assert {n: rate for n, (rate, _) in mine.items()} == {n: rate for n, (rate, _) in key.items()}
-    # Beyond timm, norms and biases of several dimensions are spared as well.
-    assert all(wd == 0 for n, (_, wd) in mine.items() if key[n][1] == 0)
-    differ = [n for n in mine if mine[n] != key[n]]
-    assert all(n.endswith("bias") or "norm" in n or "bn" in n for n in differ)
-
-
-def held(group, names) -> list[str]:
-    """The names of a group's parameters."""
-    return [names[id(p)] for p in group["params"]]
 
 
 def test_tokens_and_positions_are_spared_weight_decay():
@@ -73,3 +43,18 @@ def test_the_models_own_word_counts(wrap):
     (decayed, spared) = param_groups(split_model(model, [model]), weight_decay=0.1)
     assert {id(p) for p in decayed["params"]} == {id(inner.cls_token), id(inner.fc.weight)}
     assert {id(p) for p in spared["params"]} == {id(inner.table), id(inner.fc.bias)}
+
+
+class Partly(nn.Module):
+    """A network of which one part names what it wants to be spared."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = Outspoken()
+        self.cls_token = nn.Parameter(torch.zeros(1, 2))
+        self.head = nn.Linear(2, 2)
+
+
+def test_a_parts_word_counts_for_that_part_alone():
+    """Its own token decays, since it does not name it; that of the model around it does not."""
+    assert without_decay(Partly()) == {"part.table", "cls_token"}

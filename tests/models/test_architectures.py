@@ -3,48 +3,11 @@ import re
 import pytest
 import torch
 import torchvision
-from forward_order import out_of_order
-from hf_zoo import ZOO
+from forward_order import check_order
 from nets import TinyNet
-from peer_marks import hf_only, peft_only, timm_families, timm_only
 from torch import nn
 
 from difflr import DifflrError, split_model
-
-
-def check(model: nn.Module, call, least: int = 4) -> None:
-    """Both levels: forward goes through the splits in their order, none holds nearly everything."""
-    counts = []
-    for level in ("stages", "blocks"):
-        splits = split_model(model, level)
-        tensors = [len(split.parameters) for split in splits]
-        assert max(tensors) < 0.8 * sum(tensors)
-        assert out_of_order(splits, call) == []
-        counts.append(len(splits))
-    assert least <= counts[0] <= 9
-    assert counts[1] >= counts[0] or counts[0] <= 8
-
-
-@timm_only
-@pytest.mark.parametrize("name", timm_families())
-def test_a_family_of_timm_is_cut_in_the_order_of_its_forward(name):
-    """Per stage and per block; on the meta device, where nothing is computed."""
-    import timm
-
-    with torch.device("meta"):
-        model = timm.create_model(name, pretrained=False).eval()
-    size = model.default_cfg["input_size"]
-    check(model, lambda: model(torch.empty(1, *size, device="meta")))
-
-
-@hf_only
-@pytest.mark.parametrize("name", ZOO)
-def test_an_architecture_of_hugging_face_is_cut_in_the_order_of_its_forward(name):
-    """Embeddings first, then the lists of layers, the head last."""
-    model, inputs = ZOO[name]()
-    model.eval()
-    check(model, lambda: model(**inputs), least=3)
-
 
 VISION = ("shufflenet_v2_x0_5", "googlenet", "inception_v3", "maxvit_t", "squeezenet1_0", "resnet50",
           "convnext_tiny", "swin_t", "vit_b_16", "mobilenet_v3_small", "vgg11_bn", "densenet121",
@@ -63,7 +26,7 @@ def test_a_network_of_torchvision_is_cut_in_the_order_of_its_forward(name):
     size = (
         (3, 16, 224, 224) if name in VIDEO else (3, *([299 if name == "inception_v3" else 224] * 2))
     )
-    check(model, lambda: model(torch.empty(1, *size, device="meta")))
+    check_order(model, lambda: model(torch.empty(1, *size, device="meta")))
 
 
 def test_the_backbone_of_a_detector_is_cut_and_the_rest_is_its_head():
@@ -123,6 +86,19 @@ def test_a_models_own_matcher_says_where_its_parameters_belong():
         "blocks4",
         "head",
     )
+
+
+class OwnMatcher(Matched):
+    """One whose method knows a single grouping, and takes no ``coarse``."""
+
+    def group_matcher(self):
+        return super().group_matcher()
+
+
+def test_a_matcher_that_takes_no_coarse_is_asked_without():
+    """Its one grouping gives the blocks, and the stages are gathered from them."""
+    for level in ("stages", "blocks"):
+        assert split_model(OwnMatcher(), level).names == split_model(Matched(), level).names
 
 
 class Text(nn.Module):
@@ -192,16 +168,3 @@ def test_the_refusal_shows_the_models_own_blocks_and_a_line_to_paste():
         split_model(model)
     line = re.search(r"split_model\(model, .*\)", error.value.remedy).group()
     assert eval(line).names == ("stem", "body", "head")
-
-
-@peft_only
-@hf_only
-def test_with_lora_the_splits_hold_what_trains():
-    """A split per layer that has adapters; the frozen embedding needs none."""
-    import peft
-
-    model, _ = ZOO["BERT"]()
-    lora = peft.LoraConfig(target_modules=["query", "value"], modules_to_save=["classifier"])
-    splits = split_model(peft.get_peft_model(model, lora))
-    assert splits.names == ("layer.0", "layer.1", "layer.2", "layer.3", "head")
-    assert all(any(p.requires_grad for p in split.parameters.values()) for split in splits)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from difflr import Splits
+from difflr import Splits, split_model
 
 
 def reached(splits: Splits, call: Callable[[], Any]) -> dict[str, list[int]]:
@@ -58,3 +58,16 @@ def out_of_order(splits: Splits, call: Callable[[], Any]) -> list[str]:
         for before, after in pairwise(names)
         if middle[after] < middle[before]
     ]
+
+
+def check_order(model: nn.Module, call, least: int = 4) -> None:
+    """Both levels: forward goes through the splits in their order, none holds nearly everything."""
+    counts = []
+    for level in ("stages", "blocks"):
+        splits = split_model(model, level)
+        tensors = [len(split.parameters) for split in splits]
+        assert max(tensors) < 0.8 * sum(tensors)
+        assert out_of_order(splits, call) == []
+        counts.append(len(splits))
+    assert least <= counts[0] <= 9
+    assert counts[1] >= counts[0] or counts[0] <= 8

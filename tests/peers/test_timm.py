@@ -1,0 +1,63 @@
+"""timm's families: cut in the order of their forward, layer decay as timm's own.
+
+A fifth of them, and all with ``DIFFLR_FAMILIES=all`` (``make families``); on the meta device, where nothing
+is computed.
+"""
+
+import os
+
+import pytest
+import torch
+from forward_order import check_order
+
+from difflr import LayerDecay, param_groups, replace_head, split_model
+from difflr.models.matchers import matched_layers
+from difflr.models.weight_decay import without_decay
+
+timm = pytest.importorskip("timm", reason="tests/support/peers.sh installs it")
+EVERY = 1 if os.environ.get("DIFFLR_FAMILIES") == "all" else 5
+FAMILIES = [timm.list_models(module=module)[0] for module in timm.list_modules()]
+
+
+@pytest.fixture(scope="module", params=FAMILIES[::EVERY])
+def model(request):
+    """One model of the family, without memory for its weights."""
+    with torch.device("meta"):
+        return timm.create_model(request.param, pretrained=False).eval()
+
+
+def test_a_family_is_cut_in_the_order_of_its_forward(model):
+    """Per stage and per block, none of which holds nearly everything."""
+    size = model.default_cfg["input_size"]
+    check_order(model, lambda: model(torch.empty(1, *size, device="meta")))
+
+
+def test_the_groups_of_layer_decay_are_timms_own(model):
+    """The same parameters at the same share of the rate with the same weight decay, in every group."""
+    from timm.optim import param_groups_layer_decay
+
+    if matched_layers(model, coarse=False) is None:
+        pytest.skip("timm has no groups by depth for this model, but guesses them")
+    # timm asks the model alone; a module inside it may have tokens of its own (EdgeNeXt).
+    spared = set(getattr(model, "no_weight_decay", set)()) | without_decay(model)
+    theirs = param_groups_layer_decay(model, 0.05, spared, layer_decay=0.75)
+    ours = param_groups(split_model(model, "blocks"), LayerDecay(1.0, 0.75), weight_decay=0.05)
+    names = {id(p): n for n, p in model.named_parameters()}
+    key = {n: (round(g["lr_scale"], 12), g["weight_decay"]) for g in theirs for n in held(g, names)}
+    mine = {n: (round(g["lr"], 12), g["weight_decay"]) for g in ours for n in held(g, names)}
+    assert {n: rate for n, (rate, _) in mine.items()} == {n: rate for n, (rate, _) in key.items()}
+    # Beyond timm, norms and biases of several dimensions are spared as well.
+    assert all(wd == 0 for n, (_, wd) in mine.items() if key[n][1] == 0)
+    differ = [n for n in mine if mine[n] != key[n]]
+    assert all(n.endswith("bias") or "norm" in n or "bn" in n for n in differ)
+
+
+def held(group, names) -> list[str]:
+    """The names of a group's parameters."""
+    return [names[id(p)] for p in group["params"]]
+
+
+def test_a_model_resets_its_own_classifier():
+    """Its count of classes goes with it."""
+    model = replace_head(timm.create_model("test_vit", pretrained=False), 3)
+    assert model.get_classifier().out_features == model.num_classes == 3
