@@ -271,6 +271,13 @@ def parse_recipe(text: str) -> tuple[str, dict[str, float]]:
                 f"Received {pair!r} in recipe {text!r}, expected option=number.",
                 "Write e.g. differential:lr=3e-3:ratio=10.",
             ) from None
+        if key in options:
+            raise DifflrError(f"Received {key} twice in recipe {text!r}.", "Give it once.")
+        if key in ("name", "splits", "epochs"):  # of ``make_plan``, and no options of a recipe
+            raise DifflrError(
+                f"Received {pair!r} in recipe {text!r}.",
+                "Leave it out: the epochs are those of --epochs, the splits those of the network.",
+            )
         options[key] = (
             int(number) if number.is_integer() and key in ("count", "freeze_epochs") else number
         )

@@ -1,12 +1,14 @@
 """The command line: one command each for comparing recipes, plans, studies, logged rates, lessons."""
 
 import argparse
-import json
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from difflr.cli.failure import is_out_of_memory, report, tell
 from difflr.errors import DifflrError, short_repr
 from difflr.extras import MissingExtra, extra_of
 
@@ -14,24 +16,45 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, or 2 for what cannot be used or is missing."""
-    arguments = _parser().parse_args(argv)
+    """Run one command and return its exit status.
+
+    It is 0; 2 for what cannot be used or is missing; 130 after Ctrl-C; 141 where nobody reads what is
+    printed any more; 70 for a mistake of difflr's own, whose traceback goes into a file.
+    """
+    command = "difflr"
     try:
+        _print_any_name()
+        arguments = _parser().parse_args(argv)
+        command = f"difflr {arguments.command}"
         arguments.run(arguments)
+        sys.stdout.flush()
     except DifflrError as error:
-        # One line, whatever stands in a name that the message repeats.
-        print(f"difflr: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except ImportError as error:
-        if extra_of(error.name) is None:
-            raise
-        missing = MissingExtra(f"difflr {arguments.command}", str(error.name))
-        print(f"difflr: error: {missing}", file=sys.stderr)
+        tell(error)
         return 2
     except KeyboardInterrupt:
         print("difflr: stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # as of "difflr plan | head -1"
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # for Python's own last flush
+        return 141
+    except Exception as error:
+        if isinstance(error, ImportError) and extra_of(error.name) is not None:
+            tell(MissingExtra(command, str(error.name)))
+            return 2
+        if is_out_of_memory(error):
+            tell("There is too little memory. Pass a smaller --image-size, --batch-size or --jobs.")
+            return 2
+        return report(error)
     return 0
+
+
+def _print_any_name() -> None:
+    """Let stdout take what the encoding of the terminal lacks, and file names that are no text at all."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,9 +153,10 @@ def _add_splits(command: argparse.ArgumentParser) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from difflr.experiments.settings import Settings
+    from difflr.foreign import user_path
     from difflr.models.cuts import parse_cut
 
-    out = Path(arguments.out).expanduser()
+    out = user_path(arguments.out)
     settings = Settings.fitting(
         arguments.data,
         backbone=arguments.backbone,
@@ -173,6 +197,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from difflr.figures.plan import plot_plan
     from difflr.figures.words import describe_plan
+    from difflr.foreign import user_path
     from difflr.milestones import from_milestones
     from difflr.models.cuts import as_patterns, known_names, parse_cut
     from difflr.recipes import as_recipe, make_plan, parse_recipe
@@ -185,23 +210,23 @@ def _plan(arguments: argparse.Namespace) -> None:
 
         names = split_model(load_backbone(arguments.backbone, "none").build(2), cut).names
     if arguments.milestones:
-        plan = from_milestones(_read_milestones(Path(arguments.milestones)))
+        plan = from_milestones(_read_milestones(user_path(arguments.milestones)))
         plan.check(names)
     else:
         name, options = parse_recipe(arguments.recipe)
         plan = make_plan(as_recipe(name), names, arguments.epochs, **options)
     print(plan)
     print(f"\n{describe_plan(plan, names)}")
-    _save(plot_plan(plan, names, arguments.steps_per_epoch), Path(arguments.out))
-    print(f"\n{arguments.out}")
+    figure = plot_plan(plan, names, arguments.steps_per_epoch)
+    print(f"\n{_save(figure, user_path(arguments.out))}")
 
 
 def _curves(arguments: argparse.Namespace) -> None:
     from difflr.figures.logged import plot_logged, read_logged
+    from difflr.foreign import user_path
 
-    figure = plot_logged(read_logged(Path(arguments.folder)), arguments.title)
-    _save(figure, Path(arguments.out))
-    print(arguments.out)
+    figure = plot_logged(read_logged(user_path(arguments.folder)), arguments.title)
+    print(_save(figure, user_path(arguments.out)))
 
 
 def _listed(words: Sequence[str]) -> list[str]:
@@ -212,32 +237,39 @@ def _listed(words: Sequence[str]) -> list[str]:
 def _seeds(words: Sequence[str]) -> list[int]:
     parts = _listed(words)
     alone = len(parts) == 1 and "," not in words[0]
-    if not all(part.isdecimal() and len(part) <= (3 if alone else 18) for part in parts):
+    if not all(part.isdecimal() and len(part) <= (3 if alone else 12) for part in parts):
         raise DifflrError(
             f"Received seeds {short_repr(' '.join(words))}, expected whole numbers from 0.",
-            "Pass how many (3, at most 999) or which (0,1,2).",
+            "Pass how many (3, at most 999) or which (0,1,2; of at most 12 digits).",
         )
     return list(range(int(parts[0]))) if alone else [int(part) for part in parts]
 
 
 def _read_milestones(path: Path) -> dict[int, Any]:
+    from difflr.foreign import parse_json, read_within
+
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(read_within(path))
         return {int(epoch): milestone for epoch, milestone in data.items()}  # JSON keys are text
     except OSError as error:
         raise DifflrError(
             f"{path} cannot be read: {error.strerror}.", "Pass a JSON file."
         ) from error
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, AttributeError) as error:
         raise DifflrError(
             f"{path} holds no milestones dictionary: {error}.",
             'Write e.g. {"1": {"freeze_to": -1, "duration": 1, "pct_start": 0.3, "lrs": [0, 1e-3]}}.',
         ) from error
 
 
-def _save(figure: Any, path: Path) -> None:
+def _save(figure: Any, path: Path) -> Path:
+    """Write a picture, a PNG where its name does not say what, and return its path."""
+    if path.is_dir():
+        raise DifflrError(f"{path} is a folder.", "Pass the name of a picture with --out.")
+    path = path if path.suffix else path.with_name(f"{path.name}.png")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
     except (OSError, ValueError) as error:  # ValueError: a suffix that matplotlib does not know
         raise DifflrError(f"{path} cannot be written: {error}.", "Pass another --out.") from error
+    return path

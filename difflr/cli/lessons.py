@@ -66,7 +66,9 @@ def _shipped() -> list[Path]:
 
 
 def _lessons(arguments: argparse.Namespace) -> None:
-    folder = Path(arguments.folder).expanduser()
+    from difflr.foreign import user_path
+
+    folder = user_path(arguments.folder)
     names, kept = copy_lessons(folder)
     print(f"{len(names) - len(kept)} of {len(names)} lessons are in {folder} as they are shipped.")
     if kept:

@@ -1,7 +1,6 @@
 """``difflr progress``: what a class has done, from the files that the lessons wrote."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError
@@ -17,9 +16,10 @@ def add_progress_command(commands: Any) -> None:
 
 
 def _progress(arguments: argparse.Namespace) -> None:
+    from difflr.foreign import user_path
     from difflr.lessons.progress import tabulated
 
-    folder = Path(arguments.folder).expanduser()
+    folder = user_path(arguments.folder)
     files = sorted(folder.rglob("*.json"))
     if not files:
         raise DifflrError(

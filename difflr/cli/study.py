@@ -55,6 +55,7 @@ def add_study_command(commands: Any) -> None:
 def _study(arguments: argparse.Namespace) -> None:
     from difflr.evidence.gallery import draw_all
     from difflr.experiments.settings import Settings
+    from difflr.foreign import user_path
     from difflr.studies.declared import declare
     from difflr.studies.design import Task
     from difflr.studies.recordings import load_recording, restore_journal, save_recording
@@ -82,7 +83,7 @@ def _study(arguments: argparse.Namespace) -> None:
     study = declare(arguments.name, task, quick=arguments.quick)
     for text in arguments.only:
         study = _part(study, text)
-    out = Path(arguments.out).expanduser()
+    out = user_path(arguments.out)
     if arguments.go_on_from:
         restore_journal(load_recording(arguments.go_on_from), out / f"{study.name}.jsonl")
     options = {

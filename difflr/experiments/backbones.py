@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from difflr.errors import DifflrError, first_few
-from difflr.experiments.settings import check_weights_file, need_timm
+from difflr.experiments.settings import need_timm
+from difflr.experiments.statedict import as_float, read_state
+from difflr.foreign import user_path
 from difflr.models.heads import last_linear, replace_head
 
 __all__ = ["Backbone", "load_backbone"]
@@ -87,14 +89,20 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
         make = models.get_model_builder(name)
     if weights == "none":
         return Backbone(name, "none", "", mean, std, make, None)
+    if weights == "imagenet" and name == "strokenet":
+        raise DifflrError(
+            "There are no ImageNet weights of strokenet.",
+            "Pass --weights embedded, or --backbone with a model of torchvision such as resnet18.",
+        )
     if weights in (None, "imagenet"):
         state, sha = (_download_timm if name.startswith("timm:") else _download)(name)
         return Backbone(name, "imagenet", sha, mean, std, make, state)
-    path = Path(str(weights)).expanduser()
-    state = _read(path)
+    path = user_path(str(weights))
+    state = read_state(path)
     rows = _source_classes(state, make())
     sized = (lambda: make(num_classes=rows)) if rows else make
-    _check(name, path, state, sized())
+    _check(name, path, state, sized())  # before anything is copied
+    state = as_float(path, state)
     shown = "embedded" if name == "strokenet" and "difflr" in path.parts else path.name
     return Backbone(name, shown, _sha256(path), mean, std, sized, state)
 
@@ -139,29 +147,6 @@ def _source_classes(state: dict[str, torch.Tensor], network: nn.Module) -> int:
     return int(head.shape[0]) if head is not None and head.ndim == 2 else 0
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    check_weights_file(path)
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        state = {
-            key: value.float() if value.is_floating_point() else value
-            for key, value in state.items()
-        }
-        if broken := [key for key, value in state.items() if not value.isfinite().all()]:
-            raise ValueError(f"NaN or infinity in {first_few(broken, 3)}")
-        return state
-    except Exception as error:
-        raise DifflrError(
-            f"The weights {str(path)!r} cannot be read: {(str(error) or repr(error)).splitlines()[0]}.",
-            "Pass a state dict saved as .safetensors or .pt (tensors only).",
-        ) from error
-
-
 def _check(name: str, path: Path, state: dict[str, torch.Tensor], network: nn.Module) -> None:
     """Raise unless ``state`` fits ``network`` entry by entry."""
     own = network.state_dict()
@@ -202,8 +187,12 @@ def _download(name: str) -> tuple[dict[str, torch.Tensor], str]:
             f"The ImageNet weights of {name} could not be downloaded: {error}.",
             "Pass --weights PATH with a file of your own, or --weights none to train from scratch.",
         ) from error
-    return _read(path), _sha256(path)
+    return as_float(path, read_state(path)), _sha256(path)
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            found.update(part)
+    return found.hexdigest()

@@ -17,6 +17,8 @@ from difflr.errors import DifflrError, as_int
 from difflr.experiments.division import Division, divide_tree
 from difflr.experiments.folder import is_plain, read_folder, read_tree
 from difflr.experiments.reading import Reading
+from difflr.experiments.settings import MAX_IMAGE_SIZE
+from difflr.foreign import user_path
 
 __all__ = ["Data", "Images", "load_data"]
 
@@ -137,12 +139,12 @@ def load_data(
     Raises:
         DifflrError: when the source is unknown, empty, unreadable or cannot be downloaded.
     """
-    size = None if image_size is None else as_int("image_size", image_size, 8)
+    size = None if image_size is None else as_int("image_size", image_size, 8, MAX_IMAGE_SIZE)
     if source.partition(":")[0] == "strokes":
         return _strokes(source)
     if source == "cifar10":
         return _cifar10(data_dir)
-    root = Path(source).expanduser()
+    root = user_path(source)
     if is_plain(root):
         return _divided(source, root, size, as_int("division_seed", division_seed, 0))
     trees, reading = read_folder(root, size)
@@ -192,7 +194,7 @@ def _strokes(source: str) -> Data:
 def _cifar10(data_dir: str | None) -> Data:
     from difflr.experiments.cifar import CLASSES, read_cifar10
 
-    root = Path(data_dir or os.environ.get("DIFFLR_DATA", "~/.cache/difflr")).expanduser()
+    root = user_path(data_dir or os.environ.get("DIFFLR_DATA", "~/.cache/difflr"))
     parts = read_cifar10(root)
     train, test = (Images(*map(torch.from_numpy, parts[part])) for part in ("train", "test"))
     return Data("cifar10", train, test, CLASSES, flip=True)

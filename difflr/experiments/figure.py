@@ -61,7 +61,7 @@ def plot_runs(
     mean_is = "its accuracy, without an interval" if alone else "mean with 95% interval"
     kind = "test" if measured_on == "test" else "validation"
     axes.set_xlabel(f"{kind} accuracy (%): ○ one seed, ◆ {mean_is}", size=11)
-    axes.set_title(title, size=12)
+    axes.set_title(title, size=12, parse_math=False)
     axes.grid(axis="x", color="0.9")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)

@@ -7,6 +7,7 @@ comparison and a study keep their runs in one.
 import errno
 import json
 import os
+import stat
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from difflr.errors import DifflrError, short_repr
 from difflr.experiments.atomic import write_whole
 from difflr.experiments.settings import with_later_settings
+from difflr.foreign import parse_json, read_within
 
 __all__ = ["Journal", "describe_changes", "hold", "read_journal", "write_journal"]
 
@@ -118,12 +120,16 @@ class Journal:
     def _open(self) -> int:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self.path, _FLAGS, 0o644)
+            file = os.open(self.path, _FLAGS, 0o644)
         except OSError as error:
             raise DifflrError(
                 f"{self.path} cannot be written: {error.strerror}.",
                 "Pass another folder with --out.",
             ) from error
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            return file
+        os.close(file)
+        raise _damaged(self.path, "it is no regular file")
 
     def _read_on(self, file: int) -> None:
         """Read what other processes have added, and drop a line that one of them could not finish."""
@@ -135,7 +141,10 @@ class Journal:
                 f"{self.path} has lost runs: something else has deleted or cut it.",
                 "Start anew, or put the file back.",
             )
-        content = self.path.read_bytes()
+        try:
+            content = read_within(self.path)
+        except ValueError as error:
+            raise _damaged(self.path, str(error)) from error
         whole = content.rfind(b"\n") + 1
         if content and not whole and not b'{"schema":'.startswith(content[:10]):
             raise _damaged(self.path, "its first line is not complete")  # not a file of ours
@@ -207,12 +216,14 @@ def read_journal(path: Path) -> Lines:
         DifflrError: for a file that is missing or is no journal.
     """
     try:
-        text = path.read_bytes()
+        text = read_within(path)
     except OSError as error:
         raise DifflrError(f"{path} cannot be read: {error.strerror}.", "Pass a journal.") from error
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
     sessions, runs = [], []
     try:
-        first, *lines = [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        first, *lines = [parse_json(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
         if first["schema"] != SCHEMA:
             raise ValueError(f"its schema is {short_repr(first['schema'])}")
         header = {"study": str(first["study"]), "about": dict(first["about"])}
@@ -221,7 +232,7 @@ def read_journal(path: Path) -> Lines:
                 sessions.append(dict(line["session"]))
             else:
                 runs.append(dict(line["run"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, str(error)) from error
     return header, sessions, runs
 

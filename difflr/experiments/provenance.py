@@ -4,13 +4,13 @@ import datetime
 import hashlib
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from difflr.experiments.data import Images
+from difflr.foreign import user_path
 
 __all__ = ["data_name", "describe_machine", "hash_pictures"]
 
@@ -26,7 +26,7 @@ def hash_pictures(*parts: Images) -> str:
 
 def data_name(source: str) -> str:
     """Return the name of a source of data: of a folder the last part, however its path was written."""
-    return Path(source).expanduser().resolve().name or source
+    return user_path(source).resolve().name or source
 
 
 def describe_machine() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.experiments.atomic import write_whole
 from difflr.experiments.journal import Journal, describe_changes
 from difflr.experiments.provenance import describe_machine
+from difflr.foreign import parse_json, read_within
 
 __all__ = ["Results"]
 
@@ -92,14 +93,12 @@ class Results:
 
     def _read(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return sessions and runs of the file that is there, if it was made under the same settings."""
-        try:
-            text = self.path.read_text("utf-8")
-        except (FileNotFoundError, NotADirectoryError):
+        if not self.path.exists():
             return [], []
-        except (OSError, ValueError) as error:
-            raise _damaged(self.path, error) from error
         try:
-            data = json.loads(text, parse_constant=lambda _: None)  # NaN, of earlier versions
+            if not self.path.is_file():  # to read a pipe would be to wait
+                raise ValueError("it is no regular file")
+            data = parse_json(read_within(self.path))  # NaN, of earlier versions, is null
             json.dumps(data, allow_nan=False)
             if data.get("schema") != SCHEMA:
                 raise ValueError(f"its schema is {short_repr(data.get('schema'))}")
@@ -113,7 +112,7 @@ class Results:
                 as_int("session", run.get("session", 0), 0, len(sessions) - 1)
             if unknown := {*data} - {"schema", "versions", "sessions", "runs"}:
                 raise ValueError(f"it also holds {short_repr(sorted(unknown))}")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(self.path, error) from error
         if changes := describe_changes(about, self.about):
             raise DifflrError(

@@ -7,19 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
+from difflr.foreign import user_path
 from difflr.models.cuts import Cut
 from difflr.recipes import as_recipe, parse_recipe
 
 __all__ = [
+    "MAX_BATCH_SIZE",
+    "MAX_IMAGE_SIZE",
     "PRECISIONS",
     "Settings",
     "as_precision",
     "check_weights_file",
     "need_folder",
     "need_timm",
-    "parse_recipe",
     "with_later_settings",
 ]
+
+MAX_BATCH_SIZE = 10**6
+MAX_IMAGE_SIZE = 10**4
+MAX_SEED = 10**12  # so that the seed of a step's augmentation stays below 2**63
 
 # Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -74,11 +80,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         as_int("epochs", self.epochs, 1)
-        for name in ("train_size", "batch_size"):
+        most = {"train_size": None, "batch_size": MAX_BATCH_SIZE}
+        for name, high in most.items():
             if getattr(self, name) is not None:
-                as_int(name, getattr(self, name), 1)
+                as_int(name, getattr(self, name), 1, high)
+        if self.image_size is not None:
+            as_int("image_size", self.image_size, 8, MAX_IMAGE_SIZE)
         for seed in self.seeds:
-            as_int("seed", seed, 0)
+            as_int("seed", seed, 0, MAX_SEED)
         as_number("weight_decay", self.weight_decay, 0.0)
         as_precision(self.precision)
         if not self.recipes or not self.seeds:
@@ -94,9 +103,9 @@ class Settings:
         if self.backbone.startswith("timm:"):
             need_timm(self.backbone)
         if self.weights not in (None, "none", "imagenet", "embedded"):
-            check_weights_file(Path(self.weights).expanduser())
+            check_weights_file(user_path(self.weights))
         if self.data != "cifar10" and self.data.partition(":")[0] != "strokes":
-            need_folder(Path(self.data).expanduser())
+            need_folder(user_path(self.data))
 
     def for_pictures(self, there: int) -> "Settings":
         """Return the settings with a training size and a batch size that fit so many pictures.

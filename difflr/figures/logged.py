@@ -24,10 +24,17 @@ def read_logged(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     curves = {}
+    try:
+        events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+        if folder.exists():
+            events.Reload()
+    except UnicodeEncodeError as error:
+        raise DifflrError(
+            f"TensorBoard opens no folder whose name is not UTF-8: {str(folder)!a}.",
+            "Rename the folder.",
+        ) from error
     if folder.exists():
-        events.Reload()
         for tag in events.Tags()["scalars"]:
             if tag.startswith(("lr/", "momentum/")):
                 curves[tag] = [(event.step, event.value) for event in events.Scalars(tag)]
@@ -58,7 +65,7 @@ def plot_logged(curves: Mapping[str, Sequence[tuple[int, float]]], title: str = 
             )
     top.set_yscale("log")
     top.set_ylabel("learning rate", size=12)
-    figure.suptitle(title, size=13)
+    figure.suptitle(title, size=13, parse_math=False)
     peaks = [max(rate for _, rate in curves[f"lr/{name}"]) for name in names]
     top.set_ylim(min(filter(None, peaks), default=1e-6) / 30, max(peaks) * 2)  # cuts the last steps
     figure.legend(loc="outside lower center", ncols=len(names), fontsize=10, frameon=False)

@@ -20,7 +20,7 @@ from difflr.errors import as_int
 from difflr.figures.picture import canvas_png
 from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, split_colours
 from difflr.figures.words import count, short, split_names
-from difflr.plan import Plan
+from difflr.plan import MAX_STEPS, Plan
 from difflr.shapes import Steps
 
 __all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "plan_curves", "plot_plan"]
@@ -49,7 +49,7 @@ class PlanFigure:
         compact: bool = False,
     ) -> None:
         self.names = tuple(names)
-        self.steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1)
+        self.steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1, MAX_STEPS)
         self._colours = split_colours(len(self.names))
         self._axes = PlanAxes(self.names, dpi, compact)
         self.figure = self._axes.figure

@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from difflr.errors import DifflrError
+from difflr.errors import DifflrError, as_int
+from difflr.foreign import parse_json, read_within, user_path
 
 __all__ = [
     "FILE",
@@ -59,7 +60,7 @@ class Attempt:
 
 def place() -> Path:
     """Return the file: in the folder that ``DIFFLR_PROGRESS`` names, else where the notebook runs."""
-    return Path(os.environ.get("DIFFLR_PROGRESS") or ".").expanduser() / FILE
+    return user_path(os.environ.get("DIFFLR_PROGRESS") or ".") / FILE
 
 
 def note(lesson: str, attempt: Attempt) -> None:
@@ -80,12 +81,12 @@ def forget(lesson: str) -> None:
 
 
 def _keep(records: Records) -> None:
-    path = place()
     try:
+        path = place()
         part = path.with_suffix(".part")
         part.write_text(json.dumps({"difflr progress": 1, "lessons": records}, indent=1), "utf-8")
         part.replace(path)  # never half a file
-    except OSError:
+    except (OSError, DifflrError):
         return
 
 
@@ -104,7 +105,7 @@ def read(path: Path) -> Records:
         DifflrError: when it is none.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(read_within(path))
         if data["difflr progress"] == 1:
             lessons = data["lessons"].items()
             return {
@@ -119,7 +120,7 @@ def read(path: Path) -> Records:
 
 
 def _known(own: dict[str, Any]) -> dict[str, Any]:
-    return {**own, "tries": int(own["tries"]), "done": bool(own["done"])}
+    return {**own, "tries": as_int("tries", own["tries"], 0, 10**9), "done": bool(own["done"])}
 
 
 def all_titles() -> dict[str, dict[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
+from difflr.foreign import read_within, user_path
 
 __all__ = ["Cut", "as_patterns", "known_names", "parse_cut"]
 
@@ -29,7 +30,7 @@ def parse_cut(words: Sequence[str]) -> Cut | None:
     if not words:
         return None
     if len(words) == 1 and "=" not in words[0]:
-        return words[0] if words[0] in _WORDS else _from_file(Path(words[0]).expanduser())
+        return words[0] if words[0] in _WORDS else _from_file(user_path(words[0]))
     return _checked({name: patterns.split(",") for name, _, patterns in
                      (word.partition("=") for word in words)}, len(words), " ".join(words))  # fmt: skip
 
@@ -57,7 +58,7 @@ def as_patterns(cut: Cut | None, below: str = "") -> Any:
 
 def _from_file(path: Path) -> Cut:
     try:
-        pairs = json.loads(path.read_text("utf-8"), object_pairs_hook=list)
+        pairs = json.loads(read_within(path, 2**20), object_pairs_hook=list)
         if not isinstance(pairs, list) or not all(len(pair) == 2 for pair in pairs):
             raise ValueError("it is no object")
         found = {

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 
@@ -10,6 +9,7 @@ from difflr.errors import DifflrError
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.folder import read_tree
+from difflr.foreign import user_path
 from difflr.studies.design import Task
 from difflr.studies.shifts import shift_images
 
@@ -97,7 +97,7 @@ def load_source(task: Task) -> Images | None:
 
         size = min(_SOURCE_STROKES, task.test_size or _SOURCE_STROKES)
         return Images(*map(torch.from_numpy, source_task("test", size)))
-    tree = read_tree(Path(task.source).expanduser(), task.image_size)
+    tree = read_tree(user_path(task.source), task.image_size)
     old = load_start(task).build(0, new_head=False)
     known = [m for m in old.modules() if isinstance(m, torch.nn.Linear)][-1].out_features
     if len(tree.classes) != known:

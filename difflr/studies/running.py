@@ -67,6 +67,9 @@ def run_study(
         DifflrError: for input that cannot be used; finished runs stay in the journal.
     """
     task = study.task
+    for name, number in (("n_jobs", n_jobs), ("threads", threads)):
+        if number is not None:
+            as_int(name, number, 1, 1024)
     if any(cell.shift != "none" for cell in study.cells) and task.clean is None:
         task = replace(task, clean=str(_clean_network(study, out)))
     if trial is None:  # complains now rather than after an hour

@@ -119,7 +119,7 @@ def lines(draw) -> list[str]:
     return [*found, *draw(strays)]
 
 
-class Ready(Exception):
+class Ready(BaseException):
     """The line was fine, up to the point where training would begin."""
 
 

@@ -38,6 +38,7 @@ from typing import Any
 from difflr.errors import DifflrError, short_repr
 from difflr.experiments.atomic import write_whole
 from difflr.experiments.journal import read_journal, write_journal
+from difflr.foreign import MOST_BYTES, parse_json, user_path
 from difflr.plan import Plan
 from difflr.studies.design import Cell
 from difflr.studies.recordings.schema import SCHEMA, Recording, Run, parse
@@ -50,8 +51,6 @@ __all__ = [
     "restore_journal",
     "save_recording",
 ]
-
-_MOST = 64 * 2**20  # bytes when unpacked: a damaged file shall not fill the memory
 
 
 def list_recordings() -> list[str]:
@@ -67,12 +66,12 @@ def load_recording(source: str | os.PathLike[str]) -> Recording:
         DifflrError: for an unknown name or a file that is not a valid recording, with what is wrong.
     """
     name = os.fspath(source)
-    path = Path(name).expanduser()
+    path = user_path(name)
     if name in list_recordings():
         path = Path(str(resources.files(__name__) / f"{name}.json.gz"))
     try:
         with gzip.open(path) as file:
-            text = file.read(_MOST + 1)
+            text = file.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         known = ", ".join(list_recordings()) or "none yet"
         raise DifflrError(
@@ -80,10 +79,10 @@ def load_recording(source: str | os.PathLike[str]) -> Recording:
             f"Pass a .json.gz file or one of those that come with difflr: {known}.",
         ) from error
     try:
-        if len(text) > _MOST:
+        if len(text) > MOST_BYTES:
             raise ValueError("it is far larger than any recording")
-        return parse(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return parse(parse_json(text))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DifflrError(
             f"{short_repr(name)} is not a valid recording: {short_repr(str(error), 200)}.",
             f"Make it anew with save_recording (schema {SCHEMA}).",

@@ -1,0 +1,57 @@
+"""What others wrote: paths given by a person, and files read within limits, whatever they hold."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from difflr.errors import DifflrError, short_repr
+
+__all__ = ["MOST_BYTES", "parse_json", "read_within", "user_path"]
+
+MOST_BYTES = (
+    64 * 2**20
+)  # of one file; the largest recording that comes with difflr has a third of one
+_MOST_VALUES = 2 * 10**6  # a value takes about a hundred bytes of memory, and two in a file
+
+
+def user_path(text: str) -> Path:
+    """Return the path that a person wrote, ``~`` replaced by a home folder.
+
+    Raises:
+        DifflrError: where ``~name`` names nobody.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise DifflrError(
+            f"Received the path {short_repr(text)}, but there is no home folder of that user.",
+            "Write ./ before a name that begins with ~.",
+        ) from error
+
+
+def read_within(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        OSError: where it cannot be read.
+        ValueError: where it is larger than ``most`` bytes (a device never ends).
+    """
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError("it is far larger than any file of its kind")
+    return content
+
+
+def parse_json(content: bytes) -> Any:
+    """Return what JSON says, in any encoding of Unicode; ``NaN`` and infinities are null.
+
+    Raises:
+        ValueError: for what is no JSON, holds more values than any file of difflr, or is nested too deeply.
+    """
+    if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise ValueError("it holds far more values than any file of its kind")
+    try:
+        return json.loads(content, parse_constant=lambda _: None)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
