@@ -19,6 +19,7 @@ $(if $(filter rivals,$(MAKECMDGOALS)),$(call given,SOURCE))
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export WORKERS
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
 .PHONY: env run test test-fast families works-with fuzz lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
@@ -39,8 +40,9 @@ run: env ## the main job: uniform against differential fine-tuning, into runs/st
 # Everything, WORKERS test files at a time, one thread each (two that wait for each other take
 # far longer than one); then the widgets with the versions that Colab has, the core with the
 # oldest Lightning and with the package lightning, and the models of timm, transformers and PEFT.
+test test-fast: export OMP_NUM_THREADS := 1
 test: env ## every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	sh tests/support/old_widgets.sh $(BIN)/python
 	sh tests/support/old_lightning.sh $(BIN)/python
 	sh tests/support/both_lightnings.sh $(BIN)/python
@@ -51,7 +53,7 @@ families: env ## all families of timm, rather than the fifth that make test take
 
 # The core, the range test, pictures and numbers, for work in between: no browser and no lesson is run.
 test-fast: env ## the core's tests, and those of numbers and pictures: about two minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/core tests/models tests/rangetest tests/figures tests/evidence
+	$(BIN)/python -m pytest -n $(WORKERS) tests/core tests/models tests/rangetest tests/figures tests/evidence
 
 # Bytes bent towards code not yet reached, for as long as you like: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 300

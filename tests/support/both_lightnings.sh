@@ -12,4 +12,4 @@ if [ ! -e "$other/ready" ]; then
         importlib-resources
     touch "$other/ready"
 fi
-PYTHONPATH="$other:$PWD" DIFFLR_LIGHTNING_PACKAGE=lightning.pytorch "$python" -m pytest tests/lightning
+PYTHONPATH="$other:$PWD" DIFFLR_LIGHTNING_PACKAGE=lightning.pytorch "$python" -m pytest -n "${WORKERS:-2}" --dist loadfile tests/lightning

@@ -11,6 +11,6 @@ if [ ! -e "$old/ready" ]; then
         --target "$old" "pytorch-lightning==$oldest.*"
     touch "$old/ready"
 fi
-PYTHONPATH="$old:$PWD" DIFFLR_LIGHTNING="$oldest" "$python" -m pytest \
+PYTHONPATH="$old:$PWD" DIFFLR_LIGHTNING="$oldest" "$python" -m pytest -n "${WORKERS:-2}" --dist loadfile \
     tests/project/test_versions.py tests/lightning/test_lightning.py tests/lightning/test_resume.py \
     tests/lightning/test_trainer_options.py tests/lightning/test_modules.py tests/lightning/test_kill.py

@@ -25,7 +25,7 @@ if [ ! -e "$old/ready-2" ]; then
         > "$("$old/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_base.pth"
     touch "$old/ready-2"
 fi
-PYTHONPATH="$PWD" DIFFLR_WIDGETS=7 "$old/bin/python" -m pytest tests/widgets/test_widgets.py tests/lessons/test_lesson_quiz.py
+PYTHONPATH="$PWD" DIFFLR_WIDGETS=7 "$old/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile tests/widgets/test_widgets.py tests/lessons/test_lesson_quiz.py
 
 # As on Colab: no difflr there, the set-up cell installs it (here from the wheel), the lesson is solved.
 "$old/bin/python" -m pip uninstall --quiet --yes difflr

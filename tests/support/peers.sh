@@ -15,4 +15,4 @@ if [ ! -e "$peers/ready" ] || [ constraints.txt -nt "$peers/ready" ]; then
         -c constraints.txt huggingface_hub tokenizers regex
     touch "$peers/ready"
 fi
-PYTHONPATH="$PWD:$peers:$peers/needs" OMP_NUM_THREADS=1 "$python" -m pytest tests/peers
+PYTHONPATH="$PWD:$peers:$peers/needs" OMP_NUM_THREADS=1 "$python" -m pytest -n "${WORKERS:-2}" --dist worksteal tests/peers
