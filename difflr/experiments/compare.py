@@ -16,6 +16,7 @@ from difflr.experiments.augmentation import CROP_AREA
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.journal import hold
+from difflr.experiments.mistakes import find_mistakes
 from difflr.experiments.provenance import data_name, hash_pictures
 from difflr.experiments.results import Results
 from difflr.experiments.settings import Settings
@@ -97,7 +98,7 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                     if seed not in drawn:
                         images = data.train.subset(train_size, seed)
                         drawn = {seed: images.resized(settings.image_size)}
-                    outcome, _ = train(
+                    outcome, model = train(
                         backbone,
                         plans[recipe],
                         drawn[seed],
@@ -108,7 +109,10 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                         logger=_logger(folder),
                         callbacks=[OnStep(bar.update)],
                     )
-                    results.add(_as_run(recipe, seed, outcome, plans[recipe]))
+                    run = _as_run(recipe, seed, outcome, plans[recipe])
+                    if not outcome.diverged:
+                        run["mistakes"] = find_mistakes(model, test, len(data.classes))
+                    results.add(run)
             todo = left
     return results
 

@@ -13,7 +13,7 @@ from difflr.experiments.picturefile import PICTURE_SUFFIXES, Picture, Skipped, r
 from difflr.experiments.reading import Reading, readable
 from difflr.experiments.settings import need_folder
 
-__all__ = ["Tree", "is_plain", "read_folder", "read_tree"]
+__all__ = ["Tree", "is_plain", "picture_files", "read_folder", "read_tree"]
 
 _PARTS = ("train", "test")
 _NAMES_OF_PARTS = {*_PARTS, "training", "testing", "val", "valid", "validation", "eval", "dev"}
@@ -104,7 +104,7 @@ def read_tree(folder: Path, size: int | None, reading: Reading | None = None) ->
     files: list[Path] = []
     labels: list[int] = []
     for label, home in enumerate(homes):
-        for file in sorted(_picture_files(home, reading)):
+        for file in sorted(picture_files(home, reading)):
             try:
                 picture = read_picture(file, size)
             except Skipped as why:
@@ -139,7 +139,7 @@ def _class_folders(folder: Path, reading: Reading) -> Iterator[Path]:
             reading.skip(path, "outside the class folders")
 
 
-def _picture_files(home: Path, reading: Reading) -> Iterator[Path]:
+def picture_files(home: Path, reading: Reading) -> Iterator[Path]:
     """Yield the files at any depth that are named as pictures; all others are counted."""
 
     def unreadable(error: OSError) -> None:

@@ -2,6 +2,7 @@
 
 import filecmp
 import hashlib
+import shutil
 import statistics
 from fractions import Fraction
 from functools import cache
@@ -16,11 +17,14 @@ from made_results import ACCURACIES, results
 from PIL import Image
 
 import difflr
+from difflr.errors import DifflrError
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.sheet import write_sheet
 from difflr.experiments.strokenet import StrokeNet
 from difflr.lessons.own_images import checks as lesson_8
-from difflr.lessons.own_images.folders import contact_sheet, without_copies, write_example
+from difflr.lessons.own_images.folders import results_folder, without_copies, write_example
+from difflr.lessons.own_images.rates import best_rates, trial_rates
+from difflr.rangetest.finder import RangeTest
 from difflr.recipes import make_plan
 
 
@@ -57,17 +61,66 @@ def test_the_example_has_the_faults_that_the_lesson_speaks_of(example, tmp_path)
     assert not (tmp_path / "again").exists()
 
 
-def test_contact_sheet_has_a_row_per_class(example):
-    """Each row shows training pictures of its class; too few leave white places."""
-    data = load_data(str(example))
-    rows = contact_sheet(data, each=30).axes
-    assert [axes.get_title(loc="left") for axes in rows] == list(data.classes)
-    for label, axes in enumerate(rows):
-        shown = axes.images[0].get_array()
-        own = data.train.pixels[data.train.labels == label]
-        assert np.array_equal(shown[:, :32], own[0].permute(1, 2, 0))
-        assert (shown[:, -33:] == 255).all() == (len(own) < 30)
-    assert len(contact_sheet(data, most=2).axes) == 2
+def test_a_copy_without_copies_is_made_anew_and_never_of_what_is_not_its_own(example, tmp_path):
+    """A picture deleted from the folder is gone from the copy too; another folder is not touched."""
+    folder = tmp_path / "drawings"
+    shutil.copytree(example, folder)
+    (folder / "train" / "drawing-0" / "cut.png").write_bytes(b"cut off")
+    clean, _ = without_copies(folder, tmp_path / "out" / "drawings")
+    gone = "train/drawing-1/003.png"
+    assert (clean / gone).exists()
+    assert not (clean / "train" / "drawing-0" / "cut.png").exists()
+    (folder / gone).unlink()
+    assert without_copies(folder, clean)[0] == clean
+    assert not (clean / gone).exists()
+    with pytest.raises(DifflrError, match="is there already"):
+        without_copies(folder, folder)
+
+
+def test_results_of_other_pictures_lie_in_another_folder(example, tmp_path):
+    """Two sources, or one before and after a picture was deleted, never share a folder."""
+    folder = tmp_path / "drawings"
+    shutil.copytree(example, folder)
+    first, same = (results_folder(tmp_path, load_data(str(f))) for f in (example, folder))
+    assert first == same
+    assert first.name.startswith("drawings-")
+    (folder / "train" / "drawing-1" / "003.png").unlink()
+    assert results_folder(tmp_path, load_data(str(folder))) != first
+
+
+def range_test(suggestion, lowest, lr=1e-3):
+    """A range test whose smoothed loss is lowest at one multiplier."""
+    multipliers = tuple(10.0**e for e in range(-2, 4))
+    losses = tuple(1 + abs(np.log10(m / lowest)) for m in multipliers)
+    return RangeTest(multipliers, losses, losses, (lr / 10, lr), False, suggestion)
+
+
+@pytest.mark.parametrize(
+    ("test", "rates"),
+    [
+        (range_test(1.0, 100.0), (3e-4, 1e-3, 3e-3)),
+        (range_test(10.0, 10.0), (3e-4, 1e-3, 3e-3)),  # a tenth of the lowest
+        (range_test(300.0, 1e3, lr=3e-3), (1e-2, 3e-2, 9e-2)),  # 0.9 was suggested for the head
+        (range_test(None, 1e3), (3e-4, 1e-3, 3e-3)),  # nothing suggested: those of the plan
+    ],
+)
+def test_rates_to_try_are_bounded_and_as_many_for_each_recipe(test, rates):
+    """Three rates a factor of three apart, around a suggestion that no repeated batch can raise."""
+    assert trial_rates(test) == pytest.approx(rates)
+
+
+def test_a_rate_that_diverged_is_never_chosen(tmp_path):
+    """Not even where it came first: a mean of nothing is larger than no number."""
+    tried = {"uniform:lr=1e-1": (0.9, 0.9), "uniform:lr=1e-3": (0.6, 0.7), "uniform:lr=1e-2": (0.5, 0.5),
+             "head_only:lr=1e-2": (0.4, 0.4)}  # fmt: skip
+    found = results(tmp_path / "v.json", "a fifth", tried)
+    for run in found.runs[:2]:
+        run.update(accuracy=None, loss=None, diverged=True)
+    assert [best.recipe for best in best_rates(found)] == ["uniform:lr=1e-3", "head_only:lr=1e-2"]
+    for run in found.runs:
+        run.update(accuracy=None, loss=None, diverged=True)
+    with pytest.raises(DifflrError, match="Every learning rate of uniform, head_only diverged"):
+        best_rates(found)
 
 
 def pixels(file):

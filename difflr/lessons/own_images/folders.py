@@ -1,16 +1,21 @@
-"""Folders of pictures for lesson 8: one to begin with, and a sheet to look at any."""
+"""Folders of pictures for lesson 8: one to begin with, and a folder for what comes of any."""
 
+import hashlib
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
+from difflr.errors import DifflrError
 from difflr.experiments.data import Data
+from difflr.experiments.folder import is_plain, picture_files
+from difflr.experiments.picturefile import Skipped, read_picture
+from difflr.experiments.provenance import data_name, hash_pictures
+from difflr.experiments.reading import Reading
 from difflr.experiments.strokes import target_task
 
-__all__ = ["contact_sheet", "without_copies", "write_example"]
+__all__ = ["results_folder", "without_copies", "write_example"]
 
 _CLASSES = (0, 1, 5, 6)  # of the target task: two pairs that resemble each other
 _COUNTS = {"train": (40, 40, 40, 20), "test": (60, 60, 60, 20)}
@@ -45,46 +50,51 @@ def _drawn(part: str) -> list[list[Image.Image]]:
     ]
 
 
+def results_folder(home: Path, data: Data) -> Path:
+    """Return the folder below ``home`` for what comes of these pictures, and of no others.
+
+    It is named after the source and its pixels: another folder, or the same one after a picture was
+    deleted, has another place.
+    """
+    return home / f"{data_name(data.name)}-{hash_pictures(data.train, data.test)[:8]}"
+
+
 def without_copies(folder: Path, to: Path) -> tuple[Path, list[str]]:
     """Return a folder none of whose training pictures are test pictures, and what was left out.
 
-    Pictures are the same when their pixels are. Without such copies the folder itself is returned;
-    with them a copy of it in ``to``. ``folder`` is never changed.
+    Pictures are the same when their pixels are. Without such copies, or without ``train`` and ``test``,
+    the folder itself is returned; otherwise a copy of its other pictures in ``to``, which is made anew.
+    ``folder`` is never changed.
+
+    Raises:
+        DifflrError: when ``to`` is there and was not made by this function.
     """
-    tested = {_pixels(file) for file in _files(folder / "test")}
-    copies = [file for file in _files(folder / "train") if _pixels(file) in tested]
+    if is_plain(folder):
+        return folder, []
+    files = {part: _pixels(folder, part) for part in ("train", "test")}
+    tested = set(files["test"].values())
+    copies = [file for file, pixels in files["train"].items() if pixels in tested]
     if not copies:
         return folder, []
-
-    def left_out(where: str, names: list[str]) -> list[str]:
-        return [name for name in names if Path(where) / name in copies]
-
-    shutil.copytree(folder, to, ignore=left_out, dirs_exist_ok=True)
+    mark = to.with_name(f"{to.name}.copied")
+    if to.exists():
+        if not mark.exists():
+            raise DifflrError(f"{to} is there already.", "Pass a folder that is not there yet.")
+        shutil.rmtree(to)
+    for file in {**files["train"], **files["test"]}.keys() - {*copies}:
+        place = to / file.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+    mark.touch()
     return to, [file.relative_to(folder).as_posix() for file in copies]
 
 
-def _files(part: Path) -> list[Path]:
-    known = Image.registered_extensions()
-    return sorted(file for file in part.glob("*/*") if file.suffix.lower() in known)
-
-
-def _pixels(file: Path) -> tuple[tuple[int, int], bytes]:
-    with Image.open(file) as picture:
-        return picture.size, picture.convert("RGB").tobytes()
-
-
-def contact_sheet(data: Data, each: int = 8, most: int = 10) -> Figure:
-    """Draw a row per class (``most`` at most): its first ``each`` training pictures."""
-    shown = data.classes[:most]
-    figure = Figure(figsize=(8, 0.2 + 1.15 * len(shown)), dpi=100, layout="constrained")
-    grid = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
-    for label, (name, axes) in enumerate(zip(shown, grid, strict=True)):
-        own = data.train.pixels[data.train.labels == label][:each].numpy()
-        side = own.shape[-1]
-        row = np.full((each, 3, side, side + 1), 255, dtype=np.uint8)  # a white line between two
-        row[: len(own), :, :, :side] = own
-        axes.imshow(row.transpose(2, 0, 3, 1).reshape(side, -1, 3), interpolation="nearest")
-        axes.set_title(name, loc="left", size=11, pad=3)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    return figure
+def _pixels(folder: Path, part: str) -> dict[Path, tuple[tuple[int, ...], bytes]]:
+    """Return size and a hash of the pixels of each picture that can be read, in the order of names."""
+    reading, found = Reading(folder), {}
+    for home in sorted(path for path in (folder / part).iterdir() if path.is_dir()):
+        for file in sorted(picture_files(home, reading)):
+            with suppress(Skipped):
+                pixels = read_picture(file, None).pixels
+                found[file] = (pixels.shape, hashlib.sha256(pixels.tobytes()).digest())
+    return found

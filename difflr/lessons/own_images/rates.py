@@ -1,0 +1,47 @@
+"""Learning rates for lesson 8: which to try after a range test, and the best of those tried."""
+
+import numpy as np
+
+from difflr.errors import DifflrError
+from difflr.experiments.results import Results
+from difflr.experiments.statistics import Summary, summarise
+from difflr.rangetest.finder import RangeTest
+
+__all__ = ["best_rates", "trial_rates"]
+
+_FACTOR = 3.0  # between two rates that are tried
+_LARGEST = 0.03  # in the middle: above it AdamW moves each weight by its own size in a few steps
+
+
+def trial_rates(test: RangeTest) -> tuple[float, float, float]:
+    """Return three rates of the fastest split to try, a factor of 3 apart, around the suggestion.
+
+    The one in the middle is at most a tenth of the rate at which the smoothed loss was lowest, and at
+    most 0.03: on few pictures, which come again and again, the loss falls far beyond what is useful.
+    """
+    largest = max(test.lrs)
+    lowest = test.multipliers[int(np.argmin(test.smoothed))]
+    middle = min(max(test.suggested_lrs), lowest * largest / 10, _LARGEST)
+    rates = (middle / _FACTOR, middle, middle * _FACTOR)
+    return tuple(float(f"{rate:.0e}") for rate in rates)  # type: ignore[return-value]
+
+
+def best_rates(results: Results) -> list[Summary]:
+    """Return for each recipe, in the order of the runs, the rate with the best mean accuracy.
+
+    A rate of which a run diverged is never the best.
+
+    Raises:
+        DifflrError: for a recipe all of whose rates diverged.
+    """
+    best: dict[str, Summary | None] = {}
+    for tried in summarise(results.runs):
+        name = tried.recipe.partition(":")[0]
+        known = best.setdefault(name, None)
+        if not tried.diverged and (known is None or tried.accuracy.mean > known.accuracy.mean):
+            best[name] = tried
+    if broken := [name for name, summary in best.items() if summary is None]:
+        raise DifflrError(
+            f"Every learning rate of {', '.join(broken)} diverged.", "Try smaller ones."
+        )
+    return [summary for summary in best.values() if summary is not None]
