@@ -51,6 +51,9 @@ test: env ## every test
 families: env ## all families of timm, rather than the fifth that make test takes (ten minutes)
 	DIFFLR_FAMILIES=all sh tests/support/peers.sh $(BIN)/python
 
+works-with: env ## write docs/works-with.md anew, by trying each model on it
+	sh tests/support/peers.sh $(BIN)/python .venv/model-peers tests/support/works_with.py
+
 # The core, the range test, pictures and numbers, for work in between: no browser and no lesson is run.
 test-fast: env ## the core's tests, and those of numbers and pictures: about two minutes
 	$(BIN)/python -m pytest -n $(WORKERS) tests/core tests/models tests/rangetest tests/figures tests/evidence

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Test with timm, transformers, PEFT and Accelerate; all else is the environment of the python given
 # (default: python3). Nothing is downloaded but the packages: the models have random weights.
-# DIFFLR_FAMILIES=all takes every family of timm instead of a fifth of them.
+# DIFFLR_FAMILIES=all takes every family of timm instead of a fifth of them. A third argument is a program to be
+# run there instead.
 set -eu
 cd "$(dirname "$0")/../.."
 python="${1:-python3}"
@@ -15,4 +16,9 @@ if [ ! -e "$peers/ready" ] || [ constraints.txt -nt "$peers/ready" ]; then
         -c constraints.txt huggingface_hub tokenizers regex
     touch "$peers/ready"
 fi
-PYTHONPATH="$PWD:$peers:$peers/needs" OMP_NUM_THREADS=1 "$python" -m pytest -n "${WORKERS:-2}" --dist worksteal tests/peers
+export PYTHONPATH="$PWD:$PWD/tests/support:$peers:$peers/needs" OMP_NUM_THREADS=1
+if [ $# -gt 2 ]; then
+    shift 2
+    exec "$python" -W ignore "$@"
+fi
+"$python" -m pytest -n "${WORKERS:-2}" --dist worksteal tests/peers
