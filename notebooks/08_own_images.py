@@ -23,7 +23,7 @@
 #
 # - check a folder of pictures for the faults that make results worthless,
 # - find a base learning rate for each plan and choose between plans without touching the test pictures,
-# - report once, with an interval, on a sheet from which others can repeat it, and call a tie a tie.
+# - report once, with an interval, on a sheet from which others can repeat it, and say what it left open.
 #
 # **Time:** 14 minutes to read, 34 minutes of exercises; the cells take a minute or two together on two cores.
 # **You need:** the words *split*, *plan* and *seed* (lessons 0, 1 and 6). Nothing is downloaded.
@@ -398,7 +398,7 @@ check_plans(plans)
 # </details>
 
 # %% [markdown]
-# These are places to begin, not laws. What you begin with still has to win, or tie, on your pictures.
+# These are places to begin, not laws. What you begin with still has to win, or not to lose, on your pictures.
 #
 # ## Report once
 #
@@ -426,12 +426,13 @@ Picture(
 
 # %% [markdown]
 # Read the *differences*, not the distance between two diamonds: both recipes had the same seeds, so what a
-# seed does to both of them cancels out. If the interval of a difference holds 0, it is a tie.
+# seed does to both of them cancels out. If the interval of a difference holds 0, the two are *not told apart*;
+# a *tie* would be a difference shown to be smaller than a point, and three seeds hardly ever show that.
 #
 # ### Exercise 8.5 (complete, 8 minutes): your result sheet
 #
-# Say for each recipe whether it is `"better"`, `"worse"` or a `"tie"` against the first. Then write the sheet
-# with your question: `write_sheet(OUT / "result-sheet.md", validated, tested, question="…?",
+# Say for each recipe whether it is `"better"`, `"worse"` or `"not told apart"` from the first. Then write the
+# sheet with your question: `write_sheet(OUT / "result-sheet.md", validated, tested, question="…?",
 # conclusion=conclusion)` returns its path and never overwrites a file. The check reads it back.
 
 # %% tags=["exercise"]
@@ -444,13 +445,14 @@ check_sheet(sheet)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# You may as well read the words off what was printed above. `is_tie` asks whether the interval holds 0.
+# You may as well read the words off what was printed above. `holds_zero` asks whether the interval holds 0.
 #
 # ```python
 # conclusion = {}
 # for other in others:
 #     word = "better" if other.difference.mean > 0 else "worse"
-#     conclusion[other.recipe.partition(":")[0]] = "tie" if other.difference.is_tie else word
+#     word = "not told apart" if other.difference.holds_zero else word
+#     conclusion[other.recipe.partition(":")[0]] = word
 # sheet = write_sheet(
 #     OUT / "result-sheet.md",
 #     validated,
@@ -516,7 +518,7 @@ quiz
 # - A **range test** says where to look for a learning rate; **held-out training pictures** choose it, with
 #   the same budget for every recipe.
 # - **Test pictures are for one report.** The best of many numbers is too good.
-# - A sheet says what was compared, how it was chosen, and how sure it is. **A tie is a result.**
+# - A sheet says what was compared, how it was chosen, and how sure it is. **Not told apart is a result.**
 #
 # **Sources:** [cyclical learning rates](https://arxiv.org/abs/1506.01186) (the range test),
 # [do we train on test data?](https://arxiv.org/abs/1902.00423) (copies in CIFAR),

@@ -15,7 +15,10 @@ What is quoted is said by a recording, a measure, the tags of its runs (those re
 pictures unless ``measured_on`` is given), and after ``vs`` the tags of a rival, which makes it a paired
 difference. The measure is a field of ``difflr.studies.recordings.Run`` with one number per run; or
 ``width``: decades of the base LR within ``within=0.02`` of the best (``plateau_width``, against a rival
-``width_difference``); or ``ten_times_too_high`` (``when_off_difference``); or
+``width_difference``); or ``ten_times_too_high`` (``when_off_difference``); or ``tuned`` (``tuned_difference``:
+the choice of the learning rate is part of its interval); or ``detectable`` (the smallest difference of
+accuracies seen with 80% power); or ``holm``
+(p of the difference, corrected for all recipes that were compared with the rival); or
 ``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``).
 
     python -m difflr.evidence.quotes docs/*.md notebooks/*.py           say which differ
@@ -31,16 +34,19 @@ from pathlib import Path
 
 from difflr.errors import DifflrError, short_repr
 from difflr.evidence.equal_cost import equal_cost
+from difflr.evidence.nested import tuned_difference
 from difflr.evidence.summaries import (
     by_rate,
     describe_difference,
     difference,
     estimate,
     format_estimate,
+    grouped,
     plateau_width,
     when_off_difference,
     width_difference,
 )
+from difflr.experiments.statistics import detectable, holm, p_value
 from difflr.studies.design import tag_matches
 from difflr.studies.recordings import Recording, Run, load_recording
 
@@ -51,6 +57,7 @@ _TABLE = re.compile(
     r"<!-- table: *(?P<name>.*?) *-->\n(?P<text>.*?)<!-- end of table -->", re.DOTALL
 )
 MEASURES = ("accuracy", "source_accuracy", "source_before", "source_old_bn", "cpu_seconds", "flops")
+_PAIRED = ("accuracy_at_equal_seconds", "detectable", "holm", "ten_times_too_high", "tuned")
 
 _RECIPES = {
     **{
@@ -82,7 +89,8 @@ def _recipe_row(recipe: str) -> list[str]:
     lengths = recipe in ("differential", "fine_tune", "lp_ft", "gradual", "head_only")
     equal = f"recipes accuracy_at_equal_seconds recipe={recipe} vs {uniform}" if lengths else ""
     return [
-        *(f"recipes accuracy {ours}", other, f"recipes cpu_seconds {ours}", equal),
+        *(f"recipes accuracy {ours}", other, other.replace(" accuracy ", " holm ")),
+        *(f"recipes cpu_seconds {ours}", equal),
         f"recipes source_accuracy {ours}",
     ]
 
@@ -136,7 +144,13 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     ),
     "recipes": (
         [
-            *("recipe", "test accuracy, 6 epochs", "against uniform", "processor seconds"),
+            *(
+                "recipe",
+                "test accuracy, 6 epochs",
+                "against uniform",
+                "p (Holm)",
+                "processor seconds",
+            ),
             *("against uniform, with as many seconds", "source task kept"),
         ],
         {label: _recipe_row(recipe) for label, recipe in _RECIPES.items()},
@@ -193,7 +207,7 @@ def quoted(what: str, *, verdict: bool = True) -> str:
 
     Args:
         what: recording, measure and tags, as above.
-        verdict: whether a difference of accuracies whose interval holds 0 is called a tie.
+        verdict: whether a difference of accuracies is said in the words of ``describe_difference``.
 
     Raises:
         DifflrError: for an unknown recording, measure or tag, or where no run has the tags.
@@ -203,11 +217,14 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     recording = _load(name)
     runs, within = _runs(recording, tags), _within(tags)
     theirs = _runs(recording, rival[0].split()) if rival else []
-    if measure in ("accuracy_at_equal_seconds", "ten_times_too_high") and not rival:
+    if measure in _PAIRED and not rival:
         raise DifflrError(f"Received {short_repr(what)}.", "Say vs whose.")
     if measure == "width" and rival:
-        value = width_difference(runs, theirs, within)
-        return f"{value.mean:+.2f} ± {value.half:.2f}"
+        return str(width_difference(runs, theirs, within))
+    if measure == "detectable":
+        return f"{100 * detectable(difference(runs, theirs)):.1f} points"
+    if measure == "holm":
+        return _corrected(recording, tags, rival[0].split())
     if measure == "width":
         width = plateau_width(by_rate(runs), within)
         least = "at least " if width.at_edge else ""
@@ -215,6 +232,13 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     if rival:
         if measure == "accuracy_at_equal_seconds":
             value = equal_cost(runs, theirs)
+        elif measure == "tuned":
+            value = tuned_difference(
+                *(
+                    s + _runs(recording, [*t, "measured_on=validation"])
+                    for s, t in ((runs, tags), (theirs, rival[0].split()))
+                )
+            )
         elif measure == "ten_times_too_high":
             value = when_off_difference(runs, theirs, 10)
         else:
@@ -232,6 +256,17 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     )
 
 
+def _corrected(recording: Recording, tags: list[str], rival: list[str]) -> str:
+    """Return Holm's p of a recipe against a rival, among all recipes with its other tags."""
+    same = [tag for tag in tags if not tag.startswith("recipe=")]
+    theirs = _runs(recording, rival)
+    sides = {str(name): runs for (name,), runs in grouped(_runs(recording, same), "recipe").items()}
+    sides.pop(theirs[0].cell.recipe, None)
+    found = holm([p_value(difference(runs, theirs)) for runs in sides.values()])
+    p = dict(zip(sides, found, strict=True))[_runs(recording, tags)[0].cell.recipe]
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def _within(tags: list[str]) -> float:
     return next((float(tag[7:]) for tag in tags if tag.startswith("within=")), 0.02)
 
@@ -240,8 +275,7 @@ def _known(measure: str) -> str:
     if measure not in MEASURES:
         raise DifflrError(
             f"Received measure {short_repr(measure)}.",
-            f"The measures are {', '.join(MEASURES)}, width, ten_times_too_high, "
-            "accuracy_at_equal_seconds.",
+            f"The measures are {', '.join((*MEASURES, 'width', *_PAIRED))}.",
         )
     return measure
 

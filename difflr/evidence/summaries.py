@@ -10,12 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difflr.errors import DifflrError, as_int, as_number
-from difflr.experiments.statistics import Estimate, format_estimate, mean_interval, paired
+from difflr.experiments.statistics import (
+    Estimate,
+    describe_difference,
+    format_estimate,
+    mean_interval,
+    paired,
+)
 from difflr.studies.recordings import Recording, Run
 
 __all__ = [
     "chosen",
     "Width",
+    "WidthGap",
     "by_rate",
     "difference",
     "estimate",
@@ -69,21 +76,12 @@ def difference(runs: Sequence[Run], rival: Sequence[Run], measure: str = "accura
     return paired(*sides)
 
 
-def describe_difference(value: Estimate) -> str:
-    """Say what a paired difference of accuracies shows; a tie is called a tie.
-
-    >>> describe_difference(Estimate(0.004, 0.009))
-    'tie (+0.4 points ± 0.9)'
-    """
-    text = format_estimate(value, unit=" points", sign=True)
-    if math.isnan(value.half):
-        return f"{text}, from one seed: no verdict"
-    return f"tie ({text})" if value.is_tie else text
-
-
 @dataclass(frozen=True)
 class Width:
-    """Width of a plateau in decades of the base LR, with a 95% bootstrap interval over seeds.
+    """Width of a plateau in decades of the base LR, with a percentile bootstrap interval over seeds.
+
+    From five seeds such an interval holds the true width in 85 to 88% of all cases, not in 95: compare
+    two plateaus by ``width_difference``.
 
     ``at_edge``: the plateau reaches the lowest or highest LR tried, so it is at least this wide.
     """
@@ -190,21 +188,43 @@ def _when_off(runs: Sequence[Run], factor: float) -> dict[int, float]:
     return {seed: off[seed] - at_best[seed] for seed in off.keys() & at_best.keys()}
 
 
-def width_difference(runs: Sequence[Run], rival: Sequence[Run], within: float = 0.02) -> Estimate:
+@dataclass(frozen=True)
+class WidthGap(Estimate):
+    """How many decades wider one plateau is than another.
+
+    ``cut`` counts for either side the seeds whose plateau reaches the end of the grid: with ours alone cut
+    off the gap is at least this large, with the rival's alone at most.
+    """
+
+    cut: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        ours, theirs = self.cut
+        sign = (
+            "" if not any(self.cut) else "≥ " if not theirs else "≤ " if not ours else "cut off: "
+        )
+        return f"{sign}{self.mean:+.2f} ± {self.half:.2f}"
+
+
+def width_difference(runs: Sequence[Run], rival: Sequence[Run], within: float = 0.02) -> WidthGap:
     """Return how many decades wider the plateau of ``runs`` is, with its 95% interval.
 
     Each seed has a plateau of its own on either side (``plateau_width``); the interval is Student's,
     over the differences of the seeds that both have. Plateaus cut off by the grid's edge count as
-    wide as the grid shows them.
+    wide as the grid shows them, and are counted in ``cut``.
     """
+    ours, theirs = (_widths(side, within) for side in (runs, rival))
+    gap = paired(*({s: width.decades for s, width in side.items()} for side in (ours, theirs)))
+    shared = ours.keys() & theirs.keys()
+    ours_cut, theirs_cut = (sum(side[seed].at_edge for seed in shared) for side in (ours, theirs))
+    return WidthGap(gap.mean, gap.half, gap.n, (ours_cut, theirs_cut))
 
-    def widths(side: Sequence[Run]) -> dict[int, float]:
-        table = by_rate(side)
-        seeds = [s for s in {run.seed for run in side} if all(s in own for own in table.values())]
-        curves = {s: {lr: {s: own[s]} for lr, own in table.items()} for s in seeds}
-        return {s: plateau_width(curve, within, resamples=1).decades for s, curve in curves.items()}
 
-    return paired(widths(runs), widths(rival))
+def _widths(runs: Sequence[Run], within: float) -> dict[int, Width]:
+    table = by_rate(runs)
+    seeds = [s for s in {run.seed for run in runs} if all(s in own for own in table.values())]
+    curves = {s: {lr: {s: own[s]} for lr, own in table.items()} for s in seeds}
+    return {s: plateau_width(curve, within, resamples=1) for s, curve in curves.items()}
 
 
 def by_rate(runs: Sequence[Run]) -> dict[float, dict[int, float]]:

@@ -20,7 +20,12 @@ from difflr.experiments.mistakes import find_mistakes
 from difflr.experiments.provenance import data_name, hash_pictures
 from difflr.experiments.results import Results
 from difflr.experiments.settings import Settings
-from difflr.experiments.statistics import format_estimate, summarise
+from difflr.experiments.statistics import (
+    describe_difference,
+    describe_power,
+    format_estimate,
+    summarise,
+)
 from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
 from difflr.experiments.versions import versions
 from difflr.models.cuts import as_patterns
@@ -239,20 +244,20 @@ def table(results: Results) -> str:
     first = summaries[0].recipe
     width = max(len(summary.recipe) for summary in summaries)
     lines = [
-        f"{'recipe':<{width}}  {'accuracy (95% interval)':>23}  {'against ' + first:>22}  "
-        f"{'seconds':>7}  {'trainable':>9}"
+        f"{'recipe':<{width}}  {'accuracy (95% interval)':>23}  {'against ' + first + ', points':>38}"
+        f"  {'seconds':>7}  {'trainable':>9}"
     ]
     for summary in summaries:
         accuracy = format_estimate(summary.accuracy)
-        difference, word = "-", summary.verdict
+        difference = "-"
         if summary.difference is not None:
-            difference = format_estimate(summary.difference, unit="", sign=True)
-            difference += f" ({word})" if word in ("tie", "no verdict") else ""
+            difference = describe_difference(summary.difference, unit="")
         if summary.diverged:
             tried = len(summary.diverged) + len(summary.accuracies)
             difference += f" ({len(summary.diverged)} of {tried} diverged)"
         lines.append(
-            f"{summary.recipe:<{width}}  {accuracy:>23}  {difference:>22}  "
-            f"{summary.seconds:>7.1f}  {summary.trainable_share:>9.1%}"
+            f"{summary.recipe:<{width}}  {accuracy:>23}  {difference:>38}"
+            f"  {summary.seconds:>7.1f}  {summary.trainable_share:>9.1%}"
         )
-    return "\n".join(lines)
+    power = describe_power([s.difference for s in summaries if s.difference is not None])
+    return "\n".join([*lines, *([f"\n{power}"] if power else [])])

@@ -8,7 +8,12 @@ from typing import Any
 from difflr.errors import DifflrError, first_few
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.results import Results
-from difflr.experiments.statistics import format_estimate, summarise, verdict
+from difflr.experiments.statistics import (
+    describe_power,
+    format_estimate,
+    summarise,
+    verdict,
+)
 from difflr.splits import split_model
 
 __all__ = ["verdict", "write_sheet"]
@@ -29,8 +34,8 @@ def write_sheet(
         chosen_on: the comparison that learning rates were chosen by, on held-out training pictures.
         reported: the comparison on the test pictures; its first recipe is the baseline.
         question: that the comparison was to answer.
-        conclusion: for each recipe but the baseline (``"head_only"``) better, worse or tie, in your
-            own judgement; None takes ``verdict``.
+        conclusion: for each recipe but the baseline (``"head_only"``) better, worse, not told apart or
+            tie, in your own judgement; None takes ``verdict``.
 
     Raises:
         DifflrError: when learning rates were chosen on the test pictures, or something is reported
@@ -63,6 +68,7 @@ def write_sheet(
             row[4] = ", ".join(filter(None, [each, *(f"{seed}: diverged" for seed in s.diverged)]))
             row[3] = "diverged"
         rows.append(row)
+    power = describe_power([s.difference for s in finals if s.difference is not None])
     sheet = f"""# Result sheet: {Path(data["name"]).name}
 
 **Question.** {question}
@@ -87,6 +93,7 @@ On {chosen_on.about["data"]["test_size"]} held-out training pictures, before the
 
 {_table(("recipe", "accuracy (95% interval)", "against the first", "conclusion", "each seed"), rows)}
 
+{power} A tie is a difference shown to be smaller than one point.
 The intervals are about training again from another seed, not about collecting other pictures.
 
 ## How it was made

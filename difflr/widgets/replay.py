@@ -238,7 +238,7 @@ class Replay(Panel):
 
 
 def score(cells: dict[Point, list[Run]], prediction: Point) -> str:
-    """Say how far a predicted point lies below the best one, and where it ranks; a tie is a tie."""
+    """Say how far a predicted point lies below the best one, and where it ranks."""
     means: dict[Point, Estimate] = {point: estimate(runs) for point, runs in cells.items()}
     order = sorted(means, key=lambda point: -means[point].mean)
     best = order[0]

@@ -281,7 +281,7 @@ class TestAnswers(Answers):
         "fair": UNFAIR,
         "robust": FRAGILE,
     }
-    said: ClassVar = {"prediction": "rank", "fair": "tie"}
+    said: ClassVar = {"prediction": "rank", "fair": "not told apart"}
 
 
 def test_a_misspelt_recipe_is_quoted():
@@ -295,7 +295,7 @@ def test_the_planted_comparison_does_harm_in_truth():
     for seed in range(5):
         unfair, fair = planted(Lab(seed=seed).run), compared()(Lab(seed=seed).run)
         assert unfair.mean > 0.02
-        assert not unfair.is_tie
+        assert not unfair.holds_zero
         assert abs(fair.mean) < 0.02
 
 
@@ -318,10 +318,10 @@ def runs(**tags):
 
 
 def test_the_words_of_the_lesson_are_those_of_the_recording():
-    """A tie at the top; too high costs uniform more; the plateau is wider; a ratio below 1 loses."""
+    """Not told apart at the top; too high costs uniform more; the plateau is wider; a ratio below 1 loses."""
     top = {r: runs(measured_on="test", ratio=r) for r in (0.1, 1.0, 10.0, 100.0, 1000.0)}
     for ratio in (10.0, 100.0, 1000.0):
-        assert difference(top[ratio], top[1.0]).is_tie
+        assert difference(top[ratio], top[1.0]).holds_zero
     below = difference(top[0.1], top[1.0])
     assert below.mean + below.half < 0
     uniform, ratio = (runs(measured_on="validation", ratio=r) for r in (1.0, 100.0))

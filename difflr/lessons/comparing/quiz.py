@@ -11,15 +11,15 @@ quiz = Quiz(
             "A paired difference is +0.6 points ± 1.1. What do you report?",
             (
                 "differential is better, by 0.6 points",
-                "a tie: the interval holds 0",
+                "not told apart: between -0.5 and +1.7 points",
                 "both are equally good",
                 "nothing, until it becomes significant",
             ),
             1,
             (
                 "From other seeds it might as well have been below 0.",
-                "These runs do not tell the two apart. That is a result, with its interval.",
-                "A tie is not proof of equality: differences of up to 1.7 points fit as well.",
+                "That is a result. A tie would need an interval within a point.",
+                "Not to see a difference is no proof of equality: up to 1.7 points fit as well.",
                 "To go on until the answer pleases is to choose the answer.",
             ),
         ),

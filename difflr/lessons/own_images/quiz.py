@@ -60,15 +60,15 @@ quiz = Quiz(
             (
                 "B is better by 1.2 points",
                 "A and B are equally good",
-                "a tie: this comparison cannot tell them apart",
-                "nothing: a tie is no result",
+                "not told apart: between -0.8 and +3.2 points",
+                "nothing: no difference is no result",
             ),
             2,
             (
                 "The interval holds differences below 0 as well.",
                 "It also holds a lead of 3 points: not to see a difference is not to see equality.",
                 "And the interval says how large a difference could have hidden.",
-                "Whoever hides ties shows only lucky draws.",
+                "Whoever hides such results shows only lucky draws.",
             ),
         ),
         Question(

@@ -115,13 +115,25 @@ def judge_sheet(sheet: Sheet) -> str:
             )
         difference = paired(sheet.accuracies[recipe], sheet.accuracies[first])
         right, word = verdict(difference), sheet.conclusion[recipe]
-        if word not in ("better", "worse", "tie"):
-            raise Wrong(f"`{recipe}` has no conclusion yet.", "Write better, worse or tie.")
-        if word != right and right == "tie":
+        if word not in ("better", "worse", "not told apart", "tie"):
+            raise Wrong(
+                f"`{recipe}` has no conclusion yet.", "Write better, worse or not told apart."
+            )
+        if word == "tie" and right == "not told apart":
+            low, high = (difference.mean + side * difference.half for side in (-1, 1))
+            raise Wrong(
+                f"You call `{recipe}` a tie. But anything between {100 * low:+.1f} and "
+                f"{100 * high:+.1f} points fits these seeds as well.",
+                "A tie is a difference that is *shown* to be smaller than a point. Without that the "
+                "two are not told apart.",
+            )
+        if word == "not told apart" and right == "tie":
+            right = word  # true as well, and says less
+        if word != right and difference.holds_zero:
             raise Wrong(
                 f"You call `{recipe}` {word} because its mean is. But the interval of the difference "
                 f"contains 0: {100 * difference.mean:+.1f} ± {100 * difference.half:.1f} points.",
-                "Another few seeds might turn the sign. This is called a tie.",
+                "Another few seeds might turn the sign. They are not told apart.",
             )
         if word != right:
             raise Wrong(

@@ -57,7 +57,7 @@ quiz = Quiz(
             (
                 "The interval holds 0: other seeds might have B in front.",
                 "Simpler is a good reason. But it is a reason of yours, not of these runs.",
-                "A tie leaves the choice to what else matters to you.",
+                "What they leave open is decided by what else matters to you.",
                 "A recipe is not a number.",
             ),
         ),
