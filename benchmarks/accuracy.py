@@ -45,14 +45,15 @@ Candidate = Callable[[int], Trained]  # a seed to a run, measured on test pictur
 
 
 def best_peer(recording: Recording, epochs: int) -> tuple[str, Sequence[Run]]:
-    """Return the tuned peer with the highest mean accuracy at this length, and its runs."""
-    groups = grouped(recording.where(measured_on="test", epochs=epochs), "recipe")
+    """Return the tuned peer with the best validation mean at this length, and its test runs."""
+    tried = grouped(recording.where(measured_on="validation", epochs=epochs), "recipe", "base_lr")
     peers = {
-        str(name): runs
-        for (name,), runs in groups.items()
+        str(name): estimate(runs).mean
+        for (name, _), runs in sorted(tried.items(), key=lambda cell: estimate(cell[1]).mean)
         if runs[0].plan is None and not str(name).endswith(":defaults")
-    }
-    return max(peers.items(), key=lambda found: estimate(found[1]).mean)
+    }  # of each peer's rates the best stays
+    best = max(peers, key=lambda name: peers[name])
+    return best, recording.where(measured_on="test", epochs=epochs, recipe=best)
 
 
 def short_plan(splits: difflr.Splits, lr: float) -> difflr.Plan:

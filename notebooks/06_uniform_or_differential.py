@@ -165,7 +165,8 @@ for ratio, runs in reported.items():
 # a ± is half of a 95% interval. If the interval holds 0, these runs do **not tell the two apart**, which does not
 # mean "equal". (We say *tie* only of a difference that is shown to be smaller than a point.) What could they have
 # seen? In four cases of five, a difference of <!--= plateau detectable train_size=500 ratio=100 vs train_size=500 ratio=1 -->1.8 points<!--/-->; a smaller one would often
-# be missed. So the gap is small, if there is one. Hold on to its size: soon there will be larger ones.
+# be missed. Twenty pairs were recorded as well, without augmentation. Ratio 100 against uniform, the choice of the rates
+# included: <!--= peak tuned recipe=differential ratio=100 vs recipe=uniform -->?<!--/-->. Hold on to its size: soon there will be larger gaps.
 #
 # ### Exercise 6.2 (complete, 6 minutes): an interval by hand
 #
@@ -594,7 +595,8 @@ comparing.quiz
 #
 # - A fair comparison tunes **both** sides by the same grid on validation pictures, then reports once, from
 #   new seeds, as a **paired difference with its interval**. What is not told apart is not called equal.
-# - At their best, five pairs do not tell uniform and differential apart. What differs is how far off the base
+# - At their best, five pairs do not tell uniform and differential apart, and twenty, without augmentation, show a
+#   tie. What differs is how far off the base
 #   LR may be: a ratio of 100 forgives half a decade more. Ten times **too high** costs it little with few
 #   pictures; with more, uniform bears that nearly as well. Too low is dear for both, and a ratio makes it worse.
 # - There are two walls: a head that learns too slowly, a body that moves too fast. A ratio moves them

@@ -13,7 +13,7 @@ __all__ = ["add_study_command"]
 def add_study_command(commands: Any) -> None:
     """Add the command ``study`` to the subparsers of the command line."""
     job = commands.add_parser("study", help="run a declared study; a killed one goes on")
-    job.add_argument("name", help="plateau, peak, recipes, which_splits or frozen_bn")
+    job.add_argument("name", help="plateau, peak, recipes, which_splits, frozen_bn or causes")
     job.add_argument("--data", default="strokes", help="strokes, cifar10 or a folder")
     job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
     job.add_argument("--backbone", help="default: strokenet for strokes, else resnet18")

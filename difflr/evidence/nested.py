@@ -34,6 +34,10 @@ def tuned_difference(runs: Sequence[Run], rival: Sequence[Run]) -> Estimate:
     sides = []
     for side in (runs, rival):
         tried = by_rate([run for run in side if run.measured_on == "validation"])
+        most = max(
+            map(len, tried.values()), default=0
+        )  # a rate given up early was not to be chosen
+        tried = {lr: own for lr, own in tried.items() if len(own) == most}
         tested = [run for run in side if run.measured_on == "test"]
         sides.append(Side(tried, {run.seed: run.accuracy for run in tested}))
         if len(sides[-1].reported) != len(tested):

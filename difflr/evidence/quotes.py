@@ -15,10 +15,10 @@ What is quoted is said by a recording, a measure, the tags of its runs (those re
 pictures unless ``measured_on`` is given), and after ``vs`` the tags of a rival, which makes it a paired
 difference. The measure is a field of ``difflr.studies.recordings.Run`` with one number per run; or
 ``width``: decades of the base LR within ``within=0.02`` of the best (``plateau_width``, against a rival
-``width_difference``); or ``ten_times_too_high`` (``when_off_difference``); or ``tuned`` (``tuned_difference``:
-the choice of the learning rate is part of its interval); or ``detectable`` (the smallest difference of
-accuracies seen with 80% power); or ``holm``
-(p of the difference, corrected for all recipes that were compared with the rival); or
+``width_difference``); or ``ten_times_too_high`` (``when_off_difference``); or ``tuned``
+(``tuned_difference``: the choice of the learning rate is part of its interval);
+or ``detectable`` (the smallest difference of accuracies seen with 80% power); or ``holm`` (p of the
+difference, corrected for all recipes that were compared with the rival); or
 ``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``).
 
     python -m difflr.evidence.quotes docs/*.md notebooks/*.py           say which differ

@@ -13,6 +13,7 @@ __all__ = ["STUDIES", "declare"]
 # the plateau is followed to where it ends.
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 PLATEAU_RATES = (*RATES, 1e-1)
+SHIFTED_RATES = (3e-5, *RATES)  # under a shift the best uniform rate lies lower
 SHIFTS = ("none", "noise", "blur", "contrast", "colour")
 
 
@@ -20,7 +21,7 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
     """Return the study called ``name`` on these pictures and weights.
 
     Args:
-        name: ``"plateau"``, ``"peak"``, ``"recipes"``, ``"which_splits"`` or ``"frozen_bn"``.
+        name: one of ``STUDIES``.
         task: pictures, network and what else is held fixed.
         quick: a few pictures, cells and seeds, for tests and lessons: seconds instead of hours.
 
@@ -43,7 +44,7 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
 
 # How many seeds choose, and how many others report. The plateau is what its choosing runs show; the
 # peak asks for a difference of a point; elsewhere they only find a learning rate.
-_SEEDS = {"plateau": (5, 5), "peak": (5, 20)}
+_SEEDS = {"plateau": (5, 5), "peak": (5, 20), "causes": (5, 5)}
 
 Grid = tuple[list[Cell], tuple[str, ...]]
 
@@ -93,24 +94,26 @@ def _recipes(embedded: bool, quick: bool) -> Grid:
         for name, lr, epochs in product(names, rates, lengths)
         if (name, epochs) != ("milestones_2020", 3)  # it has six milestones
     ]
-    return cells, ("recipe", "epochs")
+    if not quick:  # is it the unfreezing that costs, or a cycle of its own for every phase?
+        cells += [
+            Cell("gradual", {"lr": lr, "shape": "constant"}, _size(embedded, quick), epochs)
+            for lr, epochs in product(rates, lengths)
+        ]
+    return cells, ("recipe", "epochs", "shape")
 
 
 def _which_splits(embedded: bool, quick: bool) -> Grid:
     """Where to learn when the input shifts (from a network that knows clean pictures), or the labels."""
     names = ["first_splits", "head_only", "differential", "falling", "uniform"]
-    rates = (1e-3, 1e-2) if quick else RATES
+    # The first split against the head is a fair question only where both may adapt their statistics.
+    tried = [*((name, "kept") for name in names), *((name, "drifting") for name in names[:2])]
+    rates = (1e-3, 1e-2) if quick else SHIFTED_RATES
+    size = _size(embedded, quick) // (1 if quick else 2)
     cells = [
-        Cell(
-            name,
-            _options(name, lr),
-            _size(embedded, quick) // (1 if quick else 2),
-            _epochs(quick),
-            s,
-        )
-        for s, name, lr in product(("none", "noise") if quick else SHIFTS, names, rates)
+        Cell(name, _options(name, lr), size, _epochs(quick), shift, bn)
+        for shift, (name, bn), lr in product(("none", "noise") if quick else SHIFTS, tried, rates)
     ]
-    return cells, ("recipe", "shift")
+    return cells, ("recipe", "shift", "bn")
 
 
 def _frozen_bn(embedded: bool, quick: bool) -> Grid:
@@ -123,6 +126,26 @@ def _frozen_bn(embedded: bool, quick: bool) -> Grid:
         for shift, name, bn, lr in product(shifts, names, BN_MODES, rates)
     ]
     return cells, ("recipe", "shift", "bn")
+
+
+def _causes(embedded: bool, quick: bool) -> Grid:
+    """How much is the new head's rate, and how much the grading inside the body?
+
+    Uniform rates; a faster head over a uniform body; rates graded from split to split; the head first.
+    """
+    heads, grades = [10.0, 100.0], [100.0]
+    if not quick:
+        heads, grades = [3.0, 10.0, 30.0, 100.0], [10.0, 100.0, 1000.0]
+    rivals = [("uniform", {}), *(("two_rates", {"ratio": ratio}) for ratio in heads)]
+    rivals += [*(("differential", {"ratio": ratio}) for ratio in grades), ("lp_ft", {})]
+    size = 40 if quick else 100 if embedded else 500
+    cells = [
+        Cell(name, {**_options(name, lr), **options}, size, _epochs(quick), augment=augment)
+        for augment, (name, options), lr in product(
+            (True, False), rivals, (1e-3, 1e-2) if quick else PLATEAU_RATES
+        )
+    ]
+    return cells, ("recipe", "ratio", "augment")
 
 
 def _epochs(quick: bool) -> int:
@@ -150,4 +173,5 @@ STUDIES: dict[str, Callable[[bool, bool], Grid]] = {
     "recipes": _recipes,
     "which_splits": _which_splits,
     "frozen_bn": _frozen_bn,
+    "causes": _causes,
 }

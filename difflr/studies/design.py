@@ -73,7 +73,7 @@ class Cell:
     """
 
     recipe: str
-    options: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, float | str] = field(default_factory=dict)
     train_size: int = 1000
     epochs: int = 6
     shift: str = "none"
@@ -100,10 +100,11 @@ class Cell:
 
     @property
     def tags(self) -> dict[str, Any]:
-        """What the cell can be grouped by: its fields, ``base_lr`` and ``ratio`` (1 if it has none)."""
+        """What the cell can be grouped by: its fields, ``base_lr``, ``ratio`` (else 1), ``shape``."""
         own = {k: v for k, v in asdict(self).items() if k != "options"}
         ratio = self.options.get("ratio", 1.0)
-        return {**own, "base_lr": self.options.get("lr"), "ratio": ratio}
+        shape = self.options.get("shape", "one_cycle")
+        return {**own, "base_lr": self.options.get("lr"), "ratio": ratio, "shape": shape}
 
     def plan(self, splits: Any) -> Plan:
         """Return the plan for these splits (or this number of them)."""

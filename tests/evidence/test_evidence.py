@@ -123,7 +123,7 @@ def test_a_base_lr_off_the_best_costs_what_it_cost(plateau):
         cost = when_off(runs, factor)  # best at 1e-2, and 0.1 less a decade away
         assert cost.mean == pytest.approx(-0.1)
         assert cost.half < 1e-6
-    assert when_off(runs, 1) == Estimate(0.0, 0.0)
+    assert when_off(runs, 1) == Estimate(0.0, 0.0, 3)
     assert when_off(runs, 0.011).mean == pytest.approx(-0.4), "half-decades are written roughly"
     with pytest.raises(DifflrError, match="was not tried"):
         when_off(runs, 100)
@@ -141,7 +141,7 @@ def test_widths_and_costs_are_compared_seed_by_seed(plateau):
     assert gap.half == pytest.approx(0, abs=1e-9)
     cost = when_off_difference(ours, rival, 0.1)
     assert cost.mean == pytest.approx(when_off(ours, 0.1).mean - when_off(rival, 0.1).mean)
-    assert width_difference(ours, ours) == Estimate(0.0, 0.0)
+    assert str(width_difference(ours, ours)) == "cut off: +0.00 ± 0.00"
     with pytest.raises(DifflrError):
         width_difference(ours, [run for run in rival if run.seed > 7])
 
@@ -199,9 +199,11 @@ def test_the_time_is_that_of_the_clock_only_where_a_gpu_worked(shifts, tmp_path)
     assert "recipes-seconds.png" in draw_all(on_gpu, tmp_path)
 
 
-def test_a_tie_is_called_a_tie():
-    """An interval that holds 0 is a tie; one seed gives no verdict; nothing measured is said so."""
-    assert describe_difference(Estimate(0.004, 0.009)) == "tie (+0.4 points ± 0.9)"
+def test_a_difference_is_said_as_far_as_it_is_shown():
+    """0 inside is not told apart; shown to be small is a tie; one seed gives no verdict."""
+    apart = describe_difference(Estimate(0.004, 0.009))
+    assert apart == "not told apart: between -0.5 and +1.3 points"
+    assert describe_difference(Estimate(0.001, 0.005)) == "tie (+0.1 points ± 0.5)"
     assert describe_difference(Estimate(-0.03, 0.01)) == "-3.0 points ± 1.0"
     assert describe_difference(Estimate(0.03, math.nan)).endswith("no verdict")
     assert format_estimate(Estimate(0.661, 0.012)) == "66.1% ± 1.2"
@@ -375,9 +377,9 @@ def test_the_examples_in_the_docstrings_are_true():
     """What the docstrings of the analysis show is what it prints."""
     import doctest
 
-    import difflr.evidence.summaries
+    import difflr.experiments.statistics
 
-    failed, tried = doctest.testmod(difflr.evidence.summaries)
+    failed, tried = doctest.testmod(difflr.experiments.statistics, optionflags=doctest.ELLIPSIS)
     assert tried
     assert not failed
 

@@ -12,7 +12,8 @@ from difflr.evidence.summaries import estimate, format_estimate
 from difflr.studies.recordings import load_recording
 
 ROOT = Path(__file__).parents[2]
-TEXTS = [ROOT / "docs" / "evidence.md", *sorted((ROOT / "notebooks").glob("[0-9]*_*.py"))]
+PAGES = [ROOT / "docs" / "evidence.md", ROOT / "docs" / "how-we-know.md"]
+TEXTS = [*PAGES, *sorted((ROOT / "notebooks").glob("[0-9]*_*.py"))]
 
 
 def against(measure, size, within=None):
@@ -35,20 +36,24 @@ LOW = [
     for ratio in (1, 100, 1000)
 ]
 # Page, a sentence with {} for each number, and what the numbers quote.
+PEAK = "recipe=differential ratio=100 vs recipe=uniform"
+FIVE = "plateau detectable train_size=500 ratio=100 vs train_size=500 ratio=1"
 SENTENCES = [
+    ("README.md", "twenty pairs put ratio 100 against uniform at {p},", [f"peak tuned {PEAK}"]),
+    ("README.md", "could have seen {} with 80% power.", [f"peak detectable {PEAK}"]),
     (
         "README.md",
-        "{}, {} and {} decades with 500, 1,000 and 5,000 pictures",
+        "by {} decades with 500 pictures and {} with 1,000.",
+        [against("width", size, 0.05) for size in SIZES[:2]],
+    ),
+    (
+        "docs/evidence.md",
+        "in decades: {} with 500 pictures, {} with 1,000; {} with 5,000",
         [against("width", size, 0.05) for size in SIZES],
     ),
     (
         "docs/evidence.md",
-        "in decades: {} with 500 pictures, {} with 1,000, {} with 5,000.",
-        [against("width", size, 0.05) for size in SIZES],
-    ),
-    (
-        "docs/evidence.md",
-        "not established everywhere: {}, {} and {}.",
+        "not established everywhere: {}; {}; {}.",
         [against("width", size, 0.02) for size in SIZES],
     ),
     (
@@ -121,6 +126,17 @@ def test_sentences_say_what_was_recorded(page, sentence, what):
     assert sentence.format(*values) in text
 
 
+def test_what_the_readme_calls_a_tie_is_one():
+    """Twenty pairs, and an interval with the choice inside that two one-sided tests keep within a point."""
+    assert quotes.quoted(f"peak tuned {PEAK}").startswith("tie (")
+    tested = load_recording("peak").where(measured_on="test")
+    assert {
+        len({r.seed for r in tested if r.cell.recipe == n}) for n in ("uniform", "differential")
+    } == {20}
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert f"could have seen {quotes.quoted(FIVE).split()[0]}." in readme
+
+
 def test_the_readme_rounds_what_a_low_rate_reached():
     """Whole per cents of the same runs."""
     low = [f"{float(quotes.quoted(what).split('%')[0]):.0f}" for what in LOW]
@@ -171,11 +187,14 @@ def test_a_wrong_number_is_found_and_mended(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("what", "like"),
     [
-        (f"{QUOTE} vs train_size=40 ratio=100 base_lr=0.01", r"(tie \()?[+-]\d+\.\d points ± \d"),
+        (
+            f"{QUOTE} vs train_size=40 ratio=100 base_lr=0.01",
+            r"(tie \(|not told apart: between )?[+-]\d+\.\d",
+        ),
         (
             "plateau.json.gz accuracy_at_equal_seconds train_size=40 ratio=0.1 base_lr=0.01 "
             "vs train_size=40 ratio=1 base_lr=0.01",
-            r"(tie \()?[+-]\d+\.\d points",
+            r"(tie \(|not told apart: between )?[+-]\d+\.\d",
         ),
         ("plateau.json.gz width measured_on=validation train_size=40 ratio=1", r"\d\.\d \(\d"),
         ("plateau.json.gz flops train_size=40 ratio=1 base_lr=0.01", r"3\.00"),

@@ -39,7 +39,8 @@ def test_the_sheet_says_what_one_needs_to_repeat_and_judge_it(tmp_path, validate
         "40 to test on", SHA, "stem, layer1, layer2, layer3, layer4, head", "On 16 held-out",
         "| uniform:lr=1e-3 | 2 | 72.00% | yes |", "| uniform:lr=1e-30 | 2 | 61.00% |  |",
         "| uniform:lr=1e-3 | 71.0% ± 2.5 | - | baseline | 0: 70.00%, 1: 72.00%, 2: 71.00% |",
-        "| -9.8 ± 1.9 | worse |", "| +0.5 ± 6.2 | tie |", "epochs 6", "torch 2.9", "Date: 20",
+        "| -9.8 ± 1.9 | worse |", "| +0.5 ± 6.2 | not told apart |", "3 pairs see a difference",
+        "epochs 6", "torch 2.9", "Date: 20",
     ):  # fmt: skip
         assert part in text
     assert "/home/ann" not in text
@@ -89,11 +90,12 @@ def test_unfair_reports_are_refused(tmp_path, validated, tested):
 
 
 def test_one_seed_gives_no_verdict(tmp_path):
-    """Without an interval the sheet calls no recipe better, worse or a tie."""
+    """Without an interval the sheet calls no recipe better, worse or not told apart."""
     tried, once = (
         results(tmp_path / name, on, {recipe: values[:1] for recipe, values in ACCURACIES.items()})
         for name, on in (("v.json", "a fifth"), ("t.json", "test"))
     )
     text = write_sheet(tmp_path / "s.md", tried, once, question="?").read_text()
     assert "| head_only:lr=3e-2 | 60.0% | -10.0 | no verdict |" in text
-    assert "tie" not in text
+    assert "told apart" not in text
+    assert "power" not in text

@@ -443,7 +443,7 @@ class TestAnswers(Answers):
         assert self.check("prediction", predicted(387, ...)).state == "unfinished"
 
 
-RIGHT = {"head_only": "worse", "differential": "tie"}
+RIGHT = {"head_only": "worse", "differential": "not told apart"}
 
 
 def sheet_of(folder, tried=None, accuracies=ACCURACIES, conclusion=RIGHT, question=None):
@@ -468,7 +468,7 @@ def test_a_complete_and_true_sheet_is_taken(tmp_path, conclusion):
     path.write_text(path.read_text("utf-8") + "\n## Limits\n\nOne garden, one winter.\n", "utf-8")
     verdict = lesson_8.check_sheet(str(path))
     assert verdict.done
-    assert "`head_only` worse, `differential` tie" in verdict.message
+    assert "`head_only` worse, `differential` not told apart" in verdict.message
 
 
 def without(recipe):
@@ -486,6 +486,7 @@ def tried(**changed):
 
 WRONG_SHEETS = {
     "a lead called better": ({"conclusion": {**RIGHT, "differential": "better"}}, "contains 0"),
+    "a gap called a tie": ({"conclusion": {**RIGHT, "differential": "tie"}}, "fits these seeds as well"),
     "a loss called a tie": ({"conclusion": {**RIGHT, "head_only": "tie"}}, "does not contain 0"),
     "the wrong way round": ({"conclusion": {**RIGHT, "head_only": "better"}}, "It is worse"),
     "not said": ({"conclusion": {"head_only": "worse"}}, "no conclusion"),

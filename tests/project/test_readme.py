@@ -122,7 +122,7 @@ def test_compared_recipes_have_the_numbers_of_the_recorded_runs():
         accuracy = f"{summary.accuracy.mean:.1%} ± {100 * summary.accuracy.half:.1f}"
         against = ""
         if summary.difference is not None:
-            tie = " (tie)" if summary.difference.is_tie else ""
+            tie = f" ({summary.verdict})" if summary.difference.holds_zero else ""
             against = (
                 f" {100 * summary.difference.mean:+.1f} ± {100 * summary.difference.half:.1f}{tie}"
             )

@@ -307,6 +307,30 @@ def test_declared_studies_are_grids_that_make_plans(name, quick):
     assert len(declared.report_seeds) >= (2 if quick else 5)
 
 
+def test_causes_change_one_thing_at_a_time():
+    """A faster head over an even body, and graded rates, at the same ratio and with and without shifts."""
+    cells = declare("causes", Task()).cells
+    for recipe, alike in (("two_rates", True), ("differential", False)):
+        found = [c for c in cells if c.recipe == recipe and c.tags["ratio"] == 100]
+        assert {cell.augment for cell in found} == {True, False}
+        for cell in found:
+            first, *_, last, head = cell.plan(6).phases[0].lrs
+            assert head == pytest.approx(100 * first)
+            assert (first == last) == alike
+    assert {cell.recipe for cell in cells} == {"uniform", "two_rates", "differential", "lp_ft"}
+
+
+def test_what_was_confounded_has_cells_of_its_own():
+    """First split and head with drifting statistics; gradual unfreezing at one constant rate."""
+    under = [c for c in declare("which_splits", Task()).cells if c.shift == "contrast"]
+    drifting = {cell.recipe for cell in under if cell.bn == "drifting"}
+    assert drifting == {"first_splits", "head_only"}
+    assert min(cell.tags["base_lr"] for cell in under if cell.recipe == "uniform") < 1e-4
+    constant = [c for c in declare("recipes", Task()).cells if c.tags["shape"] == "constant"]
+    plan = constant[0].plan(6)
+    assert [plan.lrs(step, 10)[-1] for step in range(60)] == pytest.approx([1e-4] * 60)
+
+
 def test_a_quick_study_obeys_the_test_size():
     """What the caller asks for wins over the number that makes a quick study quick."""
     assert declare("plateau", Task(test_size=30), quick=True).task.test_size == 30

@@ -73,7 +73,7 @@ def test_every_split_that_moved_has_a_bar(recording):
 
 
 def test_the_best_point_and_a_tie_score_as_such(recording):
-    """The best point is said to be it; one that is no worse is called a tie."""
+    """The best point is said to be it; one that is no worse is not told apart, or a tie."""
     replay = Replay(recording)
     replay.point = (1e-2, 0.1)
     replay.predict.click()

@@ -119,7 +119,10 @@ def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping
     for name in ("recipe", "shift", "bn", "measured_on"):
         if not isinstance(data[name], str):
             raise TypeError(f"{name} is {short_repr(data[name])}")
-    options = {str(k): as_number(k, v) for k, v in data["options"].items()}
+    options = {
+        str(k): v if k == "shape" and isinstance(v, str) else as_number(k, v)
+        for k, v in data["options"].items()
+    }
     cell = Cell.of({**data, "options": options})
     as_int("epochs", cell.epochs, 1)
     plan = data["plan"]  # null where another package trained, by its own schedule
