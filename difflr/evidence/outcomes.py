@@ -39,12 +39,12 @@ _LABELS = {  # in the order in which they stand in a picture
 
 def plot_which_splits(recording: Recording) -> Figure:
     """Draw for each shift the test accuracy of training only first, only last, rising, falling, all."""
-    return plot_groups(recording, "shift", "recipe", "Which splits should move?", bn="kept")
+    return plot_groups(recording, "shift", "recipe", "Which splits should move?")
 
 
 def describe_which_splits(recording: Recording) -> str:
     """Return in words what ``plot_which_splits`` draws."""
-    return describe_groups(recording, "shift", "recipe", bn="kept")
+    return describe_groups(recording, "shift", "recipe")
 
 
 def plot_groups(recording: Recording, across: str, by: str, title: str = "", **tags: Any) -> Figure:

@@ -55,7 +55,7 @@ def plot_recipes(recording: Recording, cost: str = "flops") -> Figure:
 
 def _sides(recording: Recording, cost: str) -> tuple[dict[str, list[Run]], dict[str, list[Run]]]:
     """Return the runs of difflr's recipes and those of other packages, by recipe, where ``cost`` is known."""
-    groups = grouped(chosen(recording, "test", shape="one_cycle"), "recipe")
+    groups = grouped(chosen(recording, "test"), "recipe")
     known = {str(name): runs for (name,), runs in groups.items() if numbers(runs, cost)}
     ours = {name: runs for name, runs in known.items() if runs[0].plan is not None}
     return ours, {name: runs for name, runs in known.items() if name not in ours}
