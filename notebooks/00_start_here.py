@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # 0. Start here: a tour in five minutes
+# # 0. Start here: a short tour
 #
 # [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/00_start_here.ipynb)
 #
@@ -51,6 +51,7 @@ from difflr.experiments.data import load_data
 from difflr.experiments.training import TrainingOptions, evaluate, fit, train
 from difflr.figures.bars import plot_shares
 from difflr.figures.picture import Picture
+from difflr.lessons.lossline import LossLine
 from difflr.lessons.pictures import plot_pictures
 from difflr.widgets import PlanEditor
 
@@ -88,6 +89,11 @@ print(difflr.report(splits))
 # One learning rate for all splits is called *uniform*. A *differential* learning rate grows with depth: the
 # first layers, which already know most, move least. Drag a slider and watch the schedule change. Press
 # *Undo* if you get lost.
+#
+# Four words on the picture. A **phase** is a stretch of epochs with one curve; here is one. The curve is *one cycle*:
+# every rate rises to its peak and falls again, and `pct_start` is the share of the steps that rise. *Momentum* says
+# how much of the last step's direction the next one keeps; it moves against the rates. Lessons 4 and 5 tell
+# more.
 
 # %% tags=["keep_output"]
 editor = PlanEditor(
@@ -110,7 +116,10 @@ for name, plan in {
     "uniform": difflr.make_plan("uniform", splits, epochs=8, lr=1e-2),
     "yours": editor.plan,
 }.items():
-    outcome, model = train(backbone, plan, images, data.test, options, n_classes=10, seed=0)
+    line = LossLine(name)  # the loss as it runs
+    outcome, model = train(
+        backbone, plan, images, data.test, options, n_classes=10, seed=0, callbacks=[line]
+    )
     print(
         f"{name:>8}: {outcome.accuracy:.1%} of 2,000 test pictures right, after {outcome.seconds:.0f} s"
     )

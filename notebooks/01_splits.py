@@ -54,6 +54,8 @@ from difflr.experiments.data import load_data
 from difflr.experiments.training import evaluate, fit
 from difflr.figures.bars import plot_shares
 from difflr.figures.picture import Picture
+from difflr.lessons.lossline import LossLine
+from difflr.lessons.pictures import plot_pictures
 from difflr.lessons.splits import (
     check_budget,
     check_cut,
@@ -74,7 +76,16 @@ DATA, BACKBONE = "strokes", "strokenet"
 #
 # A pre-trained network is a chain. Its first layers see edges, its last layers see drawings, and its *head*
 # answers the question. *Shallow* is what the picture meets first, *deep* is what it meets last. We cut the
-# chain into **splits**, so that each can learn at a rate of its own.
+# chain into **splits**, so that each can learn at a rate of its own. These are the new drawings that it will learn, one
+# of each class:
+
+# %% tags=["keep_output"]
+data = load_data(DATA)
+first = [int((data.test.labels == label).nonzero()[0, 0]) for label in range(10)]
+Picture(
+    plot_pictures({"classes": data.test.pixels[first].numpy()}),
+    "One picture of each of ten classes: small coloured drawings on coloured grounds.",
+)
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 backbone = difflr.load_backbone(BACKBONE)
@@ -150,13 +161,12 @@ class Backwards(Classifier):
         return [list(split.parameters.values()) for split in reversed(cut)]
 
 
-data = load_data(DATA)
 images, test = data.train.subset(300, seed=0), data.test
 found = {}
 for name, kind in {"shallow to deep": Classifier, "deep to shallow": Backwards}.items():
     torch.manual_seed(0)
     model = kind(backbone.build(n_classes=10), plan, mean=backbone.mean, std=backbone.std)
-    fit(model, images, seed=0, batch_size=32)
+    fit(model, images, seed=0, batch_size=32, callbacks=[LossLine(name)])
     found[name] = evaluate(model, test)[0]
 
 # %% tags=["keep_output"]

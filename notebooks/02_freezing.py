@@ -65,6 +65,7 @@ from difflr.lessons.freezing import (
     quiz,
 )
 from difflr.lessons.freezing.pictures import plot_weights
+from difflr.lessons.pictures import plot_pictures
 from difflr.studies.measures import displacement, drift
 
 # %%
@@ -131,9 +132,9 @@ Picture(
 
 # %% [markdown]
 # Two splits frozen in the *middle* save less than two small ones at the *front*: the gradient must still
-# pass through `layer3` and `layer4` to reach the stem. Only a frozen **prefix** ends backward early. And
-# forward is not saved by freezing: a third of the work remains. (Who keeps what a frozen prefix gives, and
-# uses it again in every epoch, saves that too.)
+# pass through `layer3` and `layer4` to reach the stem. Only a frozen **prefix** ends backward early.
+# Forward still runs, and is a third of the work, unless one *keeps* what a frozen prefix gives for each picture and
+# uses it again in every epoch (`cache=True` in difflr, for pictures that are not augmented).
 #
 # Counted is not timed: normalisation and activations were not counted, and take time as well. Ask your
 # machine:
@@ -201,12 +202,18 @@ check_prediction(prediction)
 #
 # Let us see how much that matters. Here is the network as it was pre-trained, with its old head, and 1,000
 # pictures of the sixty old drawings. We freeze *every* parameter. Then we show it 640 pictures from a bad
-# camera, twenty batches, and train nothing: no loss, no backward, no optimizer.
+# camera, twenty batches, and train nothing: no loss, no backward, no optimizer. These are such pictures:
+
+# %% tags=["keep_output"]
+old = Images(*map(torch.from_numpy, source_task("test", 1000)))
+foggy = load_data("strokes:input_shift=1:shift_kind=contrast").train.subset(640, seed=0)
+Picture(
+    plot_pictures({"old": old.pixels[:8].numpy(), "bad camera": foggy.pixels[:8].numpy()}),
+    "Eight of the old drawings, in strong colours, and eight drawings of the bad camera: grey, with next to no contrast.",
+)
 
 # %%
 strokenet = difflr.load_backbone("strokenet")  # whatever BACKBONE is: we need the old drawings
-old = Images(*map(torch.from_numpy, source_task("test", 1000)))
-foggy = load_data("strokes:input_shift=1:shift_kind=contrast").train.subset(640, seed=0)
 plan = difflr.make_plan("uniform", splits)  # a Classifier wants one; nothing is trained here
 
 

@@ -17,13 +17,13 @@
 # [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/03_parameter_groups.ipynb)
 #
 # **Questions.** Where does a learning rate of one's own live? How does one say six of them in one word? Which
-# weights should not decay? What goes wrong when a group comes late?
+# weights should not decay? What happens to a split that the optimizer was not given?
 #
 # **After this lesson you can**
 #
 # - give each split a learning rate, in a shorthand that says what you mean,
 # - build named parameter groups, with and without weight decay, that hold every parameter once,
-# - read off an optimizer what it will do, and notice when something has overruled your rates.
+# - read off an optimizer what it will do, and notice what it was not given.
 #
 # **Time:** 14 minutes to read, 21 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lessons 1 and 2. Nothing is downloaded.
@@ -44,17 +44,13 @@ if importlib.util.find_spec("difflr") is None:
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
 
 # %%
-import tempfile
+import copy
 
 import torch
-from pytorch_lightning.callbacks import LearningRateMonitor
-from pytorch_lightning.loggers import CSVLogger
 
 import difflr
 from difflr import report
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import load_data
-from difflr.experiments.training import fit
 from difflr.figures.picture import Picture
 from difflr.lessons.groups import (
     check_configure,
@@ -64,7 +60,7 @@ from difflr.lessons.groups import (
     quiz,
 )
 from difflr.lessons.groups.pictures import plot_rates
-from difflr.widgets import PlanEditor
+from difflr.studies.measures import displacement
 
 # %%
 # The pictures and the network that carry all lessons: embedded, small, offline. For photographs, write
@@ -186,6 +182,45 @@ for n in (3, 6, 12):
     print(f"{n:>2} splits, the first learns at {first[0]:.0e} (Ulmfit) or {first[1]:.0e} (Ratio)")
 
 # %% [markdown]
+# ## How far does each split walk?
+#
+# Let us see it. Here is a training loop of twenty steps, twice from the same start. Afterwards we measure how far
+# each split's weights have moved, relative to their size. **Predict:** in which of the two does the stem move
+# further, and by how much?
+
+
+# %% tags=["keep_output"]
+def walked(lr):
+    torch.manual_seed(0)
+    network = backbone.build(n_classes=10)
+    splits = difflr.split_model(network)
+    start = difflr.split_model(copy.deepcopy(network))
+    optimizer = torch.optim.AdamW(difflr.param_groups(splits, lr))
+    for _ in range(2):
+        for pictures, labels in images.batches(32, seed=0):
+            loss = torch.nn.functional.cross_entropy(network(pictures / 255), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return displacement(start, splits)
+
+
+images = load_data(DATA).train.subset(320, seed=0)
+ways = {name: walked(said[name]) for name in ("1e-2", "Ratio(1e-2, 1000)")}
+assert 100 < ways["1e-2"][0] / ways["Ratio(1e-2, 1000)"][0] < 2000
+Picture(
+    plot_rates(ways, splits.names, "After 20 steps", "way of the weights / their size"),
+    "Way of each split's weights on a log axis. "
+    + " ".join(
+        f"{name}: {', '.join(f'{split} {way:.1g}' for split, way in zip(splits.names, each, strict=True))}."
+        for name, each in ways.items()
+    ),
+)
+
+# %% [markdown]
+# The learning rates say how far each split walks: with a ratio of 1000 the stem hardly leaves its place, and the
+# head goes as far as before. (One run each: what is shown is a way, not an accuracy.)
+#
 # ## A list that does not fit
 #
 # Five rates for six splits: which split is left out? Plain Python will not ask.
@@ -283,117 +318,31 @@ check_groups(groups)
 # </details>
 
 # %% [markdown]
-# ## What a name is good for
+# ## Read it back
 #
-# Lightning's `LearningRateMonitor` draws a curve for each group, and calls it by the group's name. We train
-# for two steps, with names and without.
-
-
-# %%
-class Nameless(Classifier):
-    def make_optimizer(self, param_groups):
-        for group in param_groups:
-            del group["name"]
-        return torch.optim.AdamW(param_groups)
-
-
-images = load_data(DATA).train.subset(64, seed=0)
-plan = difflr.make_plan("differential", splits, epochs=1, lr=1e-2)
-curves = {}
-for kind in (Nameless, Classifier):
-    monitor = LearningRateMonitor()
-    model = kind(backbone.build(n_classes=10), plan, mean=backbone.mean, std=backbone.std)
-    with tempfile.TemporaryDirectory() as folder:
-        fit(model, images, seed=0, batch_size=32, logger=CSVLogger(folder), callbacks=[monitor])
-    curves[kind.__name__] = list(monitor.lrs)
+# `report(splits, optimizer)` shows what an optimizer really holds, *now*. Here one was made as many scripts make it,
+# from what trains at that moment:
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
-for kind, names in curves.items():
-    print(f"{kind + ':':<11}", *names[:5], "…")
-
-# %% [markdown]
-# Who knows tomorrow what `pg4` was?
-#
-# ## The inspector
-#
-# In the editor you set rates by hand; `report(splits, optimizer)` shows what an optimizer really holds,
-# *now*. Ask it after everything has been set up: this is where a surprise shows. Change a rate in the editor
-# and run the cell below it again.
-
-# %% tags=["keep_output"]
-editor = PlanEditor(
-    splits,
-    difflr.make_plan("differential", splits, epochs=6, lr=1e-2),
-    steps_per_epoch=10,
-    input_shape=(3, 32, 32),
-)
-editor
-
-# %% tags=["NBVAL_CHECK_OUTPUT"]
-optimizer = torch.optim.AdamW(difflr.param_groups(splits, weight_decay=0.05))
-scheduler = difflr.PlanScheduler(optimizer, editor.plan, steps_per_epoch=10)
+difflr.freeze_to(splits, "layer4")
+groups_now = [
+    group
+    for group in difflr.param_groups(splits, difflr.Ratio(1e-2, 100))
+    if group["params"][0].requires_grad
+]
+optimizer = torch.optim.AdamW(groups_now)
+difflr.freeze_to(splits, 0)  # later: all may learn
 print(report(splits, optimizer))
 
 # %% [markdown]
-# Surprised? The plan's rates are *maxima*. OneCycle begins at a 25th of them (lesson 4). Where does the
-# warm-up end?
-
-# %% tags=["NBVAL_CHECK_OUTPUT"]
-while scheduler.last_epoch < 17:
-    optimizer.step()  # without gradients it moves nothing
-    scheduler.step()
-print(report(splits, optimizer))
-
-# %% [markdown]
-# ## Overruled
-#
-# torch's own `OneCycleLR` is used everywhere. Watch what it does to the rates of the groups:
-
-# %% tags=["NBVAL_CHECK_OUTPUT"]
-lrs = difflr.expand_lrs(difflr.Ratio(1e-2, 100), len(splits))
-
-
-def peaks(max_lr):
-    """Return the highest learning rate of each group in ten steps of OneCycleLR."""
-    by_split = difflr.param_groups(splits, lrs, decay_norm_bias=True)  # one group per split
-    optimizer = torch.optim.AdamW(by_split)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=max_lr, total_steps=10)
-    highest = [0.0] * len(by_split)
-    for step in range(10):
-        highest = [max(h, g["lr"]) for h, g in zip(highest, optimizer.param_groups, strict=True)]
-        optimizer.step()
-        if step < 9:
-            scheduler.step()
-    return " ".join(f"{lr:.1e}" for lr in highest)
-
-
-print("in the groups: ", " ".join(f"{lr:.1e}" for lr in lrs))
-print("max_lr=1e-2:   ", peaks(1e-2))
-print("max_lr a list: ", peaks(lrs))
-
-# %% [markdown]
-# One number for `max_lr` means *every* group, and your differential rates are gone without a word. `max_lr`
-# takes a list, too: one number for each **group**. (Here that is one per split. With the pairs of before it
-# is not.)
-#
-# ## A group that comes late
-#
-# Some recipes add a group when they unfreeze a split. The scheduler has met the other groups at the start,
-# and left its notes in them:
+# Four splits are trainable, and no group holds them: they would have gradients and never move, as in lesson 2. A group
+# that is added later is no good remedy, for a checkpoint of the run no longer fits the optimizer that a restart
+# makes:
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 body, head = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
 optimizer = torch.optim.AdamW([{"params": head.parameters(), "name": "head"}])
-scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=10)
-optimizer.step(), scheduler.step()
-
 optimizer.add_param_group({"params": body.parameters(), "lr": 1e-4})
-for entry in ("name", "initial_lr", "max_lr"):
-    print(f"{entry:>10}:", *(entry in group for group in optimizer.param_groups))
-try:
-    optimizer.step(), scheduler.step()
-except KeyError as error:
-    print("scheduler: KeyError", error)
 try:
     fresh = torch.optim.AdamW([{"params": head.parameters(), "name": "head"}])
     fresh.load_state_dict(optimizer.state_dict())
@@ -401,28 +350,25 @@ except ValueError as error:
     print("resuming:", error)
 
 # %% [markdown]
-# The scheduler trips at its next step. And whoever resumes begins with the groups of the first day, which a
-# later checkpoint no longer fits. The remedy is the same as in lesson 2: **all groups from the first step
-# on**. What is frozen rests in its group.
+# The remedy is that of lesson 2: **all groups from the first step on**. What is frozen rests in its group.
+# And a **name** for each: logs and reports then say `layer4` and not `pg4`.
 #
-# ### Exercise 3.3 (debug, 5 minutes): mend the optimizer and its scheduler
+# ### Exercise 3.3 (debug, 5 minutes): mend the optimizer
 #
-# `configure` returns an optimizer and a scheduler for `steps` steps. Each split should reach its own rate of
-# `Ratio(1e-2, 100)`, and the check thaws everything after half of the steps: by then all should learn. Two
-# mistakes of this lesson are in it.
+# `configure` returns an optimizer. Each split should learn at its own rate of `Ratio(1e-2, 100)`, and the check thaws
+# everything after half of the steps: by then all should learn. Two mistakes of this lesson are in it.
 
 
 # %% tags=["exercise"]
-def configure(network, steps):
+def configure(network):
     splits = difflr.split_model(network)
     difflr.freeze_to(splits, "layer4")
-    trainable = [split for split in splits if next(iter(split.parameters.values())).requires_grad]
-    names = [split.name for split in trainable]
-    groups = difflr.param_groups(splits, difflr.Ratio(1e-2, 100))
-    groups = [group for group in groups if group["split_name"] in names]
+    groups = [g for g in difflr.param_groups(splits) if g["params"][0].requires_grad]
     optimizer = torch.optim.AdamW(groups)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps)
-    return optimizer, scheduler
+    lrs = difflr.expand_lrs(difflr.Ratio(1e-2, 100), len(splits))
+    for group, lr in zip(optimizer.param_groups, lrs):  # noqa: B905
+        group["lr"] = lr
+    return optimizer
 
 
 # %% tags=["check", "NBVAL_CHECK_OUTPUT"]
@@ -431,17 +377,13 @@ check_configure(configure)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# The groups of frozen splits stay in, and `max_lr` gets the rate of each group.
+# The groups of frozen splits stay in. And there are two groups for each split, so the rates cannot be dealt out
+# one by one: let `param_groups` do it.
 #
 # ```python
-# def configure(network, steps):
+# def configure(network):
 #     splits = difflr.split_model(network)
-#     groups = difflr.param_groups(splits, difflr.Ratio(1e-2, 100))
-#     optimizer = torch.optim.AdamW(groups)
-#     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-#         optimizer, max_lr=[group["lr"] for group in groups], total_steps=steps
-#     )
-#     return optimizer, scheduler
+#     return torch.optim.AdamW(difflr.param_groups(splits, difflr.Ratio(1e-2, 100)))
 # ```
 #
 # </details>
@@ -490,13 +432,10 @@ quiz
 # - A learning rate lives in a **parameter group**. Under Adam it says how far a weight may walk in a step.
 # - `Ratio` fixes the two ends, `Ulmfit` the factor per split. A list must have **one number per split**.
 # - Biases and the scales of norms are spared **weight decay**, by their dimensions and not by their names.
-# - **All groups from the first step on**, each with a name. A late group lacks what schedulers noted.
-# - `OneCycleLR(max_lr=one number)` overrules your rates. **Read the report** after all is set up.
+# - **All groups from the first step on**, each with a name. **Read the report** after all is set up.
 #
 # **Sources:** torch's
-# [per-parameter options](https://docs.pytorch.org/docs/stable/optim.html#per-parameter-options) and
-# [OneCycleLR](https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.OneCycleLR.html),
+# [per-parameter options](https://docs.pytorch.org/docs/stable/optim.html#per-parameter-options),
 # [ULMFiT](https://arxiv.org/abs/1801.06146) (2.6 per layer),
 # [bag of tricks](https://arxiv.org/abs/1812.01187) (no decay for biases and norms),
-# [fastai's slice](https://docs.fast.ai/learner.html),
-# [LearningRateMonitor](https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.LearningRateMonitor.html).
+# [fastai's slice](https://docs.fast.ai/learner.html).

@@ -16,8 +16,8 @@
 #
 # [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/04_one_cycle.ipynb)
 #
-# **Questions.** Why should a learning rate first rise and then fall? Which numbers make the curve? What is
-# left of it when the steps are counted wrongly?
+# **Questions.** Which numbers make a cycle? Who counts its steps? What is left of it when they are counted
+# wrongly?
 #
 # **After this lesson you can**
 #
@@ -47,15 +47,11 @@ if importlib.util.find_spec("difflr") is None:
 import math
 
 import torch
-from torch.optim.lr_scheduler import ConstantLR, OneCycleLR, SequentialLR
+from torch.optim.lr_scheduler import OneCycleLR
 
-import difflr
 from difflr import Phase, Plan
-from difflr.experiments.data import load_data
-from difflr.experiments.training import TrainingOptions, train
-from difflr.figures.bars import plot_shares
 from difflr.figures.picture import Picture
-from difflr.lessons.curves import BATCHES, EPOCHS, drive, plot_curves, rehearse
+from difflr.lessons.curves import BATCHES, EPOCHS, drive, plot_changes, plot_curves, rehearse
 from difflr.lessons.one_cycle import (
     check_configure,
     check_curve,
@@ -63,49 +59,36 @@ from difflr.lessons.one_cycle import (
     check_prediction,
     quiz,
 )
-from difflr.shapes import anneal, position
 from difflr.widgets import PlanEditor
 
-# %%
-# The pictures and the network that carries all lessons: embedded, small, offline. For photographs, write
-# "cifar10" and "resnet18": they are downloaded, and training takes minutes instead of seconds.
-DATA, BACKBONE = "strokes", "strokenet"
-
 # %% [markdown]
-# ## The same peak, with and without a curve
+# ## Up, and down again
 #
-# A pre-trained network meets ten new classes. We train it twice from the same start, on the same 300
-# pictures, with the same largest learning rate. One run keeps that learning rate from the first step to the
-# last. The other begins at a 25th of it, rises to it, and comes down again nearly to nothing: one **cycle**.
+# The first gradients of a new head are wild, and want small steps. The last steps should let the weights settle,
+# and want small ones too. In between there is a way to go. So a **scheduler** changes the learning rate
+# from step to step. The best known shape is *one cycle*: from a 25th of the peak up to it, and down to nearly
+# nothing.
 
-# %%
-LR = 3e-2  # high on purpose
-backbone, data = difflr.load_backbone(BACKBONE), load_data(DATA)
-n = len(difflr.split_model(backbone.build(n_classes=10)))
-plans = {
-    "kept level": Plan(
-        [Phase(0, 4, [LR] * n, div_factor=1, final_div_factor=1)], cycle_momentum=False
-    ),
-    "one cycle": Plan([Phase(0, 4, [LR] * n)]),
-}
-images, test = data.train.subset(300, seed=0), data.test.subset(1000, seed=0)
-options = TrainingOptions(batch_size=32)
-found = {
-    name: train(backbone, plan, images, test, options, n_classes=10, seed=0)[0].accuracy
-    for name, plan in plans.items()
-}
 
 # %% tags=["keep_output"]
-figure = plot_shares(found, "The same largest learning rate, level or as a cycle (test accuracy)")
+def curve(**shape):
+    """Return the learning rates of 100 steps."""
+    plan = Plan([Phase(0, 1, [1e-2], **shape)])
+    return [plan.lrs(step, 100)[0] for step in range(100)]
+
+
 Picture(
-    figure, "Test accuracies: " + ", ".join(f"{name} {share:.0%}" for name, share in found.items())
+    plot_curves(
+        {"level": curve(div_factor=1, final_div_factor=1), "one cycle": curve()},
+        "The same largest learning rate, level or as a cycle",
+    ),
+    "Learning rates of 100 steps. One is level at 0.01. The cycle rises to 0.01 in 30 steps along an S-shaped "
+    "curve, and falls along another to nearly 0.",
 )
 
 # %% [markdown]
-# (One run each, at a learning rate chosen high on purpose.) The cycle gets along with a peak at which the
-# level run does badly. The usual explanation: its slow start spares what was learned before, while the new
-# head still sends wild gradients, and its slow end lets the weights settle. This does not show that a cycle
-# *beats* a level run, which would need a lower learning rate of its own; such comparisons are for lesson 6.
+# Is it better than a level rate? Each would need a best rate of its own, chosen fairly (lesson 6), and no
+# recording of ours compares them. This lesson is about something else: whether you get the curve that you asked for.
 #
 # ## Half a cosine
 #
@@ -166,12 +149,10 @@ check_curve(one_cycle)
 # </details>
 
 # %% [markdown]
-# ## The same, from torch and from difflr
+# ## The same, from torch
 #
-# torch's `OneCycleLR` writes this curve into an optimizer, step by step. difflr computes it from the step
-# number alone, which allows it to draw the curve before anything trains. Here are ten steps of both.
-# `drive` is a training loop without a network: it notes the learning rates, then calls `optimizer.step()` and
-# `scheduler.step()`.
+# torch's `OneCycleLR` writes this curve into an optimizer, step by step. `drive` is a training loop without a
+# network: it notes the learning rate, then calls `optimizer.step()` and `scheduler.step()`.
 
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
@@ -183,48 +164,36 @@ def sgd(n_groups=1, lr=0.5):
 
 optimizer = sgd()
 from_torch = [lrs[0] for lrs in drive(optimizer, OneCycleLR(optimizer, 1.0, total_steps=10), 10)]
-
-first, last = 1.0 / 25, 1.0 / 25 / 1e4
-by_hand = []
-for step in range(10):
-    rising, share = position(step, total_steps=10, pct_start=0.3)
-    start, end = (first, 1.0) if rising else (1.0, last)
-    by_hand.append(anneal(start, end, share))
-
 for step, lr in enumerate(from_torch):
     print(f"step {step}: {lr:.6f}")
-print("equal to the last bit:", by_hand == from_torch)
+
+plan = Plan([Phase(0, 1, [1.0])])
+print("difflr, from the step alone:", [plan.lrs(step, 10)[0] for step in range(10)] == from_torch)
 
 # %% [markdown]
 # The optimizer was made with `lr=0.5`, and of that nothing is left: `OneCycleLR` writes its first learning
-# rate over it as soon as it is *constructed*. Keep this in mind for the end of the lesson.
+# rate over it as soon as it is *constructed*. Keep this in mind. And a plan needs the step number only, which
+# is how it can be drawn before anything trains.
 #
 # ## Three knobs
 #
-# Each curve below differs from the first in one number.
-
+# Each picture changes one number; torch's defaults are grey.
 
 # %% tags=["keep_output"]
-def curve(**shape):
-    plan = Plan([Phase(0, 1, [1e-2], **shape)])
-    return [plan.lrs(step, 100)[0] for step in range(100)]
-
-
-curves = {
-    "as torch's defaults": curve(),
+changes = {
     "pct_start=0.7": curve(pct_start=0.7),
     "div_factor=2": curve(div_factor=2),
     "final_div_factor=10": curve(final_div_factor=10),
 }
 Picture(
-    plot_curves(curves, "One number changed at a time (log axis)", log=True),
-    "Four cycles of 100 steps up to 0.01. The default rises over 30 steps from 4e-4 and ends at 4e-8. "
-    "pct_start=0.7 rises over 70 steps. div_factor=2 begins at 5e-3. final_div_factor=10 ends at 4e-5.",
+    plot_changes(curve(), changes),
+    "Three cycles of 100 steps up to 0.01 on a log axis, each beside the default in grey, which rises over 30 steps "
+    "from 4e-4 and ends at 4e-8. pct_start=0.7 rises over 70 steps. div_factor=2 begins at 5e-3 and ends higher too. "
+    "final_div_factor=10 differs only at its end, 4e-5.",
 )
 
 # %% [markdown]
-# - `pct_start` moves the peak. Late peaks mean long caution: fastai warms a new head up for nearly all of its
-#   first epoch.
+# - `pct_start` moves the peak: it is the share of the steps in which the rate rises.
 # - `div_factor` is how much lower the start lies than the peak. It lowers the end too.
 # - `final_div_factor` is how much lower the end lies than the *start*.
 #
@@ -232,8 +201,8 @@ Picture(
 #
 # `OneCycleLR(optimizer, max_lr=0.1, total_steps=40, pct_start=0.25, div_factor=10, final_div_factor=100)`.
 # Predict the learning rate of the first step, the number of the step with the peak, the learning rate of the
-# last step, and the momentum at the peak. You have not seen the momentum yet: it moves between 0.85 and 0.95.
-# Guess which way.
+# last step, and the momentum at the peak. **Momentum** is the share of the last step's direction that the next one
+# keeps: 0.9 means a memory of about ten steps. `OneCycleLR` moves it too, between 0.85 and 0.95. Guess which way.
 
 # %% tags=["exercise"]
 prediction = {"first": ..., "peak_step": ..., "last": ..., "momentum_at_peak": ...}
@@ -325,7 +294,20 @@ check_cycle(cycle)
 # </details>
 
 # %% [markdown]
-# ## What goes wrong
+# ## Who counts the steps?
+#
+# Lightning runs the training loop for you. You write a module with `training_step`, which returns the loss
+# of a batch, and `configure_optimizers`, which returns the optimizer and its scheduler; a `Trainer` does the rest:
+#
+# ```
+# for each epoch:
+#     for each batch:
+#         loss = module.training_step(batch)
+#         loss.backward()
+#         optimizer.step(); optimizer.zero_grad()    # with accumulate_grad_batches=4: after every fourth batch
+#         scheduler.step()                           # if you said {"scheduler": …, "interval": "step"}
+#     scheduler.step()                               # if you said nothing: once per EPOCH
+# ```
 #
 # A cycle knows its number of steps and believes that somebody counts rightly. Five things go wrong in
 # practice. Only two of them raise an error.
@@ -359,8 +341,8 @@ print([f"{plan.lrs(step, 10)[0]:.6f}" for step in (8, 9, 10, 11)])
 # %% [markdown]
 # ### 2. and 3. Wrong counting
 #
-# In Lightning you return the scheduler, and Lightning steps it. `rehearse` fits a tiny module for 4 epochs of
-# 12 batches with the `configure_optimizers` below, and notes the learning rate of every optimizer step.
+# `rehearse` lets Lightning fit a tiny module for 4 epochs of 12 batches with the `configure_optimizers` below, and
+# notes the learning rate of every optimizer step.
 
 
 # %%
@@ -430,11 +412,10 @@ check_configure(configure)
 # </details>
 
 # %% [markdown]
-# This is what the second mistake looks like by itself: the scheduler is stepped with every step, but was made
-# for four times as many.
+# The second mistake by itself: stepped with every step, but made for four times as many.
 
 
-# %%
+# %% tags=["NBVAL_CHECK_OUTPUT"]
 def counts_batches(module):
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
     cycle = OneCycleLR(optimizer, 0.1, total_steps=EPOCHS * BATCHES)
@@ -442,24 +423,19 @@ def counts_batches(module):
 
 
 accumulated = rehearse(counts_batches, accumulate_grad_batches=4)
-
-# %% tags=["keep_output"]
-Picture(
-    plot_curves({"as meant": meant(12), "as trained": accumulated}, "Batches counted as steps"),
-    "The cycle as meant peaks at step 3 and falls to nothing by step 11. As trained, the learning rate is "
-    f"still rising when the training ends, at {accumulated[-1]:.3f}.",
-)
-
-# %% tags=["NBVAL_CHECK_OUTPUT"]
 print(f"optimizer steps: {len(accumulated)}, the last at {accumulated[-1]:.3f} and rising")
 
 # %% [markdown]
 # The training ends near the peak. The weights never settle, and no error is raised.
 #
-# ### 4. A group that comes later
+# ### 4. One number for groups with rates of their own
 #
-# The head trains first; then the body is unfrozen, and its parameters are added to the optimizer. The
-# scheduler has written its notes (`initial_lr`, `max_lr`) into the groups of the start only:
+# You have seen it above: their own rates are written over, without a word.
+#
+# ### 5. A group that comes late
+#
+# Lesson 3 puts all parameters into the optimizer at the start. Whoever adds a group later meets the scheduler,
+# which has written its notes (`initial_lr`, `max_lr`) into the groups of the start only:
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 optimizer = sgd()
@@ -472,51 +448,6 @@ except KeyError as error:
     print("KeyError:", error)
 
 # %% [markdown]
-# The remedy: put **all** parameters into the optimizer at the start, frozen ones too. A frozen parameter has
-# no gradient, so the optimizer passes it by (lesson 2). `difflr.param_groups` does this.
-#
-# ### 5. Two cycles in a row
-#
-# `SequentialLR` runs one scheduler after another. First a low cycle for the head, then a high one, or so we
-# would think:
-
-# %% tags=["NBVAL_CHECK_OUTPUT"]
-optimizer = sgd()
-low = OneCycleLR(optimizer, 0.1, total_steps=10)
-high = OneCycleLR(optimizer, 1.0, total_steps=10)
-in_a_row = [lrs[0] for lrs in drive(optimizer, SequentialLR(optimizer, [low, high], [10]), 20)]
-print(f"peaks: {max(in_a_row[:10]):g}, then {max(in_a_row[10:]):g}")
-
-optimizer = sgd(lr=0.5)
-level = ConstantLR(optimizer, factor=1, total_iters=5)
-after = OneCycleLR(optimizer, 1.0, total_steps=10)
-lrs = drive(optimizer, SequentialLR(optimizer, [level, after], [5]), 15)
-print(f"level at 0.5? It begins at {lrs[0][0]:g}")
-
-# %% [markdown]
-# Both cycles peak at 1, and what should be level at 0.5 is not. The schedulers share one optimizer, and each
-# constructor writes its own notes over those of the one before. The notes of the last one hold for all.
-#
-# A plan needs no notes. Its phases are data, and one scheduler reads the learning rate of each step from
-# them:
-
-# %% tags=["NBVAL_CHECK_OUTPUT"]
-plan = Plan([Phase(0, 1, [0.1]), Phase(0, 1, [1.0])])
-optimizer = sgd()
-planned = [lrs[0] for lrs in drive(optimizer, difflr.PlanScheduler(optimizer, plan, 10), 20)]
-print(f"peaks: {max(planned[:10]):g}, then {max(planned[10:]):g}")
-
-# %% tags=["keep_output"]
-Picture(
-    plot_curves(
-        {"a plan of two phases": planned, "SequentialLR": in_a_row}, "A low cycle, then a high one"
-    ),
-    "Over 20 steps the plan rises to 0.1, falls, and rises to 1. SequentialLR rises to 1 twice.",
-)
-
-# %% [markdown]
-# Plans with several phases are the subject of lesson 5.
-#
 # ## Test yourself
 
 # %% tags=["keep_output"]
@@ -530,14 +461,12 @@ quiz
 # - `max_lr` takes **a list, one number per group**. The groups' own learning rates are written over.
 # - A scheduler counts **optimizer steps**: `"interval": "step"`, and `estimated_stepping_batches`.
 # - The minimum is at step `total_steps - 1`. One step more bounces, two raise.
-# - All groups from the start, and one scheduler for all phases.
+# - All groups from the start.
 # - Most of these mistakes raise no error. **Log the learning rate**, and look at it.
 #
 # **Sources:** [super-convergence](https://arxiv.org/abs/1708.07120) (the one-cycle policy),
 # [OneCycleLR](https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.OneCycleLR.html)
 # and its threads on [the last step](https://github.com/pytorch/pytorch/issues/91765),
-# [late groups](https://github.com/pytorch/pytorch/issues/79888),
-# [SequentialLR](https://github.com/pytorch/pytorch/issues/72874) and
+# [late groups](https://github.com/pytorch/pytorch/issues/79888) and
 # [the groups' own rates](https://github.com/pytorch/pytorch/issues/73305),
-# [Lightning's schedulers](https://lightning.ai/docs/pytorch/stable/common/optimization.html),
-# [fastai's fine_tune](https://docs.fast.ai/callback.schedule.html#learner.fine_tune).
+# [Lightning's schedulers](https://lightning.ai/docs/pytorch/stable/common/optimization.html).

@@ -53,7 +53,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import OneCycleLR, SequentialLR
 from torch.utils.data import DataLoader, TensorDataset
 
 import difflr
@@ -63,7 +63,7 @@ from difflr.experiments.flops import count_costs
 from difflr.experiments.quiet import quiet
 from difflr.figures.logged import plot_logged, read_logged
 from difflr.figures.picture import Picture
-from difflr.lessons.curves import plot_curves
+from difflr.lessons.curves import drive, plot_curves
 from difflr.lessons.phases import (
     SCHEDULE,
     check_budget,
@@ -348,7 +348,21 @@ print(watch.table())
 # %% [markdown]
 # One more split in every epoch, from the head to the stem. What is not `moved` is the same to the last bit.
 #
-# ## The preview is the training
+# ## One scheduler for all phases
+#
+# Could one not run torch's schedulers in a row? `SequentialLR` is made for that. First a low cycle for the head,
+# then a high one, or so we would think:
+
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5, momentum=0.9)
+low = OneCycleLR(optimizer, 0.1, total_steps=10)
+high = OneCycleLR(optimizer, 1.0, total_steps=10)
+in_a_row = [lrs[0] for lrs in drive(optimizer, SequentialLR(optimizer, [low, high], [10]), 20)]
+print(f"peaks: {max(in_a_row[:10]):g}, then {max(in_a_row[10:]):g}")
+
+# %% [markdown]
+# Both cycles peak at 1. The schedulers share one optimizer, and each constructor writes its notes over those of
+# the one before: what the last one wrote holds for all. A plan keeps no notes.
 #
 # difflr reads the dictionary into a **plan**: phases in order, plain data. `plan.lrs(step, steps_per_epoch)`
 # is the only place where a learning rate is computed. The picture above asked it, and so does
@@ -576,6 +590,7 @@ quiz
 #
 # **Sources:** the recipe, [Lightning #2005](https://github.com/Lightning-AI/pytorch-lightning/issues/2005);
 # [ULMFiT](https://arxiv.org/abs/1801.06146) (gradual unfreezing);
+# torch's thread on [SequentialLR](https://github.com/pytorch/pytorch/issues/72874);
 # [hooks of a LightningModule](https://lightning.ai/docs/pytorch/stable/common/lightning_module.html#hooks);
 # [frozen again after resuming](https://github.com/Lightning-AI/pytorch-lightning/issues/21901);
 # [TensorBoard in notebooks](https://www.tensorflow.org/tensorboard/tensorboard_in_notebooks).

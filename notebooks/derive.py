@@ -2,6 +2,8 @@
 
     python notebooks/derive.py --solved FOLDER
     python notebooks/derive.py --without-solutions FOLDER
+    python notebooks/derive.py --slides FOLDER       for jupyter nbconvert --to slides FOLDER/*.ipynb
+    python notebooks/derive.py --key FILE.md         every exercise with its solution
 
 In a lesson an exercise is a cell tagged ``exercise`` (the learner's stub), then a check, then a
 Markdown cell tagged ``solution`` with one block of Python code. The solved lesson has that code in
@@ -59,6 +61,45 @@ def without_solutions(notebook: NotebookNode) -> NotebookNode:
     return _cleared(result)
 
 
+def slides(notebook: NotebookNode) -> NotebookNode:
+    """Return the lesson as slides with outputs: one per heading, a step per cell, no solution."""
+    result = deepcopy(notebook)
+    for cell in result.cells:
+        tags = set(cell.metadata.get("tags", []))
+        kind = "slide" if cell.source.startswith(("# ", "## ", "### ")) else "fragment"
+        if tags & {"setup", "solution", "check"} or cell.source.startswith(("import ", "from ")):
+            kind = "skip"
+        cell.metadata["slideshow"] = {"slide_type": kind}
+    result.cells = [part for cell in result.cells for part in _by_heading(cell)]
+    return result
+
+
+def _by_heading(cell: NotebookNode) -> list[NotebookNode]:
+    """Cut a Markdown cell before its headings: what introduces the next cell goes on a slide with it."""
+    if cell.cell_type != "markdown" or cell.metadata["slideshow"]["slide_type"] == "skip":
+        return [cell]
+    parts = [part.strip() for part in re.split(r"^(?=#{1,3} )", cell.source, flags=re.MULTILINE)]
+    found = []
+    for number, part in enumerate(part for part in parts if part):
+        piece = deepcopy(cell)
+        piece.id, piece.source = f"{cell.id}-{number}", part
+        kind = "slide" if part.startswith("#") else "fragment"
+        piece.metadata["slideshow"] = {"slide_type": kind}
+        found.append(piece)
+    return found
+
+
+def key(notebook: NotebookNode) -> str:
+    """Return the exercises of a lesson with their solutions, as Markdown."""
+    lines = [notebook.cells[0].source.splitlines()[0], ""]
+    for cell in notebook.cells:
+        lines += re.findall(r"^### Exercise .*$", cell.source, re.MULTILINE)
+        if "solution" in cell.metadata.get("tags", []):
+            text = cell.source.removeprefix("<details><summary>Solution</summary>")
+            lines += [text.removesuffix("</details>").strip(), ""]
+    return "\n".join(lines)
+
+
 def _cleared(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -76,12 +117,16 @@ def write(folder: Path, derive: Callable[[NotebookNode], NotebookNode]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--solved", type=Path, metavar="FOLDER")
-    which.add_argument("--without-solutions", type=Path, metavar="FOLDER")
-    chosen = parser.parse_args()
-    if HERE.resolve() in [p.resolve() for p in (chosen.solved, chosen.without_solutions) if p]:
-        parser.error("This would overwrite the lessons. Name another folder.")
-    if chosen.solved:
-        write(chosen.solved, solved)
-    else:
-        write(chosen.without_solutions, without_solutions)
+    made = {"solved": solved, "without_solutions": without_solutions, "slides": slides}
+    for name in made:
+        which.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FOLDER")
+    which.add_argument("--key", type=Path, metavar="FILE")
+    chosen = vars(parser.parse_args())
+    if chosen["key"]:
+        books = [nbformat.read(path, 4) for path in sorted(HERE.glob("[0-9]*_*.ipynb"))]
+        chosen["key"].write_text("\n".join(key(book) for book in books if exercises(book)), "utf-8")
+    for name, derive in made.items():
+        if chosen[name] and chosen[name].resolve() == HERE.resolve():
+            parser.error("This would overwrite the lessons. Name another folder.")
+        if chosen[name]:
+            write(chosen[name], derive)

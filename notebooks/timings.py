@@ -1,13 +1,18 @@
-"""Refresh the table of times in teaching.md: minutes from the lessons' headers, seconds measured.
+"""Compute the minutes of the lessons, write them into their headers, refresh the table of teaching.md.
 
     python notebooks/timings.py            minutes only; what was measured before stays
     python notebooks/timings.py 01 02      run these lessons as well, and measure them
     python notebooks/timings.py all        run and measure all
 
+To read takes: a minute for 200 words of text (solutions and sources left out), a minute for 15 lines of code
+(imports, the set-up cell, comments, and assertions, which hold the text to the data, left out), two minutes
+for the self-test, and the seconds that the cells run; rounded up. Exercises say their own minutes.
 Measured are seconds of processor time of a lesson's kernel on one thread, imports included: how busy
 the machine is does not matter much.
 """
 
+import ast
+import math
 import os
 import re
 import sys
@@ -35,6 +40,51 @@ def minutes(script: Path) -> tuple[int, int]:
     if read is None:
         raise ValueError(f"{script.name} does not say how many minutes it takes to read.")
     return int(read[1]), int(exercises[1]) if exercises else 0
+
+
+WORDS, LINES, SELF_TEST = 200, 15, 2  # per minute, per minute, minutes
+
+
+def computed(script: Path, waiting: float) -> int:
+    """Return the minutes that it takes to read a lesson whose cells run for ``waiting`` seconds."""
+    words = lines = tests = 0
+    for cell in jupytext.read(script).cells:
+        tags = set(cell.metadata.get("tags", []))
+        if tags & {"setup", "solution", "exercise", "check"}:
+            continue
+        if cell.cell_type == "markdown":
+            text = re.sub(r"\[!\[.*|\]\(\S+\)|\*\*Sources:\*\*[\s\S]*", "", cell.source)
+            words += len(re.findall(r"\w[\w'’.-]*", text))
+        else:
+            lines += _to_read(cell.source)
+            tests += cell.source.rstrip().endswith("quiz")
+    return math.ceil(words / WORDS + lines / LINES + SELF_TEST * tests + waiting / 60)
+
+
+def _to_read(code: str) -> int:
+    """Return how many lines of code a reader reads: no imports, comments or assertions."""
+    skipped = (ast.Import, ast.ImportFrom, ast.Assert)
+    left_out = {
+        number
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, skipped)
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    return sum(
+        number not in left_out and bool(line.strip()) and not line.lstrip().startswith("#")
+        for number, line in enumerate(code.splitlines(), 1)
+    )
+
+
+def state(script: Path, minutes: int) -> None:
+    """Write the minutes to read into the header of a lesson, of its .py and its .ipynb."""
+    for path in (script, script.with_suffix(".ipynb")):
+        before = path.read_text("utf-8")
+        after = re.sub(
+            r"(\*\*Time:\*\*) \d+ (minutes to read)", rf"\1 {minutes} \2", before, count=1
+        )
+        if after != before:
+            path.write_text(after, "utf-8")
 
 
 def seconds(script: Path) -> float:
@@ -74,6 +124,7 @@ def main(chosen: list[str]) -> None:
         if script.stem[:2] in chosen or "all" in chosen:
             measured[script.stem[:2]] = f"{seconds(script):.0f}"
             print(script.name, measured[script.stem[:2]], "s", flush=True)
+        state(script, computed(script, float(measured[script.stem[:2]])))
     text = TEACHING.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]

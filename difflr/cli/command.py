@@ -59,6 +59,7 @@ def _print_any_name() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     from difflr import __version__
+    from difflr.cli.doctor import add_doctor_command
     from difflr.cli.lessons import add_lessons_command
     from difflr.cli.progress import add_progress_command
     from difflr.cli.study import add_study_command
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     add_study_command(commands)
     add_progress_command(commands)
     add_lessons_command(commands)
+    add_doctor_command(commands)
 
     curves = commands.add_parser("curves", help="draw learning rates logged to TensorBoard")
     curves.add_argument("folder", help="the TensorBoard folder of one run")

@@ -12,10 +12,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from difflr.experiments.quiet import quiet
-from difflr.figures.style import split_colours
+from difflr.figures.style import OKABE_ITO, split_colours
 from difflr.lightning.package import pl
 
-__all__ = ["BATCHES", "EPOCHS", "drive", "plot_curves", "rehearse"]
+__all__ = ["BATCHES", "EPOCHS", "drive", "plot_changes", "plot_curves", "rehearse"]
 
 EPOCHS, BATCHES = 4, 12  # of a rehearsal
 
@@ -96,7 +96,16 @@ def plot_curves(
     for index, (name, rates) in enumerate(curves.items()):
         style = _STYLES[index % len(_STYLES)]
         width = max(4.2 - index, 1.8)  # where curves coincide, those below still show
-        axes.plot(rates, label=name, color=colours[index], linestyle=style, lw=width)
+        # A learning rate holds for a whole step: a ramp between two would be a rate that nobody had.
+        axes.stairs(
+            rates,
+            label=name,
+            color=colours[index],
+            linestyle=style,
+            lw=width,
+            baseline=None,
+            zorder=2,
+        )
     axes.set_yscale("log" if log else "linear")
     axes.set_title(title, size=12, loc="left")
     axes.set_xlabel("optimizer step", size=11)
@@ -108,4 +117,20 @@ def plot_curves(
     axes.legend(frameon=False, fontsize=11, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(color="0.92")
     axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def plot_changes(default: Sequence[float], changes: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw learning rates on a log axis, one panel per change, each beside the default in grey."""
+    figure = Figure(figsize=(9, 3), dpi=100, layout="constrained")
+    panels = figure.subplots(1, len(changes), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, rates) in zip(panels, changes.items(), strict=True):
+        axes.plot(default, color="0.6", lw=5)
+        axes.plot(rates, color=OKABE_ITO[0], lw=2)
+        axes.set_yscale("log")
+        axes.set_title(name, size=12, loc="left")
+        axes.set_xlabel("optimizer step", size=11)
+        axes.grid(color="0.92")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("learning rate", size=11)
     return figure

@@ -1,5 +1,6 @@
 """Lesson 3: right answers of every kind are taken, and wrong ones get the hint that they need."""
 
+import copy
 from typing import ClassVar
 
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 import torch
 from answers import Answers
 from torch import nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 import difflr
 from difflr import Ratio, Ulmfit, param_groups, split_model
@@ -203,42 +203,73 @@ WRONG_GROUPS = {
 }  # fmt: skip
 
 
-def configured(*, keep=lambda group: True, max_lr=lambda groups: [g["lr"] for g in groups], **how):
-    """Return a function that makes AdamW and OneCycleLR, with a part of it replaced."""
+RISING, FALLING = Ratio(1e-2, 100), Ratio(1e-4, 0.01)
 
-    def configure(network, steps):
-        groups = param_groups(split_model(network), Ratio(1e-2, 100), **how)
-        groups = [group for group in groups if keep(group)]
-        optimizer = torch.optim.AdamW(groups)
-        return optimizer, OneCycleLR(optimizer, max_lr=max_lr(groups), total_steps=steps)
+
+def configured(lrs=RISING, *, keep=lambda group: True, make=torch.optim.AdamW, **how):
+    """Return a function that makes an optimizer, with a part of it replaced."""
+
+    def configure(network):
+        groups = param_groups(split_model(network), lrs, **how)
+        return make([group for group in groups if keep(group)])
 
     return configure
 
 
-def by_plan(network, steps):
-    """Use difflr's own scheduler."""
+def dealt(rates, keep=lambda group: True):
+    """Return a function that deals out rates to the groups in their order."""
+
+    def configure(network):
+        optimizer = torch.optim.AdamW(filter(keep, param_groups(split_model(network))))
+        for group, lr in zip(optimizer.param_groups, rates, strict=False):
+            group["lr"] = lr
+        return optimizer
+
+    return configure
+
+
+def each_by_itself(network):
+    """Give every tensor a group of its own."""
+    return torch.optim.AdamW(
+        {"params": tensor, "lr": lr}
+        for split, lr in zip(split_model(network), SIX, strict=True)
+        for tensor in split.parameters.values()
+    )
+
+
+def by_the_split_of_the_group(network):
+    """Ask each group which split it belongs to; freeze, as the stub does."""
     splits = split_model(network)
-    optimizer = torch.optim.AdamW(param_groups(splits))
-    plan = difflr.make_plan("differential", splits, epochs=1, lr=1e-2)
-    return optimizer, difflr.PlanScheduler(optimizer, plan, steps)
+    difflr.freeze_to(splits, "layer4")
+    optimizer = torch.optim.AdamW(param_groups(splits), lr=1e-3)
+    for group in optimizer.param_groups:
+        group["lr"] = SIX[group["split"]]
+    return optimizer
 
 
-def constant(network, steps):
-    """Do without a cycle."""
-    optimizer = torch.optim.SGD(param_groups(split_model(network), slice(1e-4, 1e-2)))
-    return [optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)]
+def by_name(network):
+    """Look the rates up by the splits' names."""
+    splits = split_model(network)
+    by_split = dict(zip(splits.names, SIX, strict=True))
+    groups = [{"params": split.parameters.values(), "lr": by_split[split.name]} for split in splits]
+    return torch.optim.RMSprop(groups)
 
 
+def of_another_network(network):
+    """Make the optimizer from a network that nobody trains."""
+    return torch.optim.AdamW(param_groups(split_model(copy.deepcopy(network)), Ratio(1e-2, 100)))
+
+
+SIX = difflr.expand_lrs(Ratio(1e-2, 100), 6)
 CONFIGURED = {
-    "rates of the groups": configured(),
-    "one group per split": configured(
-        decay_norm_bias=True, max_lr=lambda groups: difflr.expand_lrs(Ratio(1e-2, 100), 6)
-    ),
-    "by split": configured(
-        max_lr=lambda groups: [difflr.expand_lrs(Ratio(1e-2, 100), 6)[g["split"]] for g in groups]
-    ),
-    "plan": by_plan,
-    "constant": constant,
+    "shorthand": configured(),
+    "one group per split": configured(decay_norm_bias=True),
+    "one group per split, dealt out": dealt([lr for lr in SIX for _ in range(2)]),
+    "a ratio": configured(RISING),
+    "SGD": configured(make=lambda groups: torch.optim.SGD(groups, momentum=0.9)),
+    "each tensor by itself": each_by_itself,
+    "by the split of the group": by_the_split_of_the_group,
+    "by name": by_name,
 }
 
 
@@ -248,28 +279,21 @@ def is_late(group):
 
 
 WRONG_CONFIGURED = {
-    "as planted": (configured(keep=is_late, max_lr=lambda g: 1e-2), "leave out what is frozen"),
-    "only max_lr mended": (configured(keep=is_late), "in no group"),
-    "only the groups mended": (configured(max_lr=lambda g: 1e-2), "overrides"),
-    "backwards": (configured(max_lr=lambda groups: [g["lr"] for g in groups[::-1]]),
-                  "from deep to shallow"),
-    "backwards by split": (
-        configured(decay_norm_bias=True, max_lr=lambda groups: [g["lr"] for g in groups[::-1]]),
-        "from deep to shallow",
+    "as planted": (dealt(SIX, is_late), "leave out what is frozen"),
+    "only the rates mended": (configured(keep=is_late), "in no group"),
+    "only the groups mended": (dealt(SIX), "first six *groups* have the rates of the six"),
+    "one rate": (configured(1e-2), "same learning rate"),
+    "backwards": (configured(SIX[::-1]), "from deep to shallow"),
+    "another ratio": (configured(Ratio(1e-2, 10)), "expected 0.0001"),
+    "rate 0": (configured([0, *SIX[1:]]), "learning rate of 0, expected 0.0001"),
+    "of another network": (of_another_network, "in no group"),
+    "groups": (lambda n: param_groups(split_model(n), Ratio(1e-2, 100)), "expected an optimizer"),
+    "with a scheduler": (
+        lambda n: (o := configured()(n), torch.optim.lr_scheduler.ConstantLR(o)),
+        "expected an optimizer",
     ),
-    "one per split for pairs of groups": (
-        configured(max_lr=lambda groups: difflr.expand_lrs(Ratio(1e-2, 100), 6)),
-        "stops in line",
-    ),
-    "another ratio": (configured(max_lr=lambda groups: [g["lr"] ** 0.5 for g in groups]),
-                      "expected 0.0001"),
-    "rate 0": (configured(max_lr=lambda groups: [g["lr"] * bool(g["split"]) for g in groups]),
-               "was thawed, and does not learn"),
-    "no scheduler": (lambda n, steps: torch.optim.SGD(n.parameters(), 0.1), "optimizer, scheduler"),
-}  # fmt: skip
-
-
-RISING, FALLING = Ratio(1e-2, 100), Ratio(1e-4, 0.01)
+    "two arguments": (lambda n, steps: configured()(n), "cannot be tried out"),
+}
 
 
 def design(new, bad):
@@ -325,14 +349,10 @@ class TestAnswers(Answers):
     }
 
 
-def test_a_late_group_breaks_onecycle_as_lesson_and_quiz_say():
-    """KeyError at the next step of the scheduler, and a checkpoint that no longer fits."""
+def test_a_late_group_fits_no_fresh_optimizer_as_the_lesson_says():
+    """A checkpoint with one group more cannot be loaded."""
     head, body = nn.Linear(2, 2), nn.Linear(2, 2)
     optimizer = torch.optim.AdamW(head.parameters())
-    scheduler = OneCycleLR(optimizer, max_lr=1e-2, total_steps=10)
     optimizer.add_param_group({"params": list(body.parameters())})
-    optimizer.step()
-    with pytest.raises(KeyError, match="initial_lr"):
-        scheduler.step()
     with pytest.raises(ValueError, match="different number of parameter groups"):
         torch.optim.AdamW(head.parameters()).load_state_dict(optimizer.state_dict())

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 from difflr import PlanScheduler, make_plan
 from difflr import plan as onecycle
-from difflr.lessons.curves import BATCHES, EPOCHS, drive, plot_curves, rehearse
+from difflr.lessons.curves import BATCHES, EPOCHS, drive, plot_changes, plot_curves, rehearse
 from difflr.lessons.one_cycle import checks as lesson_4
 from difflr.lessons.one_cycle.cycles import cycle_lr
 
@@ -368,12 +368,20 @@ def test_curves_can_be_told_apart():
     """Each has a name, a colour and a line style of its own, and the numbers it was given."""
     figure = plot_curves({"one": [1, 2, 3], "two": [3, 2, 1], "three": [2, 2, 2]}, "T", log=True)
     (axes,) = figure.axes
-    lines = axes.get_lines()
+    lines = axes.patches  # stairs: no ramp from one step's learning rate to the next
     assert [line.get_label() for line in lines] == ["one", "two", "three"]
-    assert list(lines[1].get_ydata()) == [3, 2, 1]
-    assert len({line.get_color() for line in lines}) == 3
+    assert list(lines[1].get_data().values) == [3, 2, 1]
+    assert len({line.get_edgecolor() for line in lines}) == 3
     assert len({line.get_linestyle() for line in lines}) == 3
     assert axes.get_yscale() == "log"
+
+
+def test_each_change_has_a_panel_with_the_default_beside_it():
+    """Curves that lie on one another in one picture are told apart in three."""
+    figure = plot_changes([1, 2], {"a": [1, 3], "b": [2, 2]})
+    assert [axes.get_title("left") for axes in figure.axes] == ["a", "b"]
+    drawn = [[list(line.get_ydata()) for line in axes.get_lines()] for axes in figure.axes]
+    assert drawn == [[[1, 2], [1, 3]], [[1, 2], [2, 2]]]
 
 
 @pytest.mark.parametrize(("epochs", "ticks"), [(6, range(0, 61, 10)), (24, range(0, 241, 20))])

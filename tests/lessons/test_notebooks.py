@@ -258,6 +258,30 @@ def test_derived_lessons_are_written_and_nothing_is_touched(tmp_path):
         assert [c.source for c in tagged(solved, "exercise")] == codes
 
 
+def test_slides_hold_the_lesson_without_solutions(practice):
+    """Every heading begins a slide, nothing of the text is lost, and no solution is shown."""
+    made = derive.slides(practice)
+    nbformat.validate(made)
+    shown = [c for c in made.cells if c.metadata["slideshow"]["slide_type"] != "skip"]
+    assert not [c for c in shown if "solution" in c.metadata.get("tags", [])]
+    for cell in shown:
+        heads = re.findall(r"^#{1,3} ", cell.source, re.MULTILINE)
+        if cell.cell_type == "markdown":
+            assert heads == heads[: cell.source.startswith("#")]
+            assert (cell.metadata["slideshow"]["slide_type"] == "slide") == bool(heads)
+    words = "".join(c.source for c in practice.cells).split()
+    assert "".join(words) == "".join("".join(c.source for c in made.cells).split())
+
+
+def test_the_answer_key_has_every_exercise_with_its_code(practice):
+    """On paper: heading, explanation, code, and nothing folded."""
+    text = derive.key(practice)
+    assert text.count("### Exercise") == len(tagged(practice, "exercise"))
+    for _, code in derive.exercises(practice):
+        assert code in text
+    assert "<details>" not in text
+
+
 MENTION = re.compile(
     r"(?:git\+https://github\.com|git clone https://github\.com|colab\.research\.google\.com/github)"
     r"/([\w-]+/[\w-]+)"

@@ -46,6 +46,7 @@ def test_the_table_is_written_anew_and_keeps_what_was_measured(tmp_path, monkeyp
     wrong = re.sub(r"^(\| 1 \|[^|]*\|).*$", r"\1 99 | 99 | 7 |", GUIDE, count=1, flags=re.MULTILINE)
     copy.write_text(wrong, "utf-8")
     monkeypatch.setattr(timings, "TEACHING", copy)
+    monkeypatch.setattr(timings, "state", lambda script, minutes: None)  # leaves the lessons alone
     timings.main([])
     read, practice = timings.minutes(timings.lessons()[1])
     assert f"| {read} | {practice} | 7 |" in copy.read_text("utf-8")
@@ -54,6 +55,38 @@ def test_the_table_is_written_anew_and_keeps_what_was_measured(tmp_path, monkeyp
     assert f"| {read} | {practice} | 12 |" in copy.read_text("utf-8")
     assert copy.read_text("utf-8").count(timings.BEGIN) == 1
     assert copy.read_text("utf-8").split(timings.END)[1] == GUIDE.split(timings.END)[1]
+
+
+def test_minutes_that_are_stated_are_those_that_are_computed():
+    """To a minute, for a text that has just been mended: else run notebooks/timings.py."""
+    measured = timings.known()
+    for path in timings.lessons():
+        stated = timings.minutes(path)[0]
+        assert abs(stated - timings.computed(path, float(measured[path.stem[:2]]))) <= 1, path.stem
+
+
+def test_no_lesson_takes_longer_than_45_minutes():
+    """Its exercises and its self-test included. Lesson 8, with own pictures, is an hour."""
+    for path in timings.lessons():
+        most = 60 if path.stem.startswith("08") else 45
+        assert sum(timings.minutes(path)) <= most, path.stem
+
+
+def test_words_and_code_count_as_reading(tmp_path):
+    """200 words or 15 lines are a minute; imports, assertions, solutions and sources are none."""
+
+    def minutes(*cells):
+        path = tmp_path / "00_x.py"
+        path.write_text("\n\n".join(cells), "utf-8")
+        return timings.computed(path, 0)
+
+    text, code = "# %% [markdown]\n# " + "word " * 199, "# %%\n" + "a = 1\n" * 15
+    assert minutes(text) == 1
+    assert minutes(text, code, text) == 3
+    assert minutes("# %% [markdown]\n# **Sources:** " + "word " * 500) == 0
+    assert minutes('# %% [markdown] tags=["solution"]\n# ' + "word " * 500) == 0
+    assert minutes("# %%\nimport os\n# why\nassert (\n    os\n)\n\n" * 9) == 0
+    assert minutes("# %%\nquiz") == 3  # a line, and two minutes to answer
 
 
 @pytest.mark.parametrize(

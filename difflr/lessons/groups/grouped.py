@@ -14,7 +14,7 @@ from difflr.lessons.checking import Wrong
 from difflr.lessons.plain import number
 from difflr.splits import Splits
 
-__all__ = ["decay_or_wrong", "every_parameter", "optimizer_or_wrong", "rates_or_wrong"]
+__all__ = ["decay_or_wrong", "every_parameter", "near", "optimizer_or_wrong", "rates_or_wrong"]
 
 
 def optimizer_or_wrong(groups: Any) -> Optimizer:
@@ -97,21 +97,20 @@ def rates_or_wrong(splits: Splits, rate_of: Mapping[str, float], lrs: Sequence[f
             "Only the weight decay differs between them.",
         )
     rates = [each[0] for each in found]
-    if _near(rates, lrs):
+    if near(rates, lrs):
         return
-    if _near(rates, lrs[::-1]):
+    if near(rates, lrs[::-1]):
         raise Wrong(
             "Your learning rates run from deep to shallow: the head has that of the stem.",
             "The first learning rate belongs to the first split.",
         )
     if len(set(rates)) == 1:
         raise Wrong(
-            f"All splits reach the same learning rate, {rates[0]:.2g}. One number for all groups "
-            "overrides what each group has.",
-            "`OneCycleLR` looks at `max_lr` alone, and writes it into every group.",
-            "Give `max_lr` a list: one number per *group*, in the order of the groups.",
+            f"All splits have the same learning rate, {rates[0]:.2g}. Each should have its own.",
+            "A learning rate is an entry of a group: `group['lr']`. The optimizer's own `lr` is for groups "
+            "without one.",
         )
-    off = next(i for i in range(len(lrs)) if not _near(rates[i : i + 1], lrs[i : i + 1]))
+    off = next(i for i in range(len(lrs)) if not near(rates[i : i + 1], lrs[i : i + 1]))
     raise Wrong(
         f"Split `{splits.names[off]}` has a learning rate of {rates[off]:.2g}, expected "
         f"{lrs[off]:.2g}.",
@@ -143,7 +142,8 @@ def decay_or_wrong(
             )
 
 
-def _near(rates: Sequence[float], lrs: Sequence[float]) -> bool:
+def near(rates: Sequence[float], lrs: Sequence[float]) -> bool:
+    """Whether two lists of learning rates agree to 5%."""
     return len(rates) == len(lrs) and all(
         abs(a - b) <= 0.05 * b for a, b in zip(rates, lrs, strict=True)
     )

@@ -8,20 +8,19 @@ quiz = Quiz(
     "Self-test: parameter groups",
     [
         Question(
-            "Six groups have learning rates from 1e-5 to 1e-3. You add OneCycleLR(optimizer, "
-            "max_lr=1e-3). Which rates do they reach?",
+            "AdamW(groups, lr=1e-3), and each of the groups has an lr of its own. Which rate holds?",
             (
-                "their own, as they were given",
-                "1e-3, all six",
-                "their own, each scaled by 1e-3",
-                "1e-3 the last, the others none",
+                "1e-3 for all",
+                "each group's own; 1e-3 is for groups without one",
+                "the smaller of the two",
+                "the product of the two",
             ),
             1,
             (
-                "OneCycleLR overwrites them at once and never looks back.",
-                "One max_lr is meant for every group. Give it a list, one number per group.",
-                "Nothing is multiplied: max_lr replaces what was there.",
-                "All groups are scheduled alike.",
+                "The optimizer's options are defaults: what a group says for itself is kept.",
+                "Options of the optimizer are defaults. The groups' own entries come first.",
+                "Nothing is compared: what stands in the group holds.",
+                "Nothing is multiplied: what stands in the group holds.",
             ),
         ),
         Question(
@@ -57,19 +56,19 @@ quiz = Quiz(
             ),
         ),
         Question(
-            "A script adds a parameter group when it unfreezes the stem. OneCycleLR is running. Then?",
+            "A script gives the optimizer what trains at the start: the head. Later it thaws the stem. Then?",
             (
-                "the new group follows the same cycle",
-                "the new group keeps its rate",
-                "the next step of the scheduler fails: entries are missing",
-                "the optimizer refuses the group",
+                "the stem learns at the optimizer's default rate",
+                "the stem learns at the head's rate",
+                "the stem has gradients, and does not move",
+                "the optimizer raises an error",
             ),
             2,
             (
-                "The cycle's ends were written into the groups of the first day only.",
-                "So it is with some other schedulers; OneCycleLR looks for entries that are missing.",
-                "A KeyError for initial_lr. With all groups there from the start nothing is missing.",
-                "Optimizers take new groups at any time.",
+                "Only for what is in one of its groups. The stem is in none.",
+                "Only what is in the head's group does. The stem is in none.",
+                "It is in no group. Put all parameters in from the start: frozen ones are passed over.",
+                "It does not know what it was not given, and says nothing.",
             ),
         ),
         Question(
