@@ -25,7 +25,7 @@
 # - freeze so that not a bit moves: parameters, BatchNorm statistics, old gradients,
 # - find the three quiet mistakes in a training loop that freezes and thaws.
 #
-# **Time:** 14 minutes to read, 20 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 17 minutes to read, 20 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lesson 1. Nothing is downloaded.
 
 # %% tags=["setup"]

@@ -25,7 +25,7 @@
 # - shape a cycle with `pct_start`, `div_factor` and `final_div_factor`, and give each split its own height,
 # - recognise a cycle that goes wrong by the learning rates it leaves behind.
 #
-# **Time:** 10 minutes to read, 19 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 16 minutes to read, 19 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** parameter groups (lesson 3), and to have seen `scheduler.step()`. Nothing is downloaded.
 
 # %% tags=["setup"]

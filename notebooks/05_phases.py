@@ -25,7 +25,7 @@
 # - write a plan in phases, look at it, and train your own Lightning module by it,
 # - prove that the learning rates of a run are those of its plan, also after it was interrupted.
 #
-# **Time:** 10 minutes to read, 20 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 21 minutes to read, 20 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lessons 2 to 4: freezing, parameter groups, one cycle. Nothing is downloaded.
 
 # %% tags=["setup"]

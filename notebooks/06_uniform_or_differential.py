@@ -25,7 +25,7 @@
 # - say what a ratio between the learning rates buys on real photographs, and what it does not buy,
 # - tell forgetting by the weights from forgetting by BatchNorm's statistics.
 #
-# **Time:** 12 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 24 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lesson 1, and lesson 2 for the words *running statistics*. Nothing is downloaded.
 
 # %% tags=["setup"]
@@ -90,8 +90,7 @@ DATA, BACKBONE = "strokes", "strokenet"
 # ## Runs that were made for you
 #
 # One run is an anecdote. An answer takes hundreds, which is hours on a laptop, so we have *recorded* them:
-# real CIFAR-10 photographs, 32 × 32, and a ResNet-18 that had learned Tiny ImageNet before. Every number
-# that you see until further notice was measured in one of these runs.
+# real CIFAR-10 photographs, 32 × 32, and a ResNet-18 that had learned Tiny ImageNet before.
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 plateau = load_recording("plateau")
@@ -344,7 +343,7 @@ for lr in (3e-4, 1e-3, 1e-2, 1e-1):
 
 # %% [markdown]
 # The same pair of recipes, and the winner depends on the base LR at which you compare them. That is how to
-# "prove" either side. Which brings us to an exercise.
+# "prove" either side.
 #
 # ### Exercise 6.3 (debug, 8 minutes): mend an unfair comparison
 #
@@ -532,9 +531,7 @@ print(
 
 # %% [markdown]
 # Three seeds have a factor of 4.3 in their interval: it is wide, and says so. One seed chose, and only four
-# rates were tried. If a choice lies at the end of its grid, its true best may lie beyond, and a careful
-# report would say so. What comes out on these drawings need not be what came out on the photographs. That
-# is why you measure.
+# rates were tried. If a choice lies at the end of its grid, its true best may lie beyond. What comes out on these drawings need not be what came out on the photographs.
 #
 # ### Exercise 6.4 (design, 5 minutes): choose for the worst case
 #

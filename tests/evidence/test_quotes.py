@@ -12,7 +12,11 @@ from difflr.evidence.summaries import estimate, format_estimate
 from difflr.studies.recordings import load_recording
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs" / "evidence.md", ROOT / "docs" / "how-we-know.md", ROOT / "docs" / "advice.md"]
+PAGES = [
+    ROOT / "docs" / "evidence.md",
+    ROOT / "docs" / "how-we-know.md",
+    ROOT / "docs" / "advice.md",
+]
 TEXTS = [*PAGES, *sorted((ROOT / "notebooks").glob("[0-9]*_*.py"))]
 
 
