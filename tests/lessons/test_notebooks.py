@@ -303,7 +303,8 @@ def test_every_mention_of_the_address_is_that_of_pyproject():
 
 def test_one_command_moves_the_repository(tmp_path):
     """On a copy: a fork's address replaces the old one everywhere, and can be replaced back."""
-    (tmp_path / "notebooks").mkdir()
+    for room in ("notebooks", "docs", "docs/howto"):
+        (tmp_path / room).mkdir()
     for pattern in address.WHERE:
         for path in ROOT.glob(pattern):
             shutil.copy(path, tmp_path / path.relative_to(ROOT))
