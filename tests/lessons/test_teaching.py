@@ -69,7 +69,7 @@ def test_minutes_that_are_stated_are_those_that_are_computed():
 
 
 def test_no_lesson_takes_longer_than_45_minutes():
-    """Exercises and self-test included. Lesson 6 takes a minute more; lesson 8, with own pictures, an hour."""
+    """Exercises, self-test included. Lesson 6 takes a minute more; lesson 8, with own pictures, an hour."""
     for path in timings.lessons():
         most = {"06": 46, "08": 60}.get(path.stem[:2], 45)
         assert sum(timings.minutes(path)) <= most, path.stem
