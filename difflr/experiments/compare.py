@@ -27,6 +27,7 @@ from difflr.experiments.statistics import (
     summarise,
 )
 from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
+from difflr.experiments.unfinished import Unfinished
 from difflr.experiments.versions import versions
 from difflr.models.cuts import as_patterns
 from difflr.plan import Plan
@@ -103,6 +104,8 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                     if seed not in drawn:
                         images = data.train.subset(train_size, seed)
                         drawn = {seed: images.resized(settings.image_size)}
+                    origin = {**about, "recipe": recipe, "seed": seed, "versions": made_with}
+                    unfinished = Unfinished(folder, origin)
                     outcome, model = train(
                         backbone,
                         plans[recipe],
@@ -113,11 +116,13 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                         seed=seed,
                         logger=_logger(folder),
                         callbacks=[OnStep(bar.update)],
+                        unfinished=unfinished,
                     )
                     run = _as_run(recipe, seed, outcome, plans[recipe])
                     if not outcome.diverged:
                         run["mistakes"] = find_mistakes(model, test, len(data.classes))
                     results.add(run)
+                    unfinished.remove()
             todo = left
     return results
 
@@ -154,11 +159,8 @@ def _held(folder: Path, wait: bool) -> Iterator[bool]:
 
 
 def _logger(folder: Path) -> Any:
-    """Return the logger of a run that starts anew: the curves of an attempt before it are deleted."""
     from difflr.lightning.package import pl
 
-    for file in folder.glob("events.out.tfevents.*"):
-        file.unlink()
     # By default TensorBoard lets ten values wait to be written, fewer than a step has: training would wait.
     return pl.loggers.TensorBoardLogger(
         folder.parents[1], name=folder.parent.name, version=folder.name, max_queue=1000

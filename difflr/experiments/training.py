@@ -19,6 +19,7 @@ from difflr.experiments.backbones import Backbone
 from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
 from difflr.experiments.quiet import quiet
+from difflr.experiments.unfinished import Unfinished
 from difflr.lightning.module import ParametersSplitsModule
 from difflr.lightning.package import pl
 from difflr.models.cuts import Cut
@@ -71,6 +72,7 @@ def fit(
     cache: bool = False,
     logger: Any = False,
     callbacks: Sequence[pl.Callback] = (),
+    unfinished: Unfinished | None = None,
 ) -> float:
     """Train ``model`` by its plan on batches shuffled by ``seed``, and return the seconds it took.
 
@@ -80,6 +82,7 @@ def fit(
             Weights, and the evaluation afterwards, stay in float32.
         cache: let the frozen first splits see each picture once a phase (see ``CachedPrefix``); for a
             Classifier with ``flip=False, translate=0``. The result is the same but for rounding.
+        unfinished: keeps whole epochs, and goes on from the last one kept.
 
     Raises:
         DifflrError: where Lightning would train in another precision, or features cannot be kept.
@@ -92,7 +95,7 @@ def fit(
             precision=precision,
             logger=logger,
             log_every_n_steps=1,
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, *([unfinished] if unfinished else [])],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -104,8 +107,10 @@ def fit(
             )
         start = time.perf_counter()
         with allocator.keep_freed_memory(), _interruptible(trainer):
-            trainer.fit(model, pictures.batches(batch_size, seed=seed))
-        seconds = time.perf_counter() - start
+            loader = pictures.batches(batch_size, seed=seed)
+            kept = unfinished.find(loader) if unfinished else None
+            trainer.fit(model, loader, ckpt_path=kept and str(kept))
+        seconds = time.perf_counter() - start + (unfinished.seconds if unfinished else 0.0)
     if isinstance(model, Classifier):
         model.cached = None  # its features take memory
     return seconds
@@ -151,6 +156,7 @@ def train(
     seed: int,
     logger: Any = False,
     callbacks: Sequence[pl.Callback] = (),
+    unfinished: Unfinished | None = None,
 ) -> tuple[Outcome, Classifier]:
     """Fine-tune ``backbone`` by ``plan`` and measure it on ``test``.
 
@@ -182,6 +188,7 @@ def train(
         cache=options.cache,
         logger=logger,
         callbacks=callbacks,
+        unfinished=unfinished,
     )
     accuracy, loss = evaluate(model, test)
     if not all(value.isfinite().all() for value in model.state_dict().values()):
