@@ -21,7 +21,7 @@ function render({ model, el }) {
     img.height = Number(model.get("height"));
     img.title = grip;
     img.style.cssText = "display: block; width: 100%; height: auto";
-    if (grip) img.style.cssText += "; cursor: grab; touch-action: none";
+    if (grip) img.style.cssText += "; cursor: pointer; touch-action: none";
   };
   const place = (event) => {
     const box = img.getBoundingClientRect();
@@ -32,6 +32,7 @@ function render({ model, el }) {
     img.setPointerCapture(event.pointerId);
     start = place(event);
     drag += 1;
+    move(event);
   };
   const move = (event) => {
     if (!start) return;

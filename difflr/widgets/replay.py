@@ -20,11 +20,11 @@ from difflr.evidence.summaries import (
 )
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.picture import figure_png
-from difflr.figures.style import OKABE_ITO, RED, split_colours
+from difflr.figures.style import GREY, OKABE_ITO, RED, split_colours
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording, Run, load_recording
 from difflr.widgets._native import Slider
-from difflr.widgets._panel import Panel, button, framed, message_html, picture_box
+from difflr.widgets._panel import Panel, button, framed, message_html, picture_box, table_html
 
 __all__ = ["Replay", "ReplayFigure", "score"]
 
@@ -81,7 +81,10 @@ class Replay(Panel):
         )
         self.predict = button("I predict: this is the best point", "Mark it, then see the numbers")
         self.look = button("Look without predicting", "Show the numbers")
-        self.message = w.HTML(layout=w.Layout(min_height="98px"))
+        self.message = w.HTML(layout=w.Layout(min_height="2.6em"))
+        self.table = w.HTML()
+        self.picture.grip = "Click on a point to choose it"
+        self.picture.observe(lambda change: self._click(change["new"]), "pointed")
         self._busy = False
         for control in (self.lr_control, self.ratio_control, self.phase_control):
             control.observe(lambda _: self._update(), "value")
@@ -91,11 +94,13 @@ class Replay(Panel):
         row = w.Layout(flex_flow="row wrap")
         self.widget = w.VBox(
             [
-                w.HBox([self.lr_control, self.ratio_control], layout=row),
-                w.HBox([self.size_control, self.phase_control], layout=row),
-                w.HBox([self.predict, self.look], layout=row),
-                self.message,
                 framed(self.picture),
+                self.message,
+                w.HBox([self.lr_control, self.ratio_control], layout=row),
+                w.HBox(
+                    [self.predict, self.look, self.size_control, self.phase_control], layout=row
+                ),
+                self.table,
             ]
         )
         self._resize()
@@ -188,13 +193,19 @@ class Replay(Panel):
             runs = self.runs
             epochs = self._phase(runs)
             lr, ratio = self.point
-            text = f"Base LR {lr:g}, ratio {ratio:g}, {self.train_size:,} training pictures"
+            text = f"Base LR {short(lr)}, ratio {ratio:g}, {self.train_size:,} training pictures"
+            good = None
             if not self._revealed:
-                text += ". Covered: predict which point gives the best accuracy."
+                said = "Which point gives the best accuracy? Choose it, then press “I predict”."
+                text += f". Covered. {said}"
             elif not runs:
+                said, good = "The grid has no runs there.", False
                 text += ": the grid has no runs there."
             else:
-                text += f" ({len(runs)} seeds): accuracy {format_estimate(estimate(runs))}"
+                accuracy = format_estimate(estimate(runs))
+                said = self.score or f"{accuracy} accuracy at base LR {short(lr)}, ratio {ratio:g}."
+                good = True if self.score.endswith("the best point.") else None
+                text += f" ({len(runs)} seeds): accuracy {accuracy}"
                 source = estimate(runs, "source_accuracy")
                 if not math.isnan(source.mean):
                     before = estimate(runs, "source_before").mean
@@ -208,9 +219,8 @@ class Replay(Panel):
                     for i, name in enumerate(self.recording.splits)
                 )
                 text += f". Weights moved: {moved}. {self.score}"
-            self.message.value = message_html(
-                text, good=False if self._revealed and not runs else None
-            )
+            self.message.value = message_html(said, good=good)
+            self.table.value = self._tabulated() if self._revealed else ""
             picture = self.figure.draw(
                 self.train_size, self.point, runs, epochs, self.prediction, revealed=self._revealed
             )
@@ -218,6 +228,49 @@ class Replay(Panel):
                 self.picture.alt = f"Replay of the study {self.recording.study}. {text}"
                 self.picture.value = picture
             self._refresh_static()
+
+    def _click(self, where: dict[str, float]) -> None:
+        """Go to the point of the grid that somebody clicked on."""
+        point = self.figure.point_at(where["x"], where["y"]) if where else None
+        if point is not None and point != self.point:
+            self.point = point
+
+    def _tabulated(self) -> str:
+        """Return the numbers of this point, of the predicted and of the best one."""
+        cells = self._cells()
+        best = max(cells, key=lambda point: estimate(cells[point]).mean)
+        seen: dict[Point, list[str]] = {}
+        for name, point in (
+            ("this point", self.point),
+            ("your prediction", self.prediction),
+            ("the best", best),
+        ):
+            if point in cells:
+                seen.setdefault(point, []).append(name)
+        measures = [("accuracy", "accuracy"), ("source task", "source_accuracy")]
+        measures += [("source before", "source_before"), ("with old BatchNorm", "source_old_bn")]
+        known = [
+            (head, measure)
+            for head, measure in measures
+            if any(not math.isnan(estimate(cells[point], measure).mean) for point in seen)
+        ]
+        names = self.recording.splits
+        rows = [
+            [
+                ", ".join(titles).capitalize(), short(point[0]), f"{point[1]:g}",
+                *(format_estimate(estimate(cells[point], measure)) for _, measure in known),
+                *(f"{estimate(cells[point], 'displacement', i).mean:.2g}" for i in range(len(names))),
+            ]
+            for point, titles in seen.items()
+        ]  # fmt: skip
+        head = [
+            "",
+            "base LR",
+            "ratio",
+            *(name for name, _ in known),
+            *(f"{n} moved" for n in names),
+        ]
+        return table_html(head, rows)
 
     def _phase(self, runs: list[Run]) -> tuple[int, int]:
         """Offer the phases of the point's plan; return first and last epoch of the chosen one."""
@@ -246,11 +299,8 @@ def score(cells: dict[Point, list[Run]], prediction: Point) -> str:
     text = f"Your prediction: {format_estimate(means[prediction])}, {rank}"
     if prediction == best:
         return text + ": the best point."
-    gap = difference(cells[prediction], cells[best])
-    return text + (
-        f". Best: {format_estimate(means[best])} at base LR {best[0]:g}, ratio {best[1]:g}; "
-        f"yours against it: {describe_difference(gap)}."
-    )
+    gap = describe_difference(difference(cells[prediction], cells[best]))
+    return f"{text}, {gap} against the best (base LR {short(best[0])}, ratio {best[1]:g})."
 
 
 class ReplayFigure:
@@ -264,6 +314,7 @@ class ReplayFigure:
         self._moved = moved[len(moved) // 100] / 2, 2 * moved[-1]  # one range for all points
         peaks = [lr for plan in recording.plans.values() for p in plan.phases for lr in p.lrs if lr]
         self._peaks = min(peaks) / 2, 2 * max(peaks)
+        self._grid: tuple[Any, list[float], list[float]] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -289,11 +340,15 @@ class ReplayFigure:
         axes = self.figure.add_axes((0.07, 0.2, 0.46, 0.72))
         rates, ratios, _ = draw_heat(axes, self.recording, train_size, size=10.5)
         axes.set_title(f"accuracy (%), {train_size:,} training pictures", size=13)
+        self._grid = axes, rates, ratios
         if not revealed:
             for number in axes.texts:
-                number.set_visible(False)
+                number.set(text="?", color=GREY)
             axes.images[0].set_visible(False)
-            axes.set_facecolor("#dddddd")
+            axes.set_xticks([i + 0.5 for i in range(len(rates) - 1)], minor=True)
+            axes.set_yticks([i + 0.5 for i in range(len(ratios) - 1)], minor=True)
+            axes.grid(which="minor", color="0.85")
+            axes.tick_params(which="minor", length=0)
             axes.set_title("Where is the best accuracy? Predict, then look.", size=13)
         if prediction is not None:  # in the corner, so that the number can be read
             x, y = rates.index(prediction[0]) + 0.32, ratios.index(prediction[1]) + 0.28
@@ -318,6 +373,17 @@ class ReplayFigure:
         else:
             self.figure.text(0.6, 0.55, "no runs at this point", size=14)
         return figure_png(self.figure)
+
+    def point_at(self, x: float, y: float) -> Point | None:
+        """Return the point of the grid at a place in the picture, in shares from its upper left corner."""
+        if self._grid is None:
+            return None
+        axes, rates, ratios = self._grid
+        wide, tall = self.size
+        column, row = axes.transData.inverted().transform((x * wide, (1 - y) * tall)).round()
+        if 0 <= column < len(rates) and 0 <= row < len(ratios):
+            return rates[int(column)], ratios[int(row)]
+        return None
 
     def _rates(self, axes: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
         """Draw what is predicted about, while the numbers are covered: the LR of each split."""

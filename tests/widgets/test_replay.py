@@ -30,7 +30,8 @@ def test_numbers_are_covered_until_a_prediction_is_marked(replay):
     covered = replay.png
     for text in (replay.alt, replay.message.value):
         assert "%" not in text.replace("100%", "")
-        assert "Covered" in text
+        assert "Which point gives the best accuracy?" in text
+    assert replay.table.value == ""
     replay.predict.click()
     assert replay.prediction == (1e-3, 1.0)
     assert replay.png != covered
@@ -38,6 +39,22 @@ def test_numbers_are_covered_until_a_prediction_is_marked(replay):
     assert "rank 7 of 12" in replay.score
     assert "-10.0 points" in replay.score
     assert replay.score in replay.alt
+    assert replay.score in replay.message.value
+    assert replay.score.count(". ") == 0, "one sentence"
+    for name in ("This point, your prediction", "The best", "60.4% ± 1.0", *made_up.SPLITS):
+        assert name in replay.table.value
+
+
+def test_a_click_on_the_grid_chooses_its_point(replay):
+    """Where the picture is clicked, covered or not, is the point that is looked at then."""
+    wide, tall = replay.figure.size
+    for lr, ratio in ((1e-2, 0.1), (1e-3, 100.0), (1e-2, 1.0)):
+        axes, rates, ratios = replay.figure._grid
+        x, y = axes.transData.transform((rates.index(lr) + 0.3, ratios.index(ratio) - 0.3))
+        replay.picture.pointed = {"drag": 1, "x": x / wide, "y": 1 - y / tall}
+        assert replay.point == (lr, ratio)
+    replay.picture.pointed = {"drag": 2, "x": 0.99, "y": 0.01}
+    assert replay.point == (1e-2, 1.0), "beside the grid nothing is chosen"
 
 
 def test_covered_points_show_their_learning_rates(replay):
