@@ -25,7 +25,7 @@ def kernel(rounds: int = 60) -> dict[str, float]:
     changes = {
         "learning rate": lambda i: setattr(controls.rows[5].slider, "index", 80 - i % 9),
         "largest LR of a shape": lambda i: setattr(controls.base, "index", 60 + i % 9),
-        "pct_start": lambda i: setattr(controls.pct_start, "index", 20 + i),
+        "pct_start": lambda i: setattr(controls.rise, "index", 20 + i),
     }
     medians = {}
     for name, change in changes.items():
@@ -49,7 +49,7 @@ def browser(rounds: int = 30) -> float:
     with browsing.opened() as notebook:
         notebook.start(0)
         notebook.cell(0).locator("img.widget-image").wait_for()
-        notebook.cell(0).locator(".widget-slider .noUi-handle").nth(5).focus()
+        notebook.cell(0).locator("input[type='range']").nth(5).focus()
         times = []
         for i in range(rounds):
             # The clock runs in the page, from the key event to the load of the next picture.

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from difflr.figures.style import SIGNS, split_colours
 from difflr.figures.words import short
-from difflr.widgets._draft import SHAPES, PhaseDraft, Shape, round_lr
+from difflr.widgets._draft import MOVES, SHAPES, PhaseDraft, Shape, moves_of, round_lr
 from difflr.widgets._native import Slider
 from difflr.widgets._panel import inked
 
@@ -42,7 +42,8 @@ class PhaseControls:
             options=[(name, i) for i, name in enumerate(names)], **_described("Train from")
         )
         self.epochs = w.BoundedIntText(value=1, min=1, max=1000, **_described("Epochs", "12em"))
-        self.pct_start = Slider(
+        self.moves = w.Dropdown(options=MOVES, **_described("Moves as"))
+        self.rise = Slider(
             options=[(f"{i / 100:.2f}", i / 100) for i in range(101)], **_described("pct_start")
         )
         self.shape = w.Dropdown(options=[_BY_HAND, *SHAPES], **_described("Set all"))
@@ -59,7 +60,7 @@ class PhaseControls:
             ]
         )
         self.settings = w.VBox(
-            [self.freeze_to, self.epochs, self.pct_start, self.shape, self.base, self.ratio]
+            [self.freeze_to, self.epochs, self.moves, self.rise, self.shape, self.base, self.ratio]
         )
 
     def show(self, draft: PhaseDraft, train_bn: bool) -> None:
@@ -67,8 +68,10 @@ class PhaseControls:
         phase, shape = draft.phase, draft.shape
         self.freeze_to.value = phase.freeze_to % len(self.rows)
         self.epochs.value = phase.epochs
-        self.pct_start.index = round(100 * phase.pct_start)
-        self.pct_start.disabled = phase.shape is not None  # it is a dial of one cycle
+        kind, rise = moves_of(phase)
+        self.moves.value = kind
+        self.rise.index = round(100 * rise)
+        self.rise.description = "pct_start" if kind == MOVES[0] else "Warm-up"
         self.shape.value = shape.name if shape else _BY_HAND
         # While rates are set by hand: where a shape would begin.
         _put(self.base, shape.lr if shape else max(phase.lrs))

@@ -12,7 +12,20 @@ from difflr.errors import DifflrError, short_repr
 from difflr.plan import Phase, Plan
 from difflr.rates import Ratio, Ulmfit, expand_lrs
 
-__all__ = ["SHAPES", "Draft", "PhaseDraft", "Shape", "plan_code", "read_lr", "round_lr"]
+__all__ = [
+    "MOVES",
+    "SHAPES",
+    "Draft",
+    "PhaseDraft",
+    "Shape",
+    "moves_of",
+    "plan_code",
+    "read_lr",
+    "round_lr",
+]
+
+#: How the rates of a phase may move: ``Phase.shape`` None, or the kind of one.
+MOVES = ("one cycle", "cosine", "linear", "constant", "steps")
 
 #: Ways to set the learning rates of all splits at once, from the largest one and a ratio.
 SHAPES: dict[str, Callable[[float, float, int], list[float]]] = {
@@ -131,6 +144,44 @@ class Draft:
             self.current.wishes = [round_lr(lr) for lr in lrs]
             self.set()
 
+    def set_moves(self, kind: str, rise: float | None = None) -> None:
+        """Let the rates of the selected phase move in another way, or rise longer (inside ``edit``).
+
+        Phases that continue one another move as one: all of them change. ``rise`` is the share of the
+        steps in which the rates rise; None takes the usual one.
+        """
+        first = last = self.selected
+        while self.phases[first].phase.continues:
+            first -= 1
+        while last + 1 < len(self.phases) and self.phases[last + 1].phase.continues:
+            last += 1
+        for draft in self.phases[first : last + 1]:
+            old, now = moves_of(draft.phase)
+            if kind == old and rise in (None, round(now, 2)):
+                continue
+            if kind == MOVES[0]:
+                draft.change(
+                    self.plan.train_bn, shape=None, pct_start=0.3 if rise is None else rise
+                )
+                continue
+            data = (
+                draft.phase.shape.to_dict() if isinstance(draft.phase.shape, shapes.Shape) else {}
+            )
+            data = data if kind == old else {"kind": kind}
+            shape = shapes.shape_from_dict({**data, "warmup": 0.1 if rise is None else rise})
+            draft.change(self.plan.train_bn, shape=shape)
+
+    def set_border(self, phase: int, epochs: int) -> None:
+        """Move the border after a phase, which then has so many epochs (inside ``edit``).
+
+        The next one gives or takes them, as long as one is left.
+        """
+        left, right = self.phases[phase], self.phases[phase + 1]
+        both = left.phase.epochs + right.phase.epochs
+        epochs = max(1, epochs)
+        left.change(self.plan.train_bn, epochs=epochs)
+        right.change(self.plan.train_bn, epochs=max(1, both - epochs))
+
     def scale(self, factor: float, *, every: bool) -> None:
         """Multiply the learning rates of the selected phase, or of every phase (inside ``edit``)."""
         for draft in self.phases if every else [self.current]:
@@ -182,6 +233,13 @@ class Draft:
         """Take the last change back."""
         if self._past:
             self.plan, self.phases, self.selected = self._past.pop()
+
+
+def moves_of(phase: Phase) -> tuple[str, float]:
+    """Return how the rates of a phase move (one of ``MOVES``), and the share of steps they rise."""
+    if isinstance(phase.shape, shapes.Shape):
+        return phase.shape.kind, phase.shape.warmup
+    return MOVES[0], phase.pct_start
 
 
 def round_lr(lr: float) -> float:

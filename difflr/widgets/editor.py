@@ -13,7 +13,8 @@ from difflr.figures.words import count
 from difflr.plan import Plan
 from difflr.recipes import gradual
 from difflr.widgets._controls import PhaseControls
-from difflr.widgets._draft import Draft, read_lr
+from difflr.widgets._draft import Draft, read_lr, round_lr
+from difflr.widgets._grab import Grab, grab
 from difflr.widgets._panel import Panel, beside, button, message_html
 from difflr.widgets._planview import PlanView, run_of
 
@@ -58,6 +59,10 @@ class PlanEditor(Panel):
         self.names, self.figure, self.picture = view.names, view.figure, view.picture
         self.table, self.code = view.table, view.code
         self.milestones, self.words = view.milestones, view.words
+        self.picture.grip = (
+            "Drag a curve up or down, or the border between phases; a click chooses a phase"
+        )
+        self._grab: tuple[Grab, Plan] | None = None
         self._loading = False
         self._last: tuple[Any, float] = (None, 0.0)
         self.controls = PhaseControls(self.names)
@@ -116,6 +121,7 @@ class PlanEditor(Panel):
             press.on_click(partial(self._pressed, change))
         self.undo.on_click(lambda _: self._go_back(draft.undo, "Last change taken back."))
         self.reset.on_click(lambda _: self._go_back(draft.reset, "Back at the first plan."))
+        self.picture.observe(lambda change: self._dragged(change["new"]), "pointed")
         for control, apply in self._edits():
             control.observe(partial(self._changed, control, apply), "value")
 
@@ -124,7 +130,8 @@ class PlanEditor(Panel):
         controls, draft = self.controls, self._draft
         yield controls.freeze_to, draft.train_from
         yield controls.epochs, lambda value: draft.set(epochs=value)
-        yield controls.pct_start, lambda value: draft.set(pct_start=value)
+        yield controls.moves, draft.set_moves
+        yield controls.rise, lambda value: draft.set_moves(controls.moves.value, value)
         for i, row in enumerate(controls.rows):
             yield row.slider, partial(draft.set_lr, i)
             yield row.box, partial(self._typed, i)
@@ -159,6 +166,28 @@ class PlanEditor(Panel):
             # Also where nothing changed: the controls show what holds.
             self._show(picture=self.plan != before)
             self._say(said, good=not said)
+
+    def _dragged(self, where: dict[str, float]) -> None:
+        """Do what somebody does who drags on the picture: choose a phase, move a curve or a border."""
+        with self._lock:
+            if not where:
+                return
+            if self._grab is None or self._grab[0].drag != where["drag"]:
+                held = grab(self.figure, int(where["drag"]), where["x0"], where["y0"])
+                self._grab = (held, self.plan) if held else None
+                if held is not None and held.phase != self.selected:
+                    self._select(held.phase)
+            if self._grab is None or (where["x"], where["y"]) == (where["x0"], where["y0"]):
+                return
+            held, before = self._grab  # from where the drag began, so that nothing adds up
+            phase = before.phases[held.phase]
+            if held.border:
+                epochs = phase.epochs + round((where["x"] - where["x0"]) * held.epochs)
+                self._edit(held, lambda: self._draft.set_border(held.phase, epochs))
+            elif held.split is not None:
+                up = 10 ** ((where["y0"] - where["y"]) * held.decades)
+                lr = round_lr(min(max(phase.lrs[held.split] * up, 1e-7), 1.0))
+                self._edit(held, partial(self._draft.set_lr, held.split, lr))
 
     def _go_back(self, step: Callable[[], None], said: str) -> None:
         with self._lock:

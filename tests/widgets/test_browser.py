@@ -173,7 +173,7 @@ def test_a_shape_stays_while_its_ratio_is_dragged(live):
     cell = live.cell(0)
     cell.locator("button:has-text('Phase 6')").click()
     settle(live)
-    shape = cell.locator(".widget-dropdown select").nth(1)
+    shape = cell.get_by_label("Set all")
     shape.select_option("geometric")
     settle(live)
     ratio = cell.get_by_label("Ratio")

@@ -90,7 +90,7 @@ def test_a_slider_changes_plan_lines_texts_and_picture(editor):
 def controls_of(editor):
     """Yield every control of the editor that has a value."""
     controls = editor.controls
-    yield from (controls.freeze_to, controls.epochs, controls.pct_start)
+    yield from (controls.freeze_to, controls.epochs, controls.moves, controls.rise)
     yield from (controls.shape, controls.base, controls.ratio)
     for row in controls.rows:
         yield from row
@@ -110,7 +110,7 @@ def shown_is_the_plan(editor):
     phase, controls = editor.plan.phases[editor.selected], editor.controls
     assert controls.epochs.value == phase.epochs
     assert controls.freeze_to.value == phase.trained[0]
-    assert controls.pct_start.value == pytest.approx(phase.pct_start, abs=0.005)
+    assert controls.rise.value == pytest.approx(phase.pct_start, abs=0.005)
     for row, lr, trains in zip(controls.rows, phase.lrs, phase.trainable, strict=True):
         assert row.trains.value == trains
         assert row.box.value == (short(lr) if trains else "frozen")
@@ -172,7 +172,8 @@ def test_a_plan_set_from_code_moves_the_controls(editor, name):
         editor.selected = index
         assert editor.controls.epochs.value == phase.epochs
         assert editor.controls.freeze_to.value == phase.freeze_to % 6
-        assert editor.controls.pct_start.value == phase.pct_start
+        rise = phase.shape.warmup if phase.shape else phase.pct_start
+        assert editor.controls.rise.value == pytest.approx(rise)
         for row, lr, trains in zip(editor.controls.rows, phase.lrs, phase.trainable, strict=True):
             assert row.trains.value == trains
             assert row.box.disabled == (not trains and not plan.train_bn)
@@ -186,8 +187,104 @@ def test_a_plan_set_from_code_moves_the_controls(editor, name):
         assert scope["milestones"] == to_milestones(plan)
     else:
         assert "one cycle per phase" in editor.milestones.value
-    assert editor.controls.pct_start.disabled == (plan.phases[-1].shape is not None)
+    shape = plan.phases[-1].shape
+    assert editor.controls.moves.value == (shape.kind if shape else "one cycle")
     drawn_equals_scheduler(editor)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "linear", "constant", "steps"])
+def test_how_the_rates_move_can_be_chosen(editor, kind):
+    """Each shape with its warm-up ends in the plan, the Python and the curves; one undo goes back."""
+    editor.selected = 5
+    first = editor.plan
+    editor.controls.moves.value = kind
+    phase = editor.plan.phases[5]
+    assert (phase.shape.kind, phase.shape.warmup) == (kind, 0.1)
+    assert (phase.lrs, editor.plan.phases[:5]) == (first.phases[5].lrs, first.phases[:5])
+    assert editor.controls.rise.value == 0.1
+    drawn_equals_scheduler(editor)
+    editor.undo.click()
+    assert editor.plan == first
+    editor.controls.moves.value = kind
+    editor.controls.rise.value = 0.4
+    assert editor.plan.phases[5].shape.warmup == 0.4
+    scope = {}
+    exec(editor.code.value, scope)
+    assert scope["plan"] == editor.plan
+    editor.controls.moves.value = "one cycle"
+    assert editor.plan == first
+
+
+def test_phases_that_continue_one_another_change_their_shape_together():
+    """Choosing another one in either of them keeps the plan valid and the one run through both."""
+    run = [
+        Phase(-1, 2, [0, 1e-3], shape="cosine"),
+        Phase(0, 2, [1e-4, 1e-3], shape="cosine", continues=True),
+    ]
+    editor = PlanEditor(["body", "head"], Plan([*run, Phase(0, 1, [1e-4, 1e-3])]))
+    editor.selected = 1
+    editor.controls.moves.value = "linear"
+    editor.controls.rise.value = 0.2
+    assert "Not used" not in editor.message.value
+    shapes = [phase.shape for phase in editor.plan.phases]
+    assert [(shape.kind, shape.warmup) for shape in shapes[:2]] == [("linear", 0.2)] * 2
+    assert shapes[2] is None
+    assert editor.plan.phases[1].continues
+
+
+def place(editor, epoch, lr):
+    """Return the place in the picture of a learning rate at an epoch, as a pointer reports it."""
+    wide, tall = editor.figure.size
+    x, y = editor.figure.lines[0].axes.transData.transform((epoch, lr))
+    return x / wide, 1 - y / tall
+
+
+def drag(editor, number, begin, *stops):
+    """Drag on the picture from one (epoch, LR) over others."""
+    x0, y0 = place(editor, *begin)
+    for x, y in [place(editor, *stop) for stop in (begin, *stops)]:
+        editor.picture.pointed = {"drag": number, "x0": x0, "y0": y0, "x": x, "y": y}
+
+
+def test_a_curve_can_be_dragged(editor):
+    """The curve under the pointer follows it, by the same factor; the drag is one change for undo."""
+    first = editor.plan
+    peak = first.phases[1].lrs[5]
+    drag(editor, 1, (1.3, peak), (1.3, 2 * peak), (1.4, 10 * peak))
+    assert editor.selected == 1
+    assert editor.plan.phases[1].lrs[:5] == first.phases[1].lrs[:5]
+    assert editor.plan.phases[1].lrs[5] == pytest.approx(10 * peak, rel=0.01)
+    assert editor.controls.rows[5].box.value == short(editor.plan.phases[1].lrs[5])
+    shown_is_the_plan(editor)
+    editor.undo.click()
+    assert editor.plan == first
+    drag(editor, 2, (1.3, peak), (1.3, 1e9))
+    assert editor.plan.phases[1].lrs[5] == 1.0, "not further than the slider goes"
+
+
+def test_a_click_on_the_picture_chooses_a_phase(editor):
+    """And changes nothing; beside the axes it does nothing at all."""
+    first = editor.plan
+    for index in (4, 0, 5):
+        drag(editor, index, (index + 0.5, 1e-3))
+        assert editor.selected == index
+    drag(editor, 9, (-1, 1e-3), (-1, 1e-2))
+    assert (editor.selected, editor.plan) == (5, first)
+
+
+def test_the_border_between_phases_can_be_dragged():
+    """Epochs go from one phase to its neighbour, which keeps one at least."""
+    editor = PlanEditor(NAMES, make_plan("gradual", 6, 12))
+    first = editor.plan
+    border = first.starts[1]
+    drag(editor, 1, (border, 1e-3), (border + 1, 1e-3))
+    assert [phase.epochs for phase in editor.plan.phases] == [3, 1, 2, 2, 2, 2]
+    assert editor.plan.epochs == 12
+    drawn_equals_scheduler(editor)
+    editor.undo.click()
+    assert editor.plan == first
+    drag(editor, 2, (border, 1e-3), (0, 1e-3))
+    assert [phase.epochs for phase in editor.plan.phases] == [1, 3, 2, 2, 2, 2]
 
 
 def test_the_milestones_of_2020_come_back_unchanged(editor):
@@ -202,7 +299,7 @@ def test_phase_controls(editor):
     editor.selected = 0
     editor.controls.freeze_to.value = NAMES.index("layer4")
     editor.controls.epochs.value = 3
-    editor.controls.pct_start.value = 0.5
+    editor.controls.rise.value = 0.5
     assert editor.plan.phases[0] == Phase(-2, 3, [0, 0, 0, 0, 1e-3, 1e-3], pct_start=0.5)
     assert editor.plan.epochs == 8
     drawn_equals_scheduler(editor)
