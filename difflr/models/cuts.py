@@ -1,7 +1,6 @@
 """A user's own cut of a network, as the command line takes it and results keep it: text alone."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,16 @@ __all__ = ["Cut", "as_patterns", "known_names", "parse_cut"]
 Cut = str | Mapping[str, Sequence[str]]
 
 _WORDS = ("stages", "blocks")
+_RESNETS = {
+    *("strokenet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *(
+        "resnext50_32x4d",
+        "resnext101_32x8d",
+        "resnext101_64x4d",
+        "wide_resnet50_2",
+        "wide_resnet101_2",
+    ),
+}
 _REMEDY = (
     "Write stages, blocks, the path of a JSON file, or splits from shallow to deep: "
     "stem=conv1,bn1 early=layer1,layer2 late=layer3,layer4 head=fc (... takes the rest)."
@@ -41,7 +50,7 @@ def known_names(backbone: str) -> tuple[str, ...] | None:
     >>> known_names("resnet50")
     ('stem', 'layer1', 'layer2', 'layer3', 'layer4', 'head')
     """
-    if not re.fullmatch(r"(wide_)?resne?[tx]t?\d+(_\w+)?|strokenet", backbone):
+    if backbone not in _RESNETS:
         return None
     return ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 
