@@ -9,7 +9,7 @@ from difflr.models import held
 from difflr.models.running_stats import follows_data
 from difflr.splits import Split, Splits
 
-__all__ = ["bn_mode", "freeze_to", "set_trainable"]
+__all__ = ["bn_mode", "freeze_to", "set_trainable", "train_mode"]
 
 
 def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
@@ -44,7 +44,8 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
     A frozen split gets no gradient and loses the one it had, so no optimizer touches it, whatever
     its weight decay or momentum; its BatchNorm layers use their running statistics and keep them, and
     so do all layers that follow the data (see ``follows_data``). Dropout is left alone: it changes
-    no weight. What the user froze stays as it is (see ``difflr.models.held``).
+    no weight. What the user froze stays as it is (see ``difflr.models.held``), the statistics of such
+    a BatchNorm layer included.
     """
     for index, split in enumerate(splits):
         trains = index in trainable
@@ -58,10 +59,28 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
                 held.freeze(splits.model, name)
             if not parameter.requires_grad:
                 parameter.grad = None  # a stale gradient would let weight decay move it
-        mode = splits.model.training and (trains or train_bn)
+        awake_mode = splits.model.training and (trains or train_bn)
         for norm in norms:
+            own = [p.requires_grad for p in norm._parameters.values() if p is not None]
+            mode = awake_mode and (not trains or not own or any(own))  # none: the user holds it
             if norm.training != mode:  # once a batch: most are as they should be already
                 norm.train(mode)
+
+
+def train_mode(splits: Splits) -> None:
+    """Put the model into train mode, but for modules that are in no split with any of their parameters.
+
+    The BatchNorm and dropout of a teacher or a loss network keep the mode that they were left in.
+    """
+    inside = {id(p) for split in splits for p in split.parameters.values()}
+    modes = []
+    for module in splits.model.modules():
+        own = [id(p) for p in module.parameters()]
+        if own and inside.isdisjoint(own):
+            modes += [(part, part.training) for part in module.modules()]
+    splits.model.train()
+    for part, mode in modes:
+        part.training = mode
 
 
 def bn_mode(split: Split) -> str:

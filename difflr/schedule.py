@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from difflr.errors import DifflrError, as_int, short_repr
-from difflr.freezing import set_trainable
+from difflr.freezing import set_trainable, train_mode
 from difflr.models.held import is_held
 from difflr.plan import Phase, Plan
 from difflr.shapes import Constant, Cosine, Linear, Steps
@@ -82,12 +82,12 @@ class PlanScheduler(LRScheduler):
         return self.plan.moves_momentum and any("betas" in g or "momentum" in g for g in groups)
 
     def freeze(self, splits: Splits) -> None:
-        """Put the model into train mode, but freeze what the plan does for the step that comes next.
+        """Put the model into train mode (see ``train_mode``) and freeze for the step that comes next.
 
         For loops of one's own, at the start of every epoch; Lightning modules need not call it.
         """
         check_held(self.plan, splits)
-        splits.model.train()
+        train_mode(splits)
         phase = self.plan.phases[self.phase_index]
         set_trainable(splits, phase.trained, train_bn=self.plan.train_bn)
 

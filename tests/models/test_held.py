@@ -110,6 +110,44 @@ def test_a_teacher_needs_no_split():
     assert "in no split: teacher.0.weight" in report(splits)
 
 
+class Distilled(nn.Module):
+    """A student beside its teacher, which has BatchNorm and dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.student = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        self.teacher = nn.Sequential(
+            nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2)
+        )
+        self.teacher.requires_grad_(False).eval()
+
+    def forward(self, x):
+        return self.student(x) - self.teacher(x)
+
+
+def test_a_teacher_in_a_plain_loop_stays_as_it_was_left():
+    """Its BatchNorm statistics do not move and its dropout stays off; the student is in train mode."""
+    model = Distilled()
+    before = {k: v.clone() for k, v in model.teacher.state_dict().items()}
+    splits = split_model(model, [model.student[:2], model.student[2]])
+    train(splits, make_plan("differential", splits, 2, lr=1e-2))
+    assert not any(part.training for part in model.teacher.modules())
+    assert all(part.training for part in model.student.modules())
+    assert all(torch.equal(before[k], v) for k, v in model.teacher.state_dict().items())
+    assert model.student[1].num_batches_tracked == 4
+
+
+def test_the_statistics_of_a_held_batchnorm_stay():
+    """A BatchNorm layer whose weight and bias the user froze keeps its statistics, in a split that trains."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    model[1].requires_grad_(False)
+    splits = split_model(model, [model[:3], model[3]])
+    moved = train(splits, make_plan("differential", splits, 2, lr=1e-2))
+    assert model[1].num_batches_tracked == 0
+    assert model[2].num_batches_tracked == 4
+    assert moved == {"0.weight", "0.bias", "2.weight", "2.bias", "3.weight", "3.bias"}
+
+
 def test_a_split_that_the_user_froze_whole_is_refused_before_training():
     """The classical tutorial freezes the backbone by hand: both remedies are named, and both work."""
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2))
