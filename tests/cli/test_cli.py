@@ -206,6 +206,7 @@ def train(*_, seed, **__):
     return Outcome(0.5, 1.0, 0.3, 1.0), None
 
 job.train = train
+job.find_mistakes = lambda *_: {}
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
-from peer_marks import timm_only
 from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import VisionTransformer
@@ -25,6 +25,10 @@ from difflr.figures.logged import read_logged
 from difflr.models.cuts import as_patterns, parse_cut
 from difflr.recipes import make_plan
 from difflr.splits import split_model
+
+timm_only = pytest.mark.skipif(
+    find_spec("timm") is None, reason="timm is not installed (tests/support/peers.sh)"
+)
 
 
 def write_tree(root, sides=(120, 96), counts=(4, 2)):

@@ -220,7 +220,9 @@ def test_manual_optimization_is_refused():
     """Lightning would step no scheduler, and every step would have the first one's rates."""
     module = Tiny()
     module.automatic_optimization = False
-    with pytest.raises(DifflrError, match=r"automatic_optimization=False.*PlanScheduler in a loop"):
+    with pytest.raises(
+        DifflrError, match=r"automatic_optimization=False.*steps a PlanScheduler for each"
+    ):
         fit(module)
 
 

@@ -35,7 +35,7 @@ def test_colabs_list_covers_all_that_difflr_needs_but_lightning():
     """The weekly run against Colab's versions leaves nothing to chance."""
     lessons = [*PROJECT["dependencies"], *EXTRAS["lightning"], *EXTRAS["kit"]]
     names = {line.partition(">")[0] for line in lessons}
-    assert names - set(SHARED) == {"pytorch-lightning", "difflr[lightning]"}
+    assert names - set(SHARED) == {"pytorch-lightning", "anywidget", "difflr[lightning]"}
 
 
 def test_colabs_list_is_read_in_both_of_its_forms():
