@@ -21,10 +21,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` s
     from difflr.lightning.module import ParametersSplitsModule, SplitsMixin
     from difflr.milestones import MILESTONES_2020, from_milestones, to_milestones
     from difflr.models.heads import replace_head
+    from difflr.models.interpolation import interpolate
     from difflr.models.prefix import CachedPrefix
+    from difflr.models.running_stats import recalibrate
     from difflr.optimizers import JoinedOptimizer
     from difflr.plan import Phase, Plan
     from difflr.rangetest.finder import range_test
+    from difflr.rangetest.gradients import suggest_lrs
     from difflr.rates import LayerDecay, Ratio, Ulmfit, expand_lrs
     from difflr.recipes import RECIPES, make_plan
     from difflr.schedule import PlanScheduler
@@ -51,15 +54,18 @@ __all__ = [
     "expand_lrs",
     "freeze_to",
     "from_milestones",
+    "interpolate",
     "load_backbone",
     "make_plan",
     "param_groups",
     "plot_plan",
     "range_test",
+    "recalibrate",
     "replace_head",
     "report",
     "set_trainable",
     "split_model",
+    "suggest_lrs",
     "to_milestones",
 ]
 __version__ = "0.1.0"
@@ -78,8 +84,11 @@ _HOME = {
     "milestones": ["MILESTONES_2020", "from_milestones", "to_milestones"],
     "optimizers": ["JoinedOptimizer"],
     "plan": ["Phase", "Plan"],
+    "models.interpolation": ["interpolate"],
     "models.prefix": ["CachedPrefix"],
+    "models.running_stats": ["recalibrate"],
     "rangetest.finder": ["range_test"],
+    "rangetest.gradients": ["suggest_lrs"],
     "rates": ["LayerDecay", "Ratio", "Ulmfit", "expand_lrs"],
     "recipes": ["RECIPES", "make_plan"],
     "schedule": ["PlanScheduler"],

@@ -21,7 +21,7 @@ from difflr.plan import Phase
 from difflr.rangetest.snapshot import untouched
 from difflr.splits import Splits
 
-__all__ = ["LossCurve", "RangeTest", "range_test"]
+__all__ = ["Loss", "LossCurve", "RangeTest", "cross_entropy_of_pair", "range_test"]
 
 
 class LossCurve:
@@ -165,7 +165,7 @@ def range_test(
     steps = as_int("steps", steps, 5)
     diverge = as_number("diverge", diverge, 1.0, above=True)
     rates = _rates(splits, optimizer, phase)
-    step_loss = loss or _cross_entropy
+    step_loss = loss or cross_entropy_of_pair
     with untouched(splits.model, optimizer, batches):
         if phase is not None:
             splits.model.train()
@@ -231,7 +231,8 @@ def _per_split(splits: Splits, optimizer: Optimizer) -> tuple[float, ...]:
     )
 
 
-def _cross_entropy(model: nn.Module, batch: Any) -> Tensor:
+def cross_entropy_of_pair(model: nn.Module, batch: Any) -> Tensor:
+    """Return the cross-entropy of ``model(batch[0])`` against ``batch[1]``."""
     return nn.functional.cross_entropy(model(batch[0]), batch[1])
 
 
