@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export WORKERS
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test test-fast families works-with fuzz lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
+.PHONY: env run test test-fast families works-with fuzz attack lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -65,6 +65,13 @@ fuzz: env ## coverage-guided fuzzing, FUZZ_SECONDS long
 	mkdir -p $(VENV)/fuzz
 	$(BIN)/python tests/fuzz/fuzz.py -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=10 \
 	  -artifact_prefix=$(VENV)/fuzz/ $(VENV)/fuzz
+
+# Hostile inputs, kill -9 at random moments, kinds of pictures: exit 1 where a figure is not as promised.
+INPUTS ?= 100000
+KILLS ?= 200
+attack: export OMP_NUM_THREADS := 1
+attack: env ## 100,000 hostile inputs and 200 kills, counted: INPUTS=20000 KILLS=20 takes less
+	$(BIN)/python tests/fuzz/attack.py --inputs $(INPUTS) --kills $(KILLS)
 
 # Everything about speed, side by side with the peers, in one table ($(BENCH)). CLOCK=cpu counts processor
 # time, for a machine that has other work; THREADS limits torch.

@@ -361,6 +361,8 @@ class Plan:
     def from_dict(cls, data: Mapping[str, Any]) -> "Plan":
         """Build a plan from what ``to_dict`` returned."""
         try:
+            if not isinstance(data, Mapping):  # an array may be asked for "phases" too, in vain
+                raise TypeError(type(data))
             phases = [_build(Phase, phase) for phase in data["phases"]]
         except (KeyError, TypeError) as error:
             raise DifflrError(

@@ -44,6 +44,8 @@ class Results:
         try:
             for run in self.runs:
                 _check(run)
+            for session in self._journal.sessions:
+                _check_session(session)
         except TypeError as error:
             raise _damaged(journal, error) from error
         with self._journal.locked():
@@ -106,7 +108,7 @@ class Results:
             if "name" in about.get("data", {}):  # a path, in earlier versions
                 about["data"]["name"] = Path(str(about["data"]["name"])).name
             runs = [_check(run) for run in data["runs"]]
-            sessions = [dict(each) for each in data.get("sessions", [])]
+            sessions = [_check_session(each) for each in data.get("sessions", [])]
             sessions = sessions or [{"versions": dict(data.get("versions", {}))}]
             for run in runs:
                 as_int("session", run.get("session", 0), 0, len(sessions) - 1)
@@ -160,6 +162,13 @@ def _check(run: Any) -> dict[str, Any]:
     if not isinstance(run.get("plan"), Mapping):
         raise TypeError(f"run {run['recipe']} has no plan")
     return run
+
+
+def _check_session(session: Any) -> dict[str, Any]:
+    """Return a session whose versions can be relied on to be a dictionary."""
+    if not isinstance(session, Mapping) or not isinstance(session.get("versions", {}), Mapping):
+        raise TypeError(f"a session is {short_repr(session)}")
+    return dict(session)
 
 
 def _damaged(path: Path, error: Exception) -> DifflrError:
