@@ -308,7 +308,10 @@ make_plan.__doc__ = "\n".join(
 
 
 def _count(splits: N) -> int:
-    if isinstance(splits, int) or not isinstance(splits, Sized):
+    scalar = (
+        getattr(splits, "ndim", 1) == 0
+    )  # an array without dimensions only seems to have a length
+    if isinstance(splits, int) or scalar or not isinstance(splits, Sized):
         return as_int("splits", splits, 1)
     if not len(splits):
         raise DifflrError(

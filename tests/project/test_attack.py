@@ -4,6 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
+from difflr import DifflrError, Plan, make_plan
+
 ATTACK = Path(__file__).parents[1] / "fuzz" / "attack.py"
 
 
@@ -13,3 +18,11 @@ def test_hostile_inputs_are_taken_or_refused():
     done = subprocess.run(line, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "command lines" in done.stdout
+
+
+def test_a_tensor_is_no_plan_and_no_number_of_splits():
+    """What seems to have a length or entries, and has none, is refused in words."""
+    with pytest.raises(DifflrError, match="expected a dictionary"):
+        Plan.from_dict(torch.zeros(3))
+    with pytest.raises(DifflrError, match="expected a whole number"):
+        make_plan("differential", torch.tensor(3), 6)
