@@ -8,9 +8,8 @@ from difflr.errors import DifflrError, short_repr
 
 __all__ = ["MOST_BYTES", "parse_json", "read_within", "user_path"]
 
-MOST_BYTES = (
-    64 * 2**20
-)  # of one file; the largest recording that comes with difflr has a third of one
+# Of one file; the largest recording that comes with difflr has a third of one.
+MOST_BYTES = 64 * 2**20
 _MOST_VALUES = 2 * 10**6  # a value takes about a hundred bytes of memory, and two in a file
 
 

@@ -59,10 +59,9 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
                 held.freeze(splits.model, name)
             if not parameter.requires_grad:
                 parameter.grad = None  # a stale gradient would let weight decay move it
-        awake_mode = splits.model.training and (trains or train_bn)
+        wanted = splits.model.training and (trains or train_bn)
         for norm in norms:
-            own = [p.requires_grad for p in norm._parameters.values() if p is not None]
-            mode = awake_mode and (not trains or not own or any(own))  # none: the user holds it
+            mode = wanted and not _is_held(norm)
             if norm.training != mode:  # once a batch: most are as they should be already
                 norm.train(mode)
 
@@ -89,6 +88,12 @@ def bn_mode(split: Split) -> str:
     if not modes:
         return "-"
     return "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
+
+
+def _is_held(norm: nn.Module) -> bool:
+    """Whether a layer of a split that is awake has parameters none of which trains: the user froze it."""
+    own = [p.requires_grad for p in norm._parameters.values() if p is not None]
+    return bool(own) and not any(own)
 
 
 def _norms(split: Split) -> Iterator[nn.Module]:

@@ -17,36 +17,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 __all__ = ["PICTURE_SUFFIXES", "Picture", "Skipped", "fit_square", "read_picture"]
 
-PICTURE_SUFFIXES = frozenset(
-    {
-        *(
-            ".jpg",
-            ".jpeg",
-            ".jpe",
-            ".jfif",
-            ".mpo",
-            ".png",
-            ".apng",
-            ".gif",
-            ".webp",
-            ".tif",
-            ".tiff",
-        ),
-        *(
-            ".bmp",
-            ".dib",
-            ".ppm",
-            ".pgm",
-            ".pbm",
-            ".pnm",
-            ".jp2",
-            ".avif",
-            ".heic",
-            ".heif",
-            ".hif",
-        ),
-    }
-)
+_KINDS = "jpg jpeg jpe jfif mpo png apng gif webp tif tiff bmp dib ppm pgm pbm pnm jp2 avif heic heif hif"
+PICTURE_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 
 # Of all that PIL opens, those that are plain pictures: an EPS would start another program.
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF")

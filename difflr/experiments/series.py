@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch.nn import functional as F
 
 from difflr.experiments.folder import Tree
@@ -49,18 +51,9 @@ def find_links(tree: Tree, root: Path) -> list[Link]:
 
 def join(n: int, links: Iterable[Link]) -> NDArray[np.int64]:
     """Return a group for each of ``n`` pictures, such that linked ones share it; numbered from 0."""
-    parent = list(range(n))
-
-    def top(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for a, b, _ in links:
-        low, high = sorted((top(a), top(b)))
-        parent[high] = low
-    return np.unique([top(i) for i in range(n)], return_inverse=True)[1]
+    ends = np.array([(a, b) for a, b, _ in links], int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends)), ends.T), shape=(n, n))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def _thumbnails(pixels: np.ndarray) -> torch.Tensor:

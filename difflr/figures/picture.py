@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = ["Picture", "canvas_png", "figure_png", "picture_bundle"]
+__all__ = ["Picture", "canvas_png", "figure_png", "figure_size", "picture_bundle"]
 
 
 class Picture:
@@ -28,6 +28,12 @@ class Picture:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return picture_bundle(self.png, self.alt)
+
+
+def figure_size(figure: Figure) -> tuple[int, int]:
+    """Return width and height in pixels of a figure that has an Agg canvas."""
+    canvas: Any = figure.canvas
+    return canvas.get_width_height()
 
 
 def canvas_png(figure: Figure) -> bytes:

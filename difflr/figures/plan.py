@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from difflr.errors import as_int
-from difflr.figures.picture import canvas_png
+from difflr.figures.picture import canvas_png, figure_size
 from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, split_colours
 from difflr.figures.words import count, short, split_names
 from difflr.plan import MAX_STEPS, Plan
@@ -125,8 +125,7 @@ class PlanFigure:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture in pixels."""
-        canvas: Any = self.figure.canvas
-        return canvas.get_width_height()
+        return figure_size(self.figure)
 
     @property
     def _layout(self) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from difflr.figures.picture import figure_png
+from difflr.figures.picture import figure_png, figure_size
 from difflr.figures.plan import plan_curves
 from difflr.figures.style import GREY, MARKERS, OKABE_ITO, RED, split_colours
 from difflr.figures.words import short
@@ -106,8 +106,7 @@ class LiveFigure:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture in pixels."""
-        canvas: Any = self.figure.canvas
-        return canvas.get_width_height()
+        return figure_size(self.figure)
 
     def update(
         self,

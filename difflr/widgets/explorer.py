@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from difflr.errors import DifflrError
 from difflr.experiments.flops import Costs, count_costs
-from difflr.figures.picture import figure_png
+from difflr.figures.picture import figure_png, figure_size
 from difflr.figures.style import split_colours
 from difflr.figures.words import short
 from difflr.freezing import bn_mode, freeze_to
@@ -58,8 +58,7 @@ class SplitFigure:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture in pixels."""
-        canvas: Any = self.figure.canvas
-        return canvas.get_width_height()
+        return figure_size(self.figure)
 
     def update(
         self, sizes: Sequence[int], forward: Sequence[int], backward: Sequence[int], first: int

@@ -2,15 +2,10 @@
 
 import math
 import os
-from typing import Any
 
 import ipywidgets as w
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError, short_repr
-from difflr.evidence.plateau import draw_heat
 from difflr.evidence.summaries import (
     Estimate,
     describe_difference,
@@ -19,16 +14,13 @@ from difflr.evidence.summaries import (
     grouped,
 )
 from difflr.experiments.statistics import format_estimate
-from difflr.figures.picture import figure_png
-from difflr.figures.style import GREY, OKABE_ITO, RED, split_colours
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording, Run, load_recording
 from difflr.widgets._native import Slider
 from difflr.widgets._panel import Panel, button, framed, message_html, picture_box, table_html
+from difflr.widgets._replayfigure import Point, ReplayFigure
 
-__all__ = ["Replay", "ReplayFigure", "score"]
-
-Point = tuple[float, float]  # base LR, ratio
+__all__ = ["Replay", "score"]
 
 
 class Replay(Panel):
@@ -301,132 +293,3 @@ def score(cells: dict[Point, list[Run]], prediction: Point) -> str:
         return text + ": the best point."
     gap = describe_difference(difference(cells[prediction], cells[best]))
     return f"{text}, {gap} against the best (base LR {short(best[0])}, ratio {best[1]:g})."
-
-
-class ReplayFigure:
-    """Heat map, accuracy and loss per epoch, displacement and CKA per split, of a fixed size."""
-
-    def __init__(self, recording: Recording, dpi: float = 80) -> None:
-        self.recording = recording
-        self.figure = Figure(figsize=(12, 5.6), dpi=dpi)  # laid out by hand: four times as fast
-        FigureCanvasAgg(self.figure)
-        moved = sorted(v for run in recording.runs for v in run.displacement if v) or [1e-3, 1.0]
-        self._moved = moved[len(moved) // 100] / 2, 2 * moved[-1]  # one range for all points
-        peaks = [lr for plan in recording.plans.values() for p in plan.phases for lr in p.lrs if lr]
-        self._peaks = min(peaks) / 2, 2 * max(peaks)
-        self._grid: tuple[Any, list[float], list[float]] | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
-        canvas: Any = self.figure.canvas
-        return canvas.get_width_height()
-
-    def draw(
-        self,
-        train_size: int,
-        point: Point,
-        runs: list[Run],
-        epochs: tuple[int, int],
-        prediction: Point | None,
-        *,
-        revealed: bool,
-    ) -> bytes:
-        """Draw the point's runs, the phase's epochs marked, and return the PNG.
-
-        Unless ``revealed``, the numbers stay covered: the grid shows only where the point lies.
-        """
-        self.figure.clear()
-        axes = self.figure.add_axes((0.07, 0.2, 0.46, 0.72))
-        rates, ratios, _ = draw_heat(axes, self.recording, train_size, size=10.5)
-        axes.set_title(f"accuracy (%), {train_size:,} training pictures", size=13)
-        self._grid = axes, rates, ratios
-        if not revealed:
-            for number in axes.texts:
-                number.set(text="?", color=GREY)
-            axes.images[0].set_visible(False)
-            axes.set_xticks([i + 0.5 for i in range(len(rates) - 1)], minor=True)
-            axes.set_yticks([i + 0.5 for i in range(len(ratios) - 1)], minor=True)
-            axes.grid(which="minor", color="0.85")
-            axes.tick_params(which="minor", length=0)
-            axes.set_title("Where is the best accuracy? Predict, then look.", size=13)
-        if prediction is not None:  # in the corner, so that the number can be read
-            x, y = rates.index(prediction[0]) + 0.32, ratios.index(prediction[1]) + 0.28
-            axes.plot(x, y, "*", ms=16, mfc="white", mec="black", ls="", label="your prediction")
-        axes.plot(
-            rates.index(point[0]), ratios.index(point[1]), "s", ms=30, mfc="none", mec=RED, mew=3,
-            ls="", label="this point",
-        )  # fmt: skip
-        self.figure.legend(loc="lower left", ncols=2, frameon=False, fontsize=12, markerscale=0.5)
-        if revealed and runs:
-            places = [(x, y, 0.17, 0.28) for y in (0.64, 0.2) for x in (0.59, 0.815)]
-            panels = [self.figure.add_axes(place) for place in places]
-            self._curves(panels[:2], runs, epochs)
-            self._splits(panels[2:], runs)
-            held = format_estimate(estimate(runs, "source_accuracy"))
-            old = estimate(runs, "source_old_bn")
-            if not math.isnan(old.mean):
-                held += f" (old BatchNorm statistics: {100 * old.mean:.1f}%)"
-            self.figure.text(0.99, 0.025, f"source task: {held}", size=11, ha="right")
-        elif runs:
-            self._rates(self.figure.add_axes((0.64, 0.3, 0.3, 0.5)), runs, epochs)
-        else:
-            self.figure.text(0.6, 0.55, "no runs at this point", size=14)
-        return figure_png(self.figure)
-
-    def point_at(self, x: float, y: float) -> Point | None:
-        """Return the point of the grid at a place in the picture, in shares from its upper left corner."""
-        if self._grid is None:
-            return None
-        axes, rates, ratios = self._grid
-        wide, tall = self.size
-        column, row = axes.transData.inverted().transform((x * wide, (1 - y) * tall)).round()
-        if 0 <= column < len(rates) and 0 <= row < len(ratios):
-            return rates[int(column)], ratios[int(row)]
-        return None
-
-    def _rates(self, axes: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
-        """Draw what is predicted about, while the numbers are covered: the LR of each split."""
-        plan, names = self.recording.plan_of(runs[0]), self.recording.splits
-        rates = plan.phases[plan.starts.index(epochs[0])].lrs
-        axes.bar(range(len(names)), rates, color=split_colours(len(names)))
-        axes.set_yscale("log")
-        axes.set_ylim(*self._peaks)
-        axes.set_xticks(range(len(names)), names, size=11)
-        axes.set_title("What this point means: the LR of each split", size=13)
-
-    def _curves(self, panels: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
-        count = runs[0].cell.epochs
-        x = np.arange(1, count + 1)
-        for axes, measure, title, scale, colour in zip(
-            panels, ("curve_accuracy", "curve_loss"), ("accuracy (%)", "training loss"), (100, 1),
-            OKABE_ITO, strict=False,
-        ):  # fmt: skip
-            values = [estimate(runs, measure, i) for i in range(count)]
-            means = scale * np.array([value.mean for value in values])
-            halves = scale * np.nan_to_num([value.half for value in values])
-            axes.axvspan(epochs[0] + 0.5, epochs[1] + 0.5, color="#fff2c4", lw=0)
-            axes.plot(x, means, color=colour, marker="o", lw=2)
-            axes.fill_between(x, means - halves, means + halves, color=colour, alpha=0.25, lw=0)
-            axes.set_title(title, size=12)
-            axes.set_xlabel("epoch (yellow: the phase)", size=10)
-            axes.set_xlim(0.5, count + 0.5)
-            axes.set_ylim(0, 100 if scale == 100 else None)
-            axes.set_xticks(x[:: max(1, count // 6)])
-
-    def _splits(self, panels: Any, runs: list[Run]) -> None:
-        names = self.recording.splits
-        for axes, measure, title in zip(
-            panels, ("displacement", "cka"), ("weights moved (relative)", "CKA before / after"),
-            strict=True,
-        ):  # fmt: skip
-            values = [estimate(runs, measure, i) for i in range(len(names))]
-            axes.bar(
-                range(len(names)), [value.mean for value in values], color=split_colours(len(names)),
-                yerr=np.nan_to_num([value.half for value in values]), capsize=3,
-            )  # fmt: skip
-            axes.set_xticks(range(len(names)), names, rotation=60, size=10)
-            axes.set_title(title, size=12)
-        panels[0].set_yscale("log")
-        panels[0].set_ylim(*self._moved)
-        panels[1].set_ylim(0, 1.05)

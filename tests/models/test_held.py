@@ -146,6 +146,8 @@ def test_the_statistics_of_a_held_batchnorm_stay():
     assert model[1].num_batches_tracked == 0
     assert model[2].num_batches_tracked == 4
     assert moved == {"0.weight", "0.bias", "2.weight", "2.bias", "3.weight", "3.bias"}
+    freeze_to(splits, -1, train_bn=True)
+    assert [model[1].training, model[2].training] == [False, True]
 
 
 def test_a_split_that_the_user_froze_whole_is_refused_before_training():
