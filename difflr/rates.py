@@ -66,7 +66,7 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     >>> expand_lrs(slice(1e-3), 3)
     [0.0001, 0.0001, 0.001]
     """
-    n = as_int("n_splits", n_splits, 1)
+    n = as_int("n_splits", n_splits, 1, 100_000)
     if isinstance(lrs, Ulmfit):
         hi, factor = _positive("lr", lrs.lr), _positive("factor", lrs.factor)
         return _finite(lambda: [hi / factor ** (n - 1 - i) for i in range(n)], lrs)

@@ -160,12 +160,13 @@ for ratio, runs in reported.items():
     )
 
 # %% [markdown]
-# Uniform reached <!--= plateau accuracy train_size=500 ratio=1 -->59.5% ± 1.6<!--/-->. A ratio of 100, against it: <!--= plateau accuracy train_size=500 ratio=100 vs train_size=500 ratio=1 -->not told apart: between -0.4 and +2.3 points<!--/-->. The number after
-# a ± is half of a 95% interval. If the interval holds 0, these runs do **not tell the two apart**, which does not
-# mean "equal". (We say *tie* only of a difference that is shown to be smaller than a point.) What could they have
-# seen? In four cases of five, a difference of <!--= plateau detectable train_size=500 ratio=100 vs train_size=500 ratio=1 -->1.8 points<!--/-->; a smaller one would often
-# be missed. Twenty pairs were recorded as well, without augmentation. Ratio 100 against uniform, the choice of the rates
-# included: <!--= peak tuned recipe=differential ratio=100 vs recipe=uniform -->tie (+0.4 points ± 0.5)<!--/-->. Hold on to its size: soon there will be larger gaps.
+# Uniform reached 59.5% ± 1.6. A ratio of 100, against it: not told apart: between -0.4 and +2.3 points. The
+# number after a ± is half of a 95% interval. If the interval holds 0, these runs do **not tell the two
+# apart**, which does not mean "equal". (We say *tie* only of a difference that is shown to be smaller than
+# a point.) What could they have seen? In four cases of five, a difference of 1.8 points; a smaller one
+# would often be missed. Twenty pairs were recorded as well, without augmentation. Ratio 100 against
+# uniform, the choice of the rates included: tie (+0.4 points ± 0.5). Hold on to its size: soon there will
+# be larger gaps.
 #
 # ### Exercise 6.2 (complete, 6 minutes): an interval by hand
 #
@@ -278,12 +279,12 @@ for within in (0.02, 0.05):
         assert gap.mean > gap.half or within < 0.05  # within 5 points: wider
 
 # %% [markdown]
-# The number after the ± is half of a 95% interval of the *paired* difference: every seed has a plateau of its
-# own on either side. *At least*, and ≥, mark that the grid ended before a plateau of ratio 100 did; with 5,000
-# pictures it cut off uniform's as well, and says little of their difference. Within **five** points the plateau
-# of ratio 100 is wider with 500 and 1,000 pictures, by about half a decade: it forgives a base LR that is off
-# by three times as much. Within two points only the 1,000 pictures show it.
-# The peaks there, ratio 100 against uniform: <!--= plateau accuracy train_size=5000 ratio=100 vs train_size=5000 ratio=1 -->not told apart: between -1.0 and +1.7 points<!--/-->.
+# The number after the ± is half of a 95% interval of the *paired* difference: every seed has a plateau of
+# its own on either side. *At least*, and ≥, mark that the grid ended before a plateau of ratio 100 did;
+# with 5,000 pictures it cut off uniform's as well, and says little of their difference. Within **five**
+# points the plateau of ratio 100 is wider with 500 and 1,000 pictures, by about half a decade: it forgives
+# a base LR that is off by three times as much. Within two points only the 1,000 pictures show it. The peaks
+# there, ratio 100 against uniform: not told apart: between -1.0 and +1.7 points.
 #
 # ## Two walls
 #
@@ -331,7 +332,7 @@ assert at(1e-3, 100).mean > at(1e-4, 1).mean + 0.1
 #
 # If you carry over a base LR from a uniform recipe and only add a large ratio, you slow everything but the
 # head. The next cell shows what that does. And a ratio below 1, each at its own best base LR, on the test
-# pictures: <!--= plateau accuracy train_size=500 ratio=0.1 vs train_size=500 ratio=1 -->-2.4 points ± 1.8<!--/-->.
+# pictures: -2.4 points ± 1.8.
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 for lr in (3e-4, 1e-3, 1e-2, 1e-1):
@@ -418,9 +419,9 @@ seconds_of_uniform = estimate(six["uniform"], "cpu_seconds").mean
 # %% [markdown]
 # The first six rows, uniform among them, are not told apart by five pairs, no matter whose package it is.
 # `lp_ft`, `gradual` and the milestones lose a point or two here, but who compares so many recipes finds
-# some such losses by chance. At three epochs differential is ahead: <!--= recipes accuracy recipe=differential epochs=3 vs recipe=uniform epochs=3 -->+1.4 points ± 0.9<!--/-->.
-# What loses clearly: rates that fall with depth, and **defaults** that nobody tuned. (Two packages spend
-# these six epochs on the head alone; their defaults are made for longer training.)
+# some such losses by chance. At three epochs differential is ahead: +1.4 points ± 0.9. What loses clearly:
+# rates that fall with depth, and **defaults** that nobody tuned. (Two packages spend these six epochs on
+# the head alone; their defaults are made for longer training.)
 #
 # Now look to the left. `head_only` costs a quarter of the seconds, because nothing goes backward through the
 # network. Is it fair to compare it at six epochs? Let each recipe have *as many seconds as uniform*, by

@@ -240,14 +240,14 @@ for ours, rival in (
         print(f"  {shift.replace('none', 'new labels'):>10}: {describe_difference(gap)}")
 
 # %% [markdown]
-# **If one split alone may learn**, the answer turns round. Only first against only last, with new labels: <!--= which_splits accuracy recipe=first_splits shift=none vs recipe=head_only shift=none -->-38.2 points ± 2.9<!--/-->,
-# and with noise: <!--= which_splits accuracy recipe=first_splits shift=noise vs recipe=head_only shift=noise -->+5.9 points ± 1.7<!--/-->.
-# It is so for blur and colour too, but *not* for low contrast: <!--= which_splits accuracy recipe=first_splits shift=contrast vs recipe=head_only shift=contrast -->-4.3 points ± 0.9<!--/-->.
-# On the drawings too, the stem alone could not mend the contrast, and the split after it could. The rule
-# has an exception, and only runs could tell. Nor is it a duel of weights alone: what is frozen keeps its
-# BatchNorm statistics, so *only last* cannot follow the new camera even there, and *only first* can, in the
-# stem. The section on statistics below shows how much that is. And neither is good advice: *only first*
-# loses 4 to 25 points against plain uniform, under every one of the four shifts.
+# **If one split alone may learn**, the answer turns round. Only first against only last, with new labels:
+# -38.2 points ± 2.9, and with noise: +5.9 points ± 1.7. It is so for blur and colour too, but *not* for low
+# contrast: -4.3 points ± 0.9. On the drawings too, the stem alone could not mend the contrast, and the
+# split after it could. The rule has an exception, and only runs could tell. Nor is it a duel of weights
+# alone: what is frozen keeps its BatchNorm statistics, so *only last* cannot follow the new camera even
+# there, and *only first* can, in the stem. The section on statistics below shows how much that is. And
+# neither is good advice: *only first* loses 4 to 25 points against plain uniform, under every one of the
+# four shifts.
 
 # %%
 for shift in ("noise", "blur", "colour"):
@@ -260,11 +260,10 @@ assert gap.mean + gap.half < -0.1  # with new labels it loses by far
 
 # %% [markdown]
 # **If all splits may learn**, look at the second and third blocks. Falling rates against rising ones, with
-# new labels: <!--= which_splits accuracy recipe=falling shift=none vs recipe=differential shift=none -->-10.0 points ± 1.1<!--/-->.
-# Under the input shifts this handicap is gone, and under low contrast it has become a gain: <!--= which_splits accuracy recipe=falling shift=contrast vs recipe=differential shift=contrast -->+3.2 points ± 1.7<!--/-->.
-# But it is no mirror image. Against plain *uniform*, *falling* wins under no shift, and *rising* loses
-# under low contrast: <!--= which_splits accuracy recipe=differential shift=contrast vs recipe=uniform shift=contrast -->-3.1 points ± 0.8<!--/-->.
-# So what hurts is to **starve the early splits**. To favour them brings nothing that these runs could see.
+# new labels: -10.0 points ± 1.1. Under the input shifts this handicap is gone, and under low contrast it
+# has become a gain: +3.2 points ± 1.7. But it is no mirror image. Against plain *uniform*, *falling* wins
+# under no shift, and *rising* loses under low contrast: -3.1 points ± 0.8. So what hurts is to **starve the
+# early splits**. To favour them brings nothing that these runs could see.
 
 # %%
 gaps = {

@@ -1,15 +1,11 @@
-"""Numbers in texts that come from a recording, written and checked by one command.
+"""Numbers in texts that come from a recording: tables that one command writes, and what sentences quote.
 
-A whole table (``TABLES``) stands between two comments of its own, and is generated:
+A table (``TABLES``) stands between two comments of its own, and is generated:
 
     <!-- table: plateau -->
     <!-- end of table -->
 
-A number within a sentence of a lesson stands between two comments, never at the beginning of a line:
-
-    uniform reached <!--= recipes accuracy recipe=uniform epochs=6 -->66.1% ± 1.2<!--/-->
-
-Sentences of README and docs have no comments: ``tests/evidence/test_quotes.py`` lists what they quote.
+Sentences have no comments: ``tests/evidence/test_quotes.py`` lists what they quote, by ``quoted``.
 
 What is quoted is said by a recording, a measure, the tags of its runs (those reported on the test
 pictures unless ``measured_on`` is given), and after ``vs`` the tags of a rival, which makes it a paired
@@ -21,8 +17,8 @@ or ``detectable`` (the smallest difference of accuracies seen with 80% power); o
 difference, corrected for all recipes that were compared with the rival); or
 ``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``).
 
-    python -m difflr.evidence.quotes docs/*.md notebooks/*.py           say which differ
-    python -m difflr.evidence.quotes docs/*.md notebooks/*.py --write   put the recorded numbers in
+    python -m difflr.evidence.quotes docs/*.md           say which tables differ
+    python -m difflr.evidence.quotes docs/*.md --write   write them anew
 """
 
 import argparse
@@ -52,7 +48,6 @@ from difflr.studies.recordings import Recording, Run, load_recording
 
 __all__ = ["MEASURES", "TABLES", "quoted", "rewritten"]
 
-_QUOTE = re.compile(r"<!--= *(?P<what>.*?) *-->(?P<text>.*?)<!--/-->", re.DOTALL)
 _TABLE = re.compile(
     r"<!-- table: *(?P<name>.*?) *-->\n(?P<text>.*?)<!-- end of table -->", re.DOTALL
 )
@@ -166,14 +161,8 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
 
 
 def rewritten(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return the text with every quote as recorded, and the (old, new) of those that differed."""
-    changes = []
-
-    def put(match: re.Match[str]) -> str:
-        new = quoted(match["what"])
-        if new != match["text"]:
-            changes.append((match["text"], new))
-        return f"<!--= {match['what']} -->{new}<!--/-->"
+    """Return the text with every table as recorded, and the (old, new) of the rows that differed."""
+    changes: list[tuple[str, str]] = []
 
     def put_table(match: re.Match[str]) -> str:
         name, old = match["name"], match["text"].splitlines()
@@ -185,7 +174,7 @@ def rewritten(text: str) -> tuple[str, list[tuple[str, str]]]:
         )
         return f"<!-- table: {name} -->\n{new}<!-- end of table -->"
 
-    return _TABLE.sub(put_table, _QUOTE.sub(put, text)), changes
+    return _TABLE.sub(put_table, text), changes
 
 
 def _table(name: str) -> str:
@@ -307,12 +296,12 @@ def _load(name: str) -> Recording:
 
 
 def main() -> int:
-    """Compare quoted numbers with the recordings: the command of this module."""
+    """Compare tables with the recordings: the command of this module."""
     parser = argparse.ArgumentParser(
         prog="python -m difflr.evidence.quotes", description=main.__doc__
     )
-    parser.add_argument("files", nargs="+", type=Path, help="Markdown files and lessons (.py)")
-    parser.add_argument("--write", action="store_true", help="put the recorded numbers in")
+    parser.add_argument("files", nargs="+", type=Path, help="Markdown files")
+    parser.add_argument("--write", action="store_true", help="write the tables anew")
     arguments = parser.parse_args()
     stale = False
     for path in arguments.files:

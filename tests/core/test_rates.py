@@ -91,9 +91,9 @@ def test_wrong_rates_say_what_was_received(wrong, words):
     assert words in error.value.problem
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, None, True])
+@pytest.mark.parametrize("n", [0, -1, 1.5, None, True, 10**30])
 def test_a_wrong_number_of_splits_is_refused(n):
-    """There is at least one split."""
+    """There is at least one split, and not more than a list can hold."""
     with pytest.raises(DifflrError, match="n_splits"):
         expand_lrs(1e-3, n)
 

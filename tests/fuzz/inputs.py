@@ -156,10 +156,20 @@ def value(rng: random.Random, depth: int = 0) -> Any:
     return dict(zip(rng.sample(PLAIN[:6], min(len(several), 6)), several, strict=False))
 
 
+def near(rng: random.Random, old: Any) -> Any:
+    """What a person or another program may write for a value: of another size, sign or type."""
+    if isinstance(old, bool) or not isinstance(old, int | float):
+        return rng.choice((old, str(old), [old], None))
+    number = old * rng.choice((0.1, 0.5, 1, 2, 10)) + rng.choice((0, 0, 1e-3, 1))
+    changes = (float, int, round, np.float32, np.int64, torch.tensor, Fraction, str, lambda n: -n)
+    return rng.choice(changes)(number)
+
+
 def spoilt(rng: random.Random, content: Any) -> Any:
-    """A copy of a dictionary or list in which one to three places are something else."""
+    """A copy of a dictionary or list: one place is a little other, or up to three are anything else."""
     content = copy.deepcopy(content)
-    for _ in range(rng.randrange(1, 4)):
+    mild = rng.random() < 0.5
+    for _ in range(1 if mild else rng.randrange(1, 4)):
         node = content
         while node:
             key = rng.choice(list(node if isinstance(node, dict) else range(len(node))))
@@ -167,12 +177,12 @@ def spoilt(rng: random.Random, content: Any) -> Any:
                 node = node[key]
                 continue
             change = rng.random()
-            if change < 0.1:
+            if change < 0.1 and not mild:
                 del node[key]
-            elif change < 0.2 and isinstance(node, dict):
+            elif change < 0.2 and not mild and isinstance(node, dict):
                 node[rng.choice(WORDS)] = node.pop(key)
             else:
-                node[key] = value(rng)
+                node[key] = near(rng, node[key]) if mild else value(rng)
             break
     return content
 
