@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["DifflrError", "as_index", "as_int", "as_number", "short_repr", "first_few"]
+__all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "short_repr", "first_few"]
 
 
 class DifflrError(ValueError):
@@ -36,13 +36,14 @@ def as_number(
     above: bool = False,
     below: bool = False,
 ) -> float:
-    """Return ``value`` as a finite float from ``low`` to ``high``.
+    """Return ``value``, of numpy or torch too, as a finite float from ``low`` to ``high``.
 
     ``above=True`` excludes ``low`` itself, ``below=True`` excludes ``high``.
     """
+    plain = as_plain(value)
     try:
-        if isinstance(value, Real) and not isinstance(value, bool):
-            number = float(value)
+        if isinstance(plain, Real) and not isinstance(plain, bool):
+            number = float(plain)
             inside = (low < number if above else low <= number) and (
                 number < high if below else number <= high
             )
@@ -55,6 +56,16 @@ def as_number(
     raise DifflrError(
         f"Received {name}={short_repr(value)}, expected a number {bounds}.", f"Change {name}."
     )
+
+
+def as_plain(value: Any) -> Any:
+    """Return arrays and tensors as the numbers or lists that they hold, anything else as it is."""
+    if hasattr(value, "tolist") and hasattr(value, "shape"):
+        try:
+            return value.tolist()
+        except Exception:  # a tensor without data, someone's own class
+            return value
+    return value
 
 
 def as_int(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import Parameter
 from torch.nn.modules.batchnorm import _NormBase
 
-from difflr.errors import DifflrError, as_number, short_repr
+from difflr.errors import DifflrError, as_number, as_plain, short_repr
 from difflr.models.weight_decay import without_decay
 from difflr.rates import LRs, expand_lrs
 from difflr.splits import Splits
@@ -115,6 +115,9 @@ def param_groups(
 
 def _each(name: str, value: Any, n: int) -> list[Any]:
     """One value per split; a tuple of two betas is one value."""
+    value = as_plain(value)
+    if isinstance(value, list | tuple):
+        value = [as_plain(entry) for entry in value]
     if not isinstance(value, Sequence) or isinstance(value, str) or _is_pair(name, value):
         return [value] * n
     if len(value) != n:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from difflr.errors import DifflrError, as_int, as_number, short_repr
+from difflr.errors import DifflrError, as_int, as_number, as_plain, short_repr
 
 __all__ = ["LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs"]
 
@@ -52,7 +52,7 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     """Return one learning rate per split, shallow to deep.
 
     Args:
-        lrs: one number for all splits; a list with one number per split;
+        lrs: one number for all splits; a list, array or tensor with one number per split;
             ``slice(lo, hi)``, geometric from the first split to the last (fastai's ``slice``);
             ``slice(hi)``, ``hi`` for the last split and ``hi / 10`` for the others (fastai);
             ``Ulmfit(lr)``; ``Ratio(lr)``; ``LayerDecay(lr)``.
@@ -67,6 +67,7 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     [0.0001, 0.0001, 0.001]
     """
     n = as_int("n_splits", n_splits, 1, 100_000)
+    lrs = as_plain(lrs)
     if isinstance(lrs, Ulmfit):
         hi, factor = _positive("lr", lrs.lr), _positive("factor", lrs.factor)
         return _finite(lambda: [hi / factor ** (n - 1 - i) for i in range(n)], lrs)

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -77,6 +78,23 @@ def test_learning_rates_come_in_any_form(net):
         [2.6 ** -(5 - i) for i in range(6)]
     )
     assert groups[0]["lr"] == groups[1]["lr"]
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_weight_decay_and_momentum_may_be_of_numpy_or_torch(make):
+    """One number or one per split, and the two betas in any of these forms."""
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    splits = split_model(model, list(model))
+
+    def values(key, **given):
+        return [group[key] for group in param_groups(splits, **given)]
+
+    for value in (make([0.5, 0.25]), [make(0.5), make(0.25)]):
+        assert values("weight_decay", weight_decay=value) == [0.5, 0.25]
+        assert values("momentum", momentum=value) == [0.5, 0.25]
+    assert values("weight_decay", weight_decay=make(0.5)) == [0.5, 0.5]
+    for value in (make([0.5, 0.75]), (make(0.5), make(0.75)), make([[0.5, 0.75]] * 2)):
+        assert values("betas", betas=value) == [(0.5, 0.75)] * 2
 
 
 def test_tied_parameters_are_in_one_group_only():

@@ -1,12 +1,14 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import junk, numbers
 
-from difflr import DifflrError, Ratio, Ulmfit, expand_lrs
+from difflr import DifflrError, LayerDecay, Ratio, Ulmfit, expand_lrs
 
 rates = st.floats(1e-8, 10.0)
 counts = st.integers(1, 12)
@@ -89,6 +91,32 @@ def test_wrong_rates_say_what_was_received(wrong, words):
     with pytest.raises(DifflrError) as error:
         expand_lrs(wrong, 3)
     assert words in error.value.problem
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_rates_of_numpy_and_torch_are_numbers(make):
+    """One number, a list of them, all in one array, within the short ways to write them."""
+    assert expand_lrs(make(0.5), 2) == [0.5, 0.5]
+    assert expand_lrs(make([0.25, 0.5]), 2) == expand_lrs([make(0.25), make(0.5)], 2) == [0.25, 0.5]
+    assert expand_lrs(slice(make(0.25), make(1.0)), 3) == [0.25, 0.5, 1.0]
+    assert expand_lrs(LayerDecay(make(1.0), make(0.5)), 2) == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.ones((2, 2)),
+        torch.ones(3),
+        torch.tensor(True),
+        torch.tensor(1j),
+        torch.tensor(math.nan),
+        torch.ones((), device="meta"),
+    ],
+)
+def test_arrays_that_hold_no_rates_are_refused(wrong):
+    """Another shape or length, no real number, nothing at all."""
+    with pytest.raises(DifflrError):
+        expand_lrs(wrong, 2)
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, None, True, 10**30])
