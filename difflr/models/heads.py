@@ -6,21 +6,27 @@ from torch import nn
 
 from difflr.errors import DifflrError
 
-__all__ = ["last_linear", "replace_head"]
+__all__ = ["HEADS", "last_linear", "replace_head"]
 
-_NAMES = ("classification_head", "classifier", "heads", "head", "fc", "last_linear", "score")
+HEADS = (
+    *("classification_head", "classifier", "heads", "head", "fc", "last_linear", "score"),
+    *("output_layer", "output", "out", "logits"),
+)
 
 
 def replace_head(network: nn.Module, n_classes: int) -> nn.Module:
     """Replace the network's last linear layer by a new one for ``n_classes``, and return it all.
 
-    A timm model does it itself (``reset_classifier``); ``num_classes`` and Hugging Face's
-    ``num_labels`` are kept in step.
+    Of a module around a single network, that network's. A timm model does it itself
+    (``reset_classifier``); ``num_classes`` and Hugging Face's ``num_labels`` are kept in step.
     """
     like = next(network.parameters(), None)
     if callable(getattr(type(network), "reset_classifier", None)):
         network.reset_classifier(n_classes)  # type: ignore[operator]
         return network if like is None else network.to(like.device)
+    if inner := _inside(network):
+        replace_head(network.get_submodule(inner), n_classes)
+        return network
     name = last_linear(network)
     parent = network.get_submodule(name.rpartition(".")[0])
     old: Any = network.get_submodule(name)
@@ -41,8 +47,10 @@ def last_linear(network: nn.Module) -> str:
     That of the child that is called like a head (``fc``, ``classifier``, ``head``, …), wherever it
     was declared; without such a child, the last one declared.
     """
+    if inner := _inside(network):
+        return f"{inner}.{last_linear(network.get_submodule(inner))}"
     children = dict(network.named_children())
-    child = next((name for name in _NAMES if name in children), "")
+    child = next((name for name in HEADS if name in children), "")
     linear = [
         f"{child}.{name}".strip(".")
         for name, module in network.get_submodule(child).named_modules()
@@ -55,3 +63,12 @@ def last_linear(network: nn.Module) -> str:
             "Use a backbone that ends in one, such as resnet18, or set the new head yourself.",
         )
     return linear[-1]
+
+
+def _inside(network: nn.Module) -> str:
+    """Return the name of the one child that holds all parameters and is a network itself, or ``""``."""
+    learning = [n for n, child in network.named_children() if any(True for _ in child.parameters())]
+    if len(learning) != 1 or learning[0] in HEADS or any(True for _ in network.parameters(False)):
+        return ""
+    child = network.get_submodule(learning[0])
+    return learning[0] if any(True for _ in child.children()) else ""

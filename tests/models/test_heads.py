@@ -21,6 +21,25 @@ def test_a_head_is_found_by_its_name_wherever_it_is_declared():
     assert model.body[2].out_features == 4
 
 
+class Output(nn.Module):
+    """Another name for a head, declared first as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.output = nn.Linear(4, 10)
+        self.encoder = nn.Linear(3, 4)
+
+
+def test_the_head_of_a_network_in_a_wrapper_is_found():
+    """A module around a single network, as a LightningModule is; and by more names than one."""
+    model = nn.ModuleDict({"net": nn.ModuleDict({"inner": HeadFirst()}), "loss": nn.MSELoss()})
+    assert replace_head(model, 3) is model
+    inner = model["net"]["inner"]
+    assert (inner.fc.out_features, inner.body[2].out_features) == (3, 4)
+    other = replace_head(Output(), 3)
+    assert (other.output.out_features, other.encoder.out_features) == (3, 4)
+
+
 @pytest.mark.parametrize(
     ("name", "child"), [("vit_b_16", "heads"), ("mobilenet_v3_small", "classifier")]
 )
