@@ -1,6 +1,7 @@
 """One torch scheduler for all phases of a plan: it writes what the plan says into the optimizer."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from difflr.plan import Phase, Plan
 from difflr.shapes import Constant, Cosine, Linear, Steps
 from difflr.splits import Splits
 
-__all__ = ["PlanScheduler", "check_fingerprint", "check_held"]
+__all__ = ["PlanScheduler", "check_fingerprint", "check_held", "warn_of_lost_phases"]
 
 # Checkpoints that hold a plan, among a module's hyperparameters for instance, load with weights_only=True.
 torch.serialization.add_safe_globals([Plan, Phase, Cosine, Linear, Constant, Steps])
@@ -87,6 +88,8 @@ class PlanScheduler(LRScheduler):
         For loops of one's own, at the start of every epoch; Lightning modules need not call it.
         """
         check_held(self.plan, splits)
+        if self.last_epoch == 0:
+            warn_of_lost_phases(self.plan, self.steps_per_epoch, warnings.warn)
         train_mode(splits)
         phase = self.plan.phases[self.phase_index]
         set_trainable(splits, phase.trained, train_bn=self.plan.train_bn)
@@ -157,8 +160,19 @@ def check_held(plan: Plan, splits: Splits) -> None:
             raise DifflrError(
                 f"The plan trains the split {split.name}, but all of it was frozen before difflr saw it.",
                 "Let the plan wake it: call requires_grad_(True) on its modules, and freeze by the plan "
-                f"instead. Or leave it out: split_model(model, exclude={next(iter(split.parameters))!r}, …).",
+                "instead. Or leave out what you froze: "
+                "split_model(model, exclude=lambda name, p: not p.requires_grad).",
             )
+
+
+def warn_of_lost_phases(plan: Plan, steps_per_epoch: int, warn: Callable[[str], Any]) -> None:
+    """Name the first phase whose only step has next to none of its learning rate."""
+    if lost := plan.phases_at_minimum(steps_per_epoch):
+        warn(
+            f"An epoch has one optimizer step, so phase {lost[0] + 1} of the plan has no other: it is taken "
+            "at the cycle's minimum, and next to nothing is learnt. Give the phase more epochs or the "
+            "epoch more batches, or set the phase's pct_start=1 to train at its learning rate."
+        )
 
 
 def check_fingerprint(

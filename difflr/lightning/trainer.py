@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from difflr.errors import DifflrError
 from difflr.lightning.package import either, package_of, pl
 from difflr.plan import Plan
+from difflr.schedule import warn_of_lost_phases
 
 __all__ = [
     "check_strategy",
@@ -151,13 +152,8 @@ def warn_of_mix(trainer: pl.Trainer) -> None:
 
 def warn_of_lost_steps(trainer: pl.Trainer, plan: Plan, steps: int) -> None:
     """Warn of phases that train next to nothing, and of a last batch on which BatchNorm fails."""
-    lost = [] if trainer.fast_dev_run else plan.phases_at_minimum(steps)  # type: ignore[attr-defined]
-    if lost:
-        rank_zero_warn(
-            f"An epoch has one optimizer step, so phase {lost[0] + 1} of the plan has no other: it is taken "
-            "at the cycle's minimum, and next to nothing is learnt. Give the phase more epochs or the "
-            "epoch more batches, or set the phase's pct_start=1 to train at its learning rate."
-        )
+    if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        warn_of_lost_phases(plan, steps, rank_zero_warn)
     loader = trainer.train_dataloader
     if not isinstance(loader, DataLoader) or loader.batch_size is None or loader.drop_last:
         return

@@ -361,6 +361,22 @@ def test_a_plain_loop_needs_splits_plan_and_scheduler_only(net):
     assert trace == [plan.lrs(step, 5)[0] for step in range(15)]
 
 
+def test_a_loop_whose_phases_have_one_step_is_warned_before_it(net, recwarn):
+    """The cycle's minimum is their only step; once, and not where the shape begins at its rate."""
+    splits = split_model(net)
+
+    def begin(steps, **options):
+        recwarn.clear()
+        plan = make_plan("lp_ft", splits, 2, lr=1e-2, **options)
+        scheduler = PlanScheduler(SGD(param_groups(splits)), plan, steps)
+        for _ in range(plan.epochs):
+            scheduler.freeze(splits)
+            scheduler.optimizer.step(), scheduler.step()
+        return sum("next to nothing is learnt" in str(found.message) for found in recwarn)
+
+    assert [begin(1), begin(2), begin(1, shape="constant")] == [1, 0, 0]
+
+
 def test_freeze_follows_the_step_in_a_plain_loop(net):
     """At each epoch's start freeze() trains what the plan says and sends the rest to sleep."""
     splits = split_model(net)
