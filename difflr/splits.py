@@ -9,7 +9,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.architectures import auto_patterns
-from difflr.models.claims import Exclude, excluded, listed, matched, owners
+from difflr.models.claims import Exclude, excluded, listed, matched, owners, paths
 from difflr.models.held import held_parameters
 
 __all__ = ["Split", "Splits", "split_model"]
@@ -109,8 +109,15 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     if isinstance(how, Splits) and how.model is model:
         return how
     out = excluded(model, exclude)
+    every = [name for name, _ in model.named_parameters()]
+    if not every:
+        raise DifflrError("The model has no parameters.", "Pass a model that can be trained.")
+    if out.issuperset(every):
+        raise DifflrError(
+            "exclude leaves nothing of the model.", "Exclude what is not to train only."
+        )
     if how is None or isinstance(how, str):
-        how = auto_patterns(model, how or "stages", out | set(held_parameters(model)))
+        how = auto_patterns(model, how or "stages", out, held_parameters(model))
     parts = matched(model, how) if isinstance(how, Mapping) else listed(model, how)
     for part in parts:
         part.names -= out
@@ -119,13 +126,19 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     parameters: list[dict[str, nn.Parameter]] = [{} for _ in parts]
     seen: set[int] = set()
     claimed = {key: i for i in reversed(range(len(parts))) for key in parts[i].modules}
+    aliases = list(model.named_parameters(remove_duplicate=False))
+    inside = {path for name, p in aliases if id(p) in owner for path in paths(name)}
+    outside = {path for name, _ in aliases for path in paths(name)} - inside
     current = 0
     for prefix, module in model.named_modules():
+        if prefix in outside or prefix.rpartition(".")[0] in outside:
+            outside.add(prefix)  # a teacher, and its dropout and BatchNorm without parameters
+            continue
         own = {f"{prefix}.{n}".lstrip("."): p for n, p in module.named_parameters(recurse=False)}
         # A module without parameters goes where it was put, else with the one before it.
         known = [owner[id(p)] for p in own.values() if id(p) in owner]
         if own and not known:
-            continue  # excluded, or held by the user and in no split
+            continue  # its own are in no split, those of its children are
         current = known[0] if known else claimed.get(id(module), current)
         modules[current].append(module)
         for name, parameter in own.items():

@@ -5,13 +5,14 @@ ResNet, and neither torchvision nor timm nor transformers need be imported.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from torch import nn
 
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.blocks import Unit, expanded, ladder
 from difflr.models.claims import paths
+from difflr.models.heads import HEADS
 from difflr.models.matchers import matched_layers
 
 __all__ = ["LEVELS", "auto_patterns"]
@@ -24,15 +25,22 @@ _NEARLY_ALL = 0.75  # of the parameter tensors in one split: no cut that grades 
 _TWO_NETWORKS = re.compile(r"teacher|student|generator|discriminator|critic|momentum|ema|target")
 
 
-def auto_patterns(model: nn.Module, level: str = "stages", skip: Collection[str] = ()) -> Cuts:
+def auto_patterns(
+    model: nn.Module,
+    level: str = "stages",
+    out: Collection[str] = (),
+    held: Collection[str] = (),
+) -> Cuts:
     """Return the splits of a model as patterns: split name to names of modules or parameters.
 
     Args:
         model: any module.
         level: ``"stages"``, of which there are a handful (a network of like blocks has four equal
             groups of them), or ``"blocks"``, one split each.
-        skip: names of parameters that need no split: a child that has no others is no part of the
-            model, and with PEFT's adapters what holds none is left out.
+        out: names of parameters that are in no split. A child that has no others is no part of the model.
+        held: of those that need none, as the user froze them. A child that has no others is no part of it
+            either (a teacher), unless what remains is a head: then it is the backbone. With PEFT's adapters
+            what holds none is left out.
 
     Raises:
         DifflrError: for a model that neither has timm's ``group_matcher`` nor the children of a
@@ -43,21 +51,35 @@ def auto_patterns(model: nn.Module, level: str = "stages", skip: Collection[str]
             f"Received {short_repr(level)}, expected {' or '.join(map(repr, LEVELS))}, or a cut.",
             "Pass None for stages, 'blocks' for one split per block, or the splits yourself.",
         )
-    inner, prefix = _unwrapped(model, frozenset(skip))
-    spare = (
-        frozenset(name.removeprefix(prefix) for name in skip) if _adapted(inner) else frozenset()
-    )
-    fine = level == "blocks"
-    for reader in (_by_matcher, _by_family, _by_lists):
-        units = [u for u in reader(inner, fine) or [] if not spare.issuperset(u.names)]
-        if units and _grades(units):
-            names = _short_names(units)
-            cuts = _patterns(inner, units)
+    inside = list(_networks(model, frozenset(out), frozenset(held)))
+    for inner, prefix in inside:
+        spare = {*out, *held} if _adapted(inner) else set(out)
+        for reader in (_by_matcher, _by_family, _by_lists):
+            units = reader(inner, level == "blocks") or []
+            if not units or not _grades(units):
+                continue
+            cuts = zip(_short_names(units), _patterns(inner, units), units, strict=True)
             return {
                 name: [prefix + pattern for pattern in cut]
-                for name, cut in zip(names, cuts, strict=True)
+                for name, cut, unit in cuts
+                if not spare.issuperset(prefix + own for own in unit.names)
             }
-    raise _unknown(model, inner, prefix)
+    raise _unknown(model, *next((one for one in inside if _composite(one[0])), inside[-1]))
+
+
+def _networks(
+    model: nn.Module, out: frozenset[str], held: frozenset[str]
+) -> Iterator[tuple[nn.Module, str]]:
+    """Yield what may be the network to cut, with its prefix: without what needs no split, or with it."""
+    for skip in (out | held, out):
+        inner, prefix = _unwrapped(model, skip)
+        if prefix.rstrip(".").rpartition(".")[2] not in HEADS:
+            yield inner, prefix
+    yield _unwrapped(model, frozenset())
+
+
+def _composite(model: nn.Module) -> bool:
+    return any(True for child in model.children() for _ in child.parameters())
 
 
 def _unwrapped(model: nn.Module, skip: frozenset[str], prefix: str = "") -> tuple[nn.Module, str]:

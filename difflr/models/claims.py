@@ -182,7 +182,7 @@ def excluded(model: nn.Module, exclude: Exclude) -> set[str]:
     if callable(exclude) and not isinstance(exclude, nn.Module):
         every = model.named_parameters(remove_duplicate=False)
         return {name for name, parameter in every if exclude(name, parameter)}
-    one = isinstance(exclude, str | nn.Module | nn.Parameter)
+    one = isinstance(exclude, str | nn.Module | nn.Parameter) or not isinstance(exclude, Iterable)
     items = [exclude] if one else list(exclude)  # type: ignore[arg-type]
     patterns = [item for item in items if isinstance(item, str)]
     rest = [item for item in items if not isinstance(item, str)]
@@ -197,8 +197,6 @@ def owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dic
     aliases: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         aliases.setdefault(id(parameter), []).append(name)
-    if not aliases:
-        raise DifflrError("The model has no parameters.", "Pass a model that can be trained.")
     claimants: dict[str, list[int]] = {}
     for index, part in enumerate(parts):
         for name in part.names:

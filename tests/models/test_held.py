@@ -2,9 +2,11 @@
 
 import copy
 import pickle
+from functools import partial
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm
 
@@ -92,7 +94,6 @@ def test_what_difflr_froze_it_wakes_again():
 
 def test_a_teacher_needs_no_split():
     """A frozen network beside the one that trains is left out, also by the automatic cut."""
-    import torchvision
 
     class Pair(nn.Module):
         def __init__(self):
@@ -157,13 +158,91 @@ def test_a_split_that_the_user_froze_whole_is_refused_before_training():
     splits = split_model(model, list(model))
     assert report(splits).count("held by you") == 3  # two splits, and their tensors below
     plan = make_plan("gradual", splits, 3, lr=1e-2)
-    with pytest.raises(DifflrError, match=r"split 0, .*requires_grad_\(True\).*exclude='0.weight'"):
+    with pytest.raises(
+        DifflrError, match=r"split 0, .*requires_grad_\(True\).*not p\.requires_grad"
+    ):
         train(splits, plan)
     assert train(splits, make_plan("head_only", splits, 1, lr=1e-2)) == {"2.weight", "2.bias"}
     rest = split_model(model, [model[2]], exclude=["0", "1"])
     assert train(rest, make_plan("uniform", rest, 1, lr=1e-2)) == {"2.weight", "2.bias"}
     model.requires_grad_(True)
     assert train(splits, plan) == awake(model)
+
+
+class Around(nn.Module):
+    """A module around a network, as a LightningModule is."""
+
+    def __init__(self):
+        super().__init__()
+        self.model = torchvision.models.resnet18(num_classes=3)
+
+
+def two_layers():
+    """A ResNet with two layers in its head, each in a block."""
+    model = torchvision.models.resnet18()
+    first = nn.Sequential(nn.Linear(512, 8), nn.ReLU())
+    model.fc = nn.Sequential(first, nn.Sequential(nn.Linear(8, 3)))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "head"),
+    [
+        (partial(torchvision.models.resnet18, num_classes=3), "fc"),
+        (torchvision.models.mobilenet_v3_small, "classifier"),
+        (Around, "model.fc"),
+        (two_layers, "fc"),
+    ],
+)
+def test_a_backbone_frozen_by_hand_is_cut_all_the_same(make, head):
+    """And then refused where the plan trains it; both remedies of the message work as they stand."""
+    model = make().requires_grad_(False)
+    model.get_submodule(head).requires_grad_(True)
+    splits = split_model(model)
+    assert len(splits) > 5
+    assert {n for n in splits[-1].parameters if n.startswith(f"{head}.")} == awake(model)
+
+    def scheduler(splits, recipe):
+        plan = make_plan(recipe, splits, 1, lr=1e-2)
+        return PlanScheduler(torch.optim.AdamW(param_groups(splits)), plan, 2)
+
+    with pytest.raises(DifflrError, match="all of it was frozen before difflr saw it"):
+        scheduler(splits, "differential").freeze(splits)
+    scheduler(splits, "head_only").freeze(splits)
+    left = split_model(model, exclude=lambda name, p: not p.requires_grad)
+    assert left.names == ("head",)
+    assert set(left[0].parameters) == awake(model)
+    scheduler(left, "differential").freeze(left)
+    model.requires_grad_(True)
+    scheduler(splits, "differential").freeze(splits)
+    assert awake(model) == {n for n, _ in model.named_parameters()}
+
+
+@pytest.mark.parametrize("first", ["teacher", "student"])
+def test_a_teachers_layers_without_parameters_are_left_out_too(first):
+    """They are in no split: a BatchNorm without weights keeps its statistics, dropout its mode."""
+
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name in (first, *{"teacher", "student"} - {first}):
+                parts = nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False), nn.Dropout()
+                setattr(self, name, nn.Sequential(*parts, nn.Linear(4, 2)))
+            self.teacher.eval()
+
+        def forward(self, x):
+            return self.student(x) - self.teacher(x)
+
+    model = Pair()
+    student = model.student
+    splits = split_model(model, [student[:3], student[3]], exclude=model.teacher)
+    inside = {id(module) for split in splits for module in split.modules}
+    assert inside.isdisjoint(map(id, model.teacher.modules()))
+    assert id(student[2]) in inside
+    train(splits, make_plan("uniform", splits, 1, lr=1e-2))
+    assert model.teacher[1].num_batches_tracked == 0
+    assert student[1].num_batches_tracked == 2
+    assert not any(module.training for module in model.teacher.modules())
 
 
 @pytest.mark.parametrize(
@@ -214,11 +293,28 @@ def test_a_modules_own_cut_may_leave_something_out():
     assert Lit().splits.names == ("body", "head")
 
 
-def test_an_exclusion_that_matches_nothing_is_refused():
-    """A misspelt name is no exclusion."""
+@pytest.mark.parametrize(
+    ("exclude", "words"),
+    [
+        ("teacher", "'teacher'"),
+        (None, "None"),
+        (3, "3"),
+        ("*", "leaves nothing"),
+        (lambda name, parameter: True, "leaves nothing"),
+    ],
+)
+def test_an_exclusion_of_nothing_or_everything_is_refused(exclude, words):
+    """A misspelt name is no exclusion, nor is None; and something has to be left to train."""
     model = nn.Sequential(nn.Linear(2, 2))
-    with pytest.raises(DifflrError, match="'teacher'"):
-        split_model(model, [model[0]], exclude="teacher")
+    with pytest.raises(DifflrError, match=words):
+        split_model(model, [model[0]], exclude=exclude)
+
+
+def test_the_automatic_cut_leaves_out_a_split_that_is_excluded_whole():
+    """Rather than calling it empty."""
+    model = torchvision.models.resnet18()
+    assert split_model(model, exclude=model.fc).names[-1] == "layer4"
+    assert split_model(model, exclude=["conv1", "bn1"]).names[0] == "layer1"
 
 
 def test_a_range_test_leaves_no_note():
