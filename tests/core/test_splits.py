@@ -2,8 +2,8 @@ import pytest
 import torch
 import torchvision
 from nets import SPLITS, TinyNet, block
-from pytorch_lightning import LightningModule
 from torch import nn
+from which_lightning import pl
 
 from difflr import DifflrError, split_model
 
@@ -77,7 +77,7 @@ def test_children_with_resnets_names_are_enough(net):
 def test_a_lightning_module_around_a_network_is_cut_like_the_network():
     """Also when it carries losses and metrics without parameters, and in two wrappers."""
 
-    class Wrapper(LightningModule):
+    class Wrapper(pl.LightningModule):
         def __init__(self):
             super().__init__()
             self.loss = nn.CrossEntropyLoss()

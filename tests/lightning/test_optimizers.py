@@ -1,5 +1,8 @@
 """Several optimizers in Lightning: joined in one under automatic optimization, or stepped by hand."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from lightning_nets import PLAN, Tiny, fit, same_weights, trainer_for, weights
@@ -8,7 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 from which_lightning import pl
 
-from difflr import DifflrError, JoinedOptimizer, PlanScheduler, make_plan, param_groups, split_model
+import difflr
+from difflr import DifflrError, JoinedOptimizer, make_plan, param_groups, split_model
+
+TITLE = "Two networks against each other (manual optimization)"
+PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "ten-lines.md").read_text("utf-8")
+RECIPE = re.search(rf"{re.escape(TITLE)}\n.*?```python\n(.*?)```", PAGE, re.DOTALL)[1]
 
 
 class Deep(nn.Module):
@@ -110,7 +118,7 @@ def test_a_gradient_scaler_takes_its_scale_out_once():
 
 
 class Rivals(pl.LightningModule):
-    """Two networks against each other, each with its own splits, plan, optimizer and scheduler."""
+    """Two networks against each other, each by its own plan: the recipe of the docs as it stands there."""
 
     automatic_optimization = False
 
@@ -119,15 +127,10 @@ class Rivals(pl.LightningModule):
         self.generator, self.critic = TinyNet(), TinyNet()
 
     def configure_optimizers(self):
-        found = []
-        for net, recipe in ((self.generator, "gradual"), (self.critic, "uniform")):
-            splits = split_model(net)
-            optimizer = torch.optim.AdamW(param_groups(splits))
-            plan = make_plan(recipe, splits, epochs=3, lr=1e-2)
-            scheduler = PlanScheduler(optimizer, plan, steps_per_epoch=5)
-            found.append((optimizer, scheduler, splits))
-        optimizers, self.plans, self.cuts = zip(*found, strict=True)
-        return list(optimizers), list(self.plans)
+        names = {"difflr": difflr, "torch": torch, "epochs": 3, "loader": range(5)}
+        exec(RECIPE, names)
+        optimizers, self.plans = names["configure_optimizers"](self)
+        return optimizers, self.plans
 
     def training_step(self, batch, batch_idx):
         for optimizer, scheduler, splits in zip(

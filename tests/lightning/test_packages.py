@@ -112,15 +112,20 @@ def test_the_mixin_has_to_come_first():
 
 
 @both
-def test_a_mix_of_both_is_named_in_one_line(recwarn):
-    """A callback of the other package, and a module that the other Trainer would refuse."""
+def test_a_mix_of_both_is_named_in_one_line(tmp_path):
+    """A callback or logger of the other package, and a module that the other Trainer does refuse."""
     (other,) = set(PACKAGES) - {NAME}
     foreign = import_module(other)
     assert len(either("Trainer")) == 2
     with pytest.warns(UserWarning, match=rf"the Trainer of {other} refuses it.*SplitsMixin"):
         module = Tiny()
+    with pytest.raises(TypeError, match="`model` must be a `LightningModule`"):
+        foreign.Trainer(accelerator="cpu", logger=False).fit(module)
     with pytest.warns(UserWarning, match=rf"Timer belongs to {other}, the Trainer to {NAME}"):
         fit(module, foreign.callbacks.Timer())
+    logger = foreign.loggers.CSVLogger(tmp_path)
+    with pytest.warns(UserWarning, match=rf"CSVLogger belongs to {other}.*Import both from {NAME}"):
+        fit(module, logger=logger)
 
 
 @both

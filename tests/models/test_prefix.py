@@ -1,12 +1,12 @@
 """Cached features: the same training as without them, and never out of date."""
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import models
+from which_lightning import pl
 
 import difflr
 from difflr import freezing

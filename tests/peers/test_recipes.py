@@ -74,8 +74,9 @@ def test_a_recipe_has_ten_lines_or_fewer(title):
 
 
 def test_every_recipe_of_the_page_is_run():
-    """By a test below; the loop by most of them."""
-    source = Path(__file__).read_text("utf-8")
+    """By a test below, the loop by most of them; two networks in tests/lightning, with either package."""
+    lightning = Path(__file__).parents[1] / "lightning" / "test_optimizers.py"
+    source = Path(__file__).read_text("utf-8") + lightning.read_text("utf-8")
     assert len(BLOCKS) == 11
     assert [title for title in BLOCKS if source.count(f'"{title}"') == 0] == []
 
@@ -250,30 +251,3 @@ def test_the_command_line(monkeypatch):
     names = run("LightningCLI", space(network=TinyNet, Photos=Photos, __name__="train"))
     assert names["cli"].trainer.global_step == 6
     assert max(names["cli"].model.plan.phases[0].lrs) == 0.01
-
-
-def test_two_networks_under_manual_optimization():
-    """The recipe's method in a module: each network trains by its own plan."""
-    names = run("Two networks against each other (manual optimization)", space(loader=loader(3)))
-
-    class Rivals(pl.LightningModule):
-        automatic_optimization = False
-        configure_optimizers = names["configure_optimizers"]
-
-        def __init__(self):
-            super().__init__()
-            self.generator, self.critic = TinyNet(), TinyNet()
-
-        def training_step(self, batch, batch_idx):
-            for optimizer, scheduler, splits in zip(
-                self.optimizers(), self.lr_schedulers(), self.cuts, strict=True
-            ):
-                scheduler.freeze(splits)
-                self.manual_backward(F.cross_entropy(splits.model(batch[0]), batch[1]))
-                optimizer.step(), scheduler.step(), optimizer.zero_grad()
-
-    module = Rivals()
-    before = copies(module)
-    pl.Trainer(max_epochs=EPOCHS, **quiet()).fit(module, loader(3))
-    assert [scheduler.last_epoch for scheduler in module.lr_schedulers()] == [9, 9]
-    assert not any(torch.equal(p, before[n]) for n, p in module.named_parameters())

@@ -5,10 +5,13 @@ is computed.
 """
 
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
 from forward_order import check_order
+from works_with import families, on_meta
 
 from difflr import LayerDecay, param_groups, replace_head, split_model
 from difflr.models.matchers import matched_layers
@@ -16,14 +19,13 @@ from difflr.models.weight_decay import without_decay
 
 timm = pytest.importorskip("timm", reason="tests/support/peers.sh installs it")
 EVERY = 1 if os.environ.get("DIFFLR_FAMILIES") == "all" else 5
-FAMILIES = [timm.list_models(module=module)[0] for module in timm.list_modules()]
+FAMILIES = families()
 
 
 @pytest.fixture(scope="module", params=FAMILIES[::EVERY])
 def model(request):
     """One model of the family, without memory for its weights."""
-    with torch.device("meta"):
-        return timm.create_model(request.param, pretrained=False).eval()
+    return on_meta(request.param)
 
 
 def test_a_family_is_cut_in_the_order_of_its_forward(model):
@@ -50,6 +52,41 @@ def test_the_groups_of_layer_decay_are_timms_own(model):
     assert all(wd == 0 for n, (_, wd) in mine.items() if key[n][1] == 0)
     differ = [n for n in mine if mine[n] != key[n]]
     assert all(n.endswith("bias") or "norm" in n or "bn" in n for n in differ)
+
+
+HUB = """
+import os, sys, timm, torch
+from pathlib import Path
+from safetensors.torch import save_file
+from difflr import DifflrError
+from difflr.experiments.backbones import load_backbone
+model, repo = timm.create_model("test_vit"), timm.get_pretrained_cfg("test_vit").hf_hub_id
+folder = Path(os.environ["HF_HUB_CACHE"], "models--" + repo.replace("/", "--"))
+(folder / "refs").mkdir(parents=True), (folder / "refs" / "main").write_text("0" * 40)
+weights = folder / "snapshots" / ("0" * 40) / "model.safetensors"
+weights.parent.mkdir(parents=True), save_file(model.state_dict(), weights)
+backbone = load_backbone("timm:test_vit")
+own, network = model.state_dict(), backbone.build(3).state_dict()
+print(backbone.weights, sorted(n for n in own if not torch.equal(own[n], network[n])))
+weights.write_bytes(b"damaged")
+try:
+    load_backbone("timm:test_vit")
+except DifflrError as error:
+    print(error)
+"""
+
+
+def test_timms_own_weights_come_from_the_hubs_cache(tmp_path):
+    """Read by timm's own code, without a network: all but the new head; a damaged file is one line."""
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", HUB], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    read, damaged = done.stdout.splitlines()
+    assert read == "imagenet ['head.bias', 'head.weight']"
+    assert "weights of timm:test_vit could not be" in damaged
+    assert "--weights none" in damaged
 
 
 def held(group, names) -> list[str]:

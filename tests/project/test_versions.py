@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-import pytorch_lightning as pl
 from colab_versions import SHARED, python_version, requirements
+from which_lightning import pl
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.11 has it")
 

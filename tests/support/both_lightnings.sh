@@ -12,4 +12,6 @@ if [ ! -e "$other/ready" ]; then
         importlib-resources
     touch "$other/ready"
 fi
-PYTHONPATH="$other:$PWD" DIFFLR_LIGHTNING_PACKAGE=lightning.pytorch "$python" -m pytest -n "${WORKERS:-2}" --dist loadfile tests/lightning
+PYTHONPATH="$other:$PWD" DIFFLR_LIGHTNING_PACKAGE=lightning.pytorch "$python" -m pytest -n "${WORKERS:-2}" --dist loadfile \
+    tests/lightning tests/models tests/core/test_splits.py tests/project/test_versions.py \
+    tests/project/test_reported_elsewhere.py
