@@ -27,6 +27,7 @@ import sys
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 from difflr.evidence.equal_cost import equal_cost
@@ -108,6 +109,19 @@ def _plateau_row(ratio: str) -> list[str]:
     ]
 
 
+def _peak_row(ours: str) -> list[str]:
+    uniform, two = "recipe=uniform", "recipe=two_rates"
+    vs_uniform = "" if ours == uniform else f" {ours} vs {uniform}"
+    return [
+        f"peak accuracy {ours}",
+        *(
+            vs_uniform and f"peak {measure}{vs_uniform}"
+            for measure in ("tuned", "holm", "detectable")
+        ),
+        "" if ours in (uniform, two) else f"peak tuned {ours} vs {two}",
+    ]
+
+
 def _shift_row(shift: str) -> list[str]:
     uniform = f"shift={shift} recipe=uniform"
     rivals = ("first_splits", "head_only", "differential", "falling")
@@ -134,6 +148,21 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
             for ratio, note in (
                 *(("0.1", " (falls with depth)"), ("1", " (uniform)")),
                 *(("10", ""), ("100", ""), ("1000", "")),
+            )
+        },
+    ),
+    "peak": (
+        [
+            *("", "test accuracy", "against uniform", "p (Holm)", "could have seen"),
+            "against two rates",
+        ],
+        {
+            label: _peak_row(tags)
+            for label, tags in (
+                ("uniform", "recipe=uniform"),
+                ("two rates: the head ten times the body", "recipe=two_rates"),
+                ("ratio 10", "recipe=differential ratio=10"),
+                ("ratio 100", "recipe=differential ratio=100"),
             )
         },
     ),
@@ -247,13 +276,17 @@ def quoted(what: str, *, verdict: bool = True) -> str:
 
 def _corrected(recording: Recording, tags: list[str], rival: list[str]) -> str:
     """Return Holm's p of a recipe against a rival, among all recipes with its other tags."""
-    same = [tag for tag in tags if not tag.startswith("recipe=")]
-    theirs = _runs(recording, rival)
-    sides = {str(name): runs for (name,), runs in grouped(_runs(recording, same), "recipe").items()}
-    sides.pop(theirs[0].cell.recipe, None)
+    same = [tag for tag in tags if not tag.startswith(("recipe=", "ratio="))]
+    ours, theirs = _runs(recording, tags), _runs(recording, rival)
+    sides = grouped(_runs(recording, same), "recipe", "ratio")
+    sides.pop(_side(theirs), None)
     found = holm([p_value(difference(runs, theirs)) for runs in sides.values()])
-    p = dict(zip(sides, found, strict=True))[_runs(recording, tags)[0].cell.recipe]
+    p = dict(zip(sides, found, strict=True))[_side(ours)]
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def _side(runs: list[Run]) -> tuple[Any, ...]:
+    return runs[0].tags["recipe"], runs[0].tags["ratio"]
 
 
 def _within(tags: list[str]) -> float:

@@ -8,6 +8,7 @@ from made_up import plateau
 
 from difflr.errors import DifflrError
 from difflr.evidence import quotes
+from difflr.evidence.summaries import grouped
 from difflr.studies.recordings import load_recording
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,7 @@ LOW = [
 ]
 # Page, a sentence with a place for each number, and what the numbers quote. {} is the number, {p} has
 # "points" behind it, {m} is a loss without its sign, {v} is said in the words of ``describe_difference``.
+TEN = "recipe=differential ratio=10"
 PEAK = "recipe=differential ratio=100 vs recipe=uniform"
 FIVE = "plateau detectable train_size=500 ratio=100 vs train_size=500 ratio=1"
 SENTENCES = [
@@ -101,14 +103,20 @@ SENTENCES = [
     ("docs/evidence.md", "five pairs see a difference of {v} (ratio 100", [FIVE]),
     (
         "docs/evidence.md",
-        "uniform reaches {} and ratio 100 {}; ratio 100 against uniform: {v}, the choice",
-        [
-            "peak accuracy recipe=uniform",
-            "peak accuracy recipe=differential ratio=100",
-            f"peak tuned {PEAK}",
-        ],
+        "Ratio 10 against uniform is {p}, p = {} after",
+        [f"peak tuned {TEN} vs recipe=uniform", f"peak holm {TEN} vs recipe=uniform"],
     ),
-    ("docs/evidence.md", "Twenty pairs see {v}, so", [f"peak detectable {PEAK}"]),
+    ("docs/evidence.md", "told apart from {v} on", [f"peak detectable {PEAK}"]),
+    (
+        "docs/evidence.md",
+        "are as good as ratio 10: {v}.",
+        [f"peak tuned {TEN} vs recipe=two_rates"],
+    ),
+    (
+        "README.md",
+        "a ratio of 10 against them is at {p}.",
+        [f"peak tuned {TEN} vs recipe=two_rates"],
+    ),
     (
         "docs/how-we-know.md",
         "five pairs see a difference of {v} in `plateau` (ratio 100 against uniform, 500 pictures), "
@@ -231,6 +239,28 @@ def test_what_the_readme_calls_a_tie_is_one():
     } == {20}
     readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
     assert f"could have seen {quotes.quoted(FIVE).split()[0]}." in readme
+
+
+def test_the_text_names_the_rates_that_were_chosen():
+    """One per rival on the test pictures, and a neighbour on either side was tried by five seeds."""
+    runs = load_recording("peak")
+    text = " ".join((ROOT / "docs" / "evidence.md").read_text("utf-8").split())
+    rates = {}
+    for (recipe, ratio), found in grouped(
+        runs.where(measured_on="test"), "recipe", "ratio"
+    ).items():
+        (chosen,) = {run.tags["base_lr"] for run in found}
+        tried = runs.where(measured_on="validation", recipe=recipe, ratio=ratio)
+        enough = [lr for (lr,), some in grouped(tried, "base_lr").items() if len(some) == 5]
+        assert min(enough) < chosen < max(enough)
+        rates[recipe, ratio] = f"{chosen:g}"
+    assert rates == {
+        ("uniform", 1.0): "0.00056",
+        ("two_rates", 10.0): "0.0032",
+        ("differential", 10.0): "0.001",
+        ("differential", 100.0): "0.0018",
+    }
+    assert "5.6e-4 (uniform), 3.2e-3 (two rates), 1e-3 (ratio 10) and 1.8e-3 (ratio 100)" in text
 
 
 def test_the_readme_rounds_what_a_low_rate_reached():
