@@ -1,5 +1,6 @@
 """What others wrote: paths given by a person, and files read within limits, whatever they hold."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,24 @@ def user_path(text: str) -> Path:
     """Return the path that a person wrote, ``~`` replaced by a home folder.
 
     Raises:
-        DifflrError: where ``~name`` names nobody.
+        DifflrError: where ``~name`` names nobody, or no file can have such a name.
     """
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
+        path.lstat()
+    except (OSError, ValueError) as error:  # most are for the reader of the path to say
+        if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
+            return path
+        raise DifflrError(
+            f"Received the path {short_repr(text)}, which no file can have as its name.",
+            "Pass a shorter one, without NUL.",
+        ) from error
     except RuntimeError as error:
         raise DifflrError(
             f"Received the path {short_repr(text)}, but there is no home folder of that user.",
             "Write ./ before a name that begins with ~.",
         ) from error
+    return path
 
 
 def read_within(path: Path, most: int = MOST_BYTES) -> bytes:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from difflr.errors import DifflrError, as_int, as_number, as_plain, short_repr
 
-__all__ = ["LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs"]
+__all__ = ["MOST_SPLITS", "LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs"]
+
+MOST_SPLITS = (
+    100_000  # any model has fewer; a number beyond it is a slip, and no list could hold it
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     >>> expand_lrs(slice(1e-3), 3)
     [0.0001, 0.0001, 0.001]
     """
-    n = as_int("n_splits", n_splits, 1, 100_000)
+    n = as_int("n_splits", n_splits, 1, MOST_SPLITS)
     lrs = as_plain(lrs)
     if isinstance(lrs, Ulmfit):
         hi, factor = _positive("lr", lrs.lr), _positive("factor", lrs.factor)

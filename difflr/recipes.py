@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.milestones import MILESTONES_2020, from_milestones
 from difflr.plan import Phase, Plan
-from difflr.rates import LayerDecay, LRs, Ratio, Ulmfit, expand_lrs
+from difflr.rates import MOST_SPLITS, LayerDecay, LRs, Ratio, Ulmfit, expand_lrs
 from difflr.shapes import Constant, Cosine, shape_from_dict
 
 __all__ = [
@@ -308,11 +308,10 @@ make_plan.__doc__ = "\n".join(
 
 
 def _count(splits: N) -> int:
-    scalar = (
-        getattr(splits, "ndim", 1) == 0
-    )  # an array without dimensions only seems to have a length
+    # An array without dimensions only seems to have a length.
+    scalar = getattr(splits, "ndim", 1) == 0
     if isinstance(splits, int) or scalar or not isinstance(splits, Sized):
-        return as_int("splits", splits, 1)
+        return as_int("splits", splits, 1, MOST_SPLITS)
     if not len(splits):
         raise DifflrError(
             f"Received {short_repr(splits)}, expected at least one split.", "Pass them."

@@ -1,4 +1,6 @@
+import atexit
 import os
+import shutil
 import tempfile
 
 import pytest
@@ -18,6 +20,7 @@ settings.register_profile(
 settings.load_profile("difflr")
 # Lessons that run under nbval see no progress of the developer's own, and leave none.
 os.environ["DIFFLR_PROGRESS"] = tempfile.mkdtemp(prefix="difflr-progress-")
+atexit.register(shutil.rmtree, os.environ["DIFFLR_PROGRESS"], ignore_errors=True)
 torch.set_num_threads(1)  # networks this small only lose by sharing the work
 
 

@@ -90,6 +90,7 @@ LINES = {
     "nobody's home for lessons": ["lessons", "~nouser"],
     "nobody's home for progress": ["progress", "~nouser"],
     "nobody's home for curves": ["curves", "~nouser"],
+    "a folder of curves that no file can be called": ["curves", "9" * 300],
     "a picture that is a folder": [*PLAN, "--out", "pictures"],
     "a later schema": [*COMPARE, "--out", "later"],
     "UTF-16 that is no result": [*COMPARE, "--out", "words"],

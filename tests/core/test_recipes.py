@@ -34,6 +34,13 @@ def test_the_base_lr_is_the_largest_one(name):
     )
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_more_splits_than_a_list_can_hold_are_refused(name):
+    """Before anything is divided by them, or written out."""
+    with pytest.raises(DifflrError, match="split"):
+        make_plan(name, 10**5000, 10**6)
+
+
 def test_uniform_and_head_only():
     """One LR for all splits; one for the last and the others frozen."""
     (uniform,) = make_plan("uniform", 3, 4, lr=1e-3).phases
