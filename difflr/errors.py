@@ -1,6 +1,7 @@
 """The one exception that difflr raises for input it cannot use, and the checks that raise it."""
 
 import math
+import re
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -101,6 +102,7 @@ def short_repr(value: Any, width: int = 80) -> str:
         Exception
     ):  # an int of thousands of digits, a list nested too deeply, someone's own class
         text = f"<{type(value).__name__}>"
+    text = re.sub(r"\s*\n\s*", " ", text)  # tensors and arrays write several lines
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

@@ -8,11 +8,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from difflr.errors import DifflrError, short_repr
 from difflr.lessons.feedback import Feedback, Unfinished, Wrong
-from difflr.lessons.plain import materialised, plain
+from difflr.lessons.plain import materialised, plain, same
 from difflr.lessons.progress import Attempt, forget, note, read_kept
 from difflr.lessons.stubs import fingerprint, is_unfinished
 
@@ -20,6 +21,22 @@ __all__ = ["Lesson", "Unfinished", "Wrong", "called", "tried"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 _STANDARD = str(Path(traceback.__file__).parent)
+_COPIED = {  # what is handed out as a copy, how it is called, and how one works on a copy
+    list: ("a list", "Work on a copy, `list(…)`; `sorted(…)` copies, `.sort()` does not."),
+    dict: (
+        "a dictionary",
+        "Work on a copy, `copy.deepcopy(…)`; `dict(…)` copies its outside only.",
+    ),
+    set: ("a set", "Work on a copy, `set(…)`; `|` and `-` make new ones, `.add()` does not."),
+    np.ndarray: (
+        "an array",
+        "Work on a copy, `.copy()`; `a = a + 1` makes a new one, `a += 1` does not.",
+    ),
+    torch.Tensor: (
+        "a tensor",
+        "Work on a copy, `.clone()`; methods that end in `_` work in place.",
+    ),
+}
 
 
 class Lesson:
@@ -108,10 +125,10 @@ class Lesson:
 def tried(function: Any, *arguments: Any) -> Any:
     """Return what the learner's function returns, its iterators as lists; ``None`` may be right.
 
-    Lists and dictionaries are handed out as copies.
+    Lists, dictionaries, sets, arrays and tensors are handed out as copies.
 
     Raises:
-        Wrong: when ``function`` is none, or changes a list or a dictionary that it was given.
+        Wrong: when ``function`` is none, or changes one of these that it was given.
         Unfinished: when what it returns is or holds ``...``.
     """
     if not callable(function):
@@ -119,15 +136,15 @@ def tried(function: Any, *arguments: Any) -> Any:
             f"Received {short_repr(function)}, expected a function.",
             "Pass the function itself, without calling it: `check(cut)`, not `check(cut(…))`.",
         )
-    given = [deepcopy(each) if isinstance(each, (list, dict)) else each for each in arguments]
+    given = [deepcopy(each) if isinstance(each, tuple(_COPIED)) else each for each in arguments]
     result = materialised(function(*given))
     for each, before in zip(given, arguments, strict=True):
-        if isinstance(before, (list, dict)) and each != before:
-            kind = "dictionary" if isinstance(before, dict) else "list"
+        if isinstance(before, tuple(_COPIED)) and not same(each, before):
+            kind, hint = next(said for known, said in _COPIED.items() if isinstance(before, known))
             raise Wrong(
-                f"Your function changes what it was given: a {kind} is no longer the same after the "
+                f"Your function changes what it was given: {kind} is no longer the same after the "
                 "call. Whoever calls it twice gets something else.",
-                "Work on a copy, `dict(…)` or `list(…)`; `sorted(…)` copies, `.sort()` does not.",
+                hint,
             )
     if is_unfinished(result):
         raise Unfinished

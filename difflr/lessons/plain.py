@@ -1,6 +1,6 @@
 """Answers as plain Python, in whatever type they came: iterators, arrays, scalars of numpy or torch."""
 
-from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Sequence, ValuesView
 from itertools import islice
 from numbers import Real
 from typing import Any
@@ -12,7 +12,7 @@ from torch import nn
 from difflr.errors import short_repr
 from difflr.lessons.feedback import Wrong
 
-__all__ = ["materialised", "number", "plain"]
+__all__ = ["chosen", "materialised", "number", "plain", "same"]
 
 _MOST = 10_000  # items taken from an iterator, which may never end
 _LAZY = (Iterator, KeysView, ValuesView, ItemsView)
@@ -50,6 +50,26 @@ def _rebuilt(answer: Any, each: Callable[[Any], Any]) -> Any:
     if isinstance(answer, dict):
         return {key: each(value) for key, value in answer.items()}
     return type(answer)(map(each, answer))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two answers hold the same, arrays and tensors within them too; NaN is the same as NaN."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (torch.Tensor, np.ndarray)):
+        alike = one.shape == other.shape and one.dtype == other.dtype
+        return alike and bool(((one == other) | ((one != one) & (other != other))).all())
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other or (one != one and other != other))
+
+
+def chosen(answer: Any, names: Sequence[str]) -> str | None:
+    """Return the name that a text means, in capitals or with blanks around it; ``None`` if none of them."""
+    said = answer.strip().casefold() if isinstance(answer, str) else None
+    return next((name for name in names if name.casefold() == said), None)
 
 
 def number(value: Any) -> float:

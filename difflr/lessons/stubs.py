@@ -4,14 +4,16 @@ import dis
 import hashlib
 import inspect
 import io
+import textwrap
 import tokenize
 from types import FunctionType
 from typing import Any
 
 __all__ = ["fingerprint", "is_unfinished"]
 
-# Tokens that no one means: comments, and how the lines are broken and indented.
-_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+# Tokens that no one means: comments, and how the lines are broken. What is indented means something.
+_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE}
+_BLOCK = {tokenize.INDENT: "<indent>", tokenize.DEDENT: "<dedent>"}  # however wide
 
 # All that a function does whose body is `...`, `pass`, `return ...` or a docstring.
 _NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "POP_TOP"}
@@ -38,15 +40,16 @@ def _does_nothing(function: FunctionType) -> bool:
 
 
 def fingerprint(function: Any) -> str:
-    """Return 12 digits of a hash of a function's source (or of this text), comments and layout left out.
+    """Return 12 digits of a hash of a function's source, or of this text.
 
-    It tells whether a function to be mended was touched at all, and nothing of what it does. Empty
-    for what has no source.
+    Comments and line breaks are left out; what is indented counts, and how far does not. It tells
+    whether a function to be mended was touched at all, and nothing of what it does. Empty for what
+    has no source.
     """
     try:
         source = function if isinstance(function, str) else inspect.getsource(function)
-        tokens = [*tokenize.generate_tokens(io.StringIO(inspect.cleandoc(source)).readline)]
+        tokens = [*tokenize.generate_tokens(io.StringIO(textwrap.dedent(source)).readline)]
     except (OSError, TypeError, SyntaxError, tokenize.TokenError):
         return ""
-    words = " ".join(token.string for token in tokens if token.type not in _LAYOUT)
+    words = " ".join(_BLOCK.get(t.type, t.string) for t in tokens if t.type not in _LAYOUT)
     return hashlib.sha256(words.encode()).hexdigest()[:12]

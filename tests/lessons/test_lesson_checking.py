@@ -1,5 +1,6 @@
 """Verdicts on exercises: what they say, what they hold back, and that they never raise."""
 
+import math
 import random
 
 import numpy as np
@@ -209,6 +210,9 @@ def test_a_function_to_be_mended_is_not_tried_until_it_is_touched(lesson):
     assert (
         fingerprint(text) == fingerprint(bug) != fingerprint(text.replace("return x", "return 2"))
     )
+    loop = "def f(x):\n    for _ in x:\n        x = 1\n        return x\n"
+    assert fingerprint(loop.replace("    ", "  ")) == fingerprint(loop)
+    assert fingerprint(loop) != fingerprint(loop.replace("        return", "    return"))
     assert fingerprint(3) == fingerprint(len) == ""
 
 
@@ -235,6 +239,16 @@ def test_what_is_handed_out_is_a_copy_and_its_change_is_named():
         tried(lambda numbers: numbers.sort(), [2, 1])
     assert given == {"a": [{"b": 1}]}
     assert tried(lambda d: None, given) is None
+    for kind, data in (("an array", np.zeros(2)), ("a tensor", torch.zeros(2)), ("a set", {0.0})):
+        change = (lambda s: s.add(1)) if isinstance(data, set) else (lambda a: a.__iadd__(1))
+        with pytest.raises(Wrong, match=f"{kind} is no longer the same"):
+            tried(change, data)
+        assert 1.0 not in data
+        with pytest.raises(Wrong, match="a list is no longer the same"):  # within a list too
+            tried(lambda each, change=change: change(each[0]), [data])
+        assert tried(lambda a: None, data) is tried(lambda a: None, [data, math.nan]) is None
+    not_a_number = {"a": np.array([math.nan]), "t": torch.tensor([math.nan])}
+    assert tried(lambda d: None, not_a_number) is None
     assert called(lambda: {"a": (x for x in "bc")}) == {"a": ["b", "c"]}
 
 

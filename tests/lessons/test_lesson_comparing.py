@@ -207,6 +207,12 @@ def unequal(run):
     return paired(found["differential"], found["uniform"])
 
 
+def untuned(run):
+    """Report both at one rate that nobody chose."""
+    both = ("differential", "uniform")
+    return paired(*({seed: run(name, 1e-2, seed, "test") for seed in range(5)} for name in both))
+
+
 def one_side(run):
     """Tune differential only."""
     best = max(RATES, key=lambda lr: run("differential", lr, 0, "validation"))
@@ -220,6 +226,7 @@ UNFAIR = {
     "one side tuned": (one_side, "more tries"),
     "fewer rates for uniform": (compared(rival_rates=[1e-3, 1e-2]), "more tries"),
     "one rate for both": (compared(own_rates=[1e-3], rival_rates=[1e-3]), "nothing to choose from"),
+    "nothing chosen": (untuned, "no learning rate was chosen"),
     "the worst": (compared(pick=min), "not the one that was reported"),
     "other seeds": (compared(rival_reporting=(100, 101, 102, 7)), "nothing pairs them"),
     "the same seeds for both stages": (

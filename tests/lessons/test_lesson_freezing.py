@@ -283,6 +283,7 @@ SCHEDULES = {
     "an array": np.array([(-1, 4), (-2, 2), (0, 2)]),
     "a tensor": torch.tensor([(-1, 4), (-2, 2), (0, 2)]),
     "zip": zip((-1, -2, 0), (4, 2, 2), strict=True),
+    "whole numbers as floats": np.array([(-1, 4), (-2, 2), (0, 2)], float),
     "a list of arrays": [np.array([-1, 4]), np.array([-2, 2]), np.array([0, 2])],
     "items": {-1: 4, -2: 2, 0: 2}.items(),
     "four phases": [(-1, 4), (-2, 1), (-3, 1), (0, 2)],
@@ -297,6 +298,7 @@ WRONG_SCHEDULES = {
     "backwards": ([(0, 2), (-2, 2), (-1, 4)], "freezes again"),
     "six epochs": ([(-1, 4), (0, 2)], "lasts 6 epochs"),
     "nine epochs": ([(-1, 4), (-2, 2), (0, 3)], "lasts 9 epochs"),
+    "half an epoch": ([(-1, 4.5), (-2, 1.5), (0, 2)], "cannot be tried out"),
     "no pairs": ([(-1, 4), 2, (0, 2)], "list of pairs"),
     "no such split": ([(-7, 4), (0, 4)], "cannot be tried out"),
 }
@@ -312,6 +314,7 @@ class TestAnswers(Answers):
             "all four": TRUTH,
             "numpy": {name: np.bool_(moves) for name, moves in TRUTH.items()},
             "torch": {name: torch.tensor(moves) for name, moves in TRUTH.items()},
+            "0 and 1": {name: int(moves) for name, moves in TRUTH.items()},
             "an array": dict(zip(TRUTH, np.array([*TRUTH.values()]), strict=True)),
         },
         "freeze": FREEZES,

@@ -231,6 +231,12 @@ def per_step(module):
     return [optimizer], [{"scheduler": cycle, "interval": "step"}]
 
 
+def every_second(module):
+    """Step the scheduler with every second step."""
+    optimizers, (cycle,) = per_step(module)
+    return optimizers, [{**cycle, "frequency": 2}]
+
+
 def as_a_dictionary(module):
     """Lightning's other form, counted by hand."""
     optimizer, trainer = optimizer_of(module), module.trainer
@@ -323,6 +329,7 @@ WRONG_CONFIGURES = {
     ),
     "one epoch": (made_of(lambda m: BATCHES), "ends before the training"),
     "another peak": (made_of(estimated, high=0.01), "peaks at 0.01"),
+    "every second step": (every_second, "not stepped once in each"),
     "no scheduler": (optimizer_of, "no scheduler moves it"),
     "nothing": (lambda m: optimizer_of(m) and None, "gives nothing back"),
 }

@@ -67,6 +67,7 @@ def test_the_right_prediction_is_what_a_fit_does(watched):
 WRONG_PREDICTIONS = {
     "trainable for frozen": ({1: 1, 2: 3, 5: 6}, "splits that train"),
     "0 for 1": ({1: 5, 2: 5, 5: 3}, "among the keys"),
+    "freeze_to itself": ({1: -1, 2: -3, 5: 0}, "`freeze_to` itself"),
     "another number": ({1: 5, 2: 4, 5: 0}, "In `current_epoch` 2"),
     "names": ({1: 5, 2: 3, 5: ["stem"]}, "In `current_epoch` 5"),
     "an epoch left out": ({1: 5, 2: 3}, "the keys 1, 2, 5"),
@@ -239,12 +240,13 @@ DESIGNS = {
     "five stages": stages((-1, 3), (-2, 2), (-3, 1), (-5, 1), (0, 1)),
     "phases": list(stages((-1, 4), (-1, 1), (-2, 2), (0, 1)).phases),
     "a dictionary": to_milestones(stages((-1, 4), (-3, 2), (0, 2))),
+    "fewer epochs": make_plan("gradual", 6, 6),
 }
 falls = Plan([Phase(-1, 4, [0] * 5 + [1e-2]), Phase(-3, 3, [0, 0, 0, 1e-3, 1e-4, 1e-3]), ALL])
 WRONG_DESIGNS = {
     "too dear": (stages((-1, 1), (-3, 1), (0, 6)), "too early"),
     "even": (make_plan("gradual", 6, 8), "too early"),
-    "short": (make_plan("gradual", 6, 6), "lasts 6 epochs"),
+    "long": (stages((-1, 5), (-3, 4), (0, 1)), "lasts 10 epochs; you can afford 8"),
     "two stages": (stages((-1, 7), (0, 1)), "2 stages"),
     "never the stem": (stages((-1, 4), (-2, 2), (-5, 2)), "stays frozen"),
     "all at once": (

@@ -115,7 +115,7 @@ WRONG_PLANS = {
     "a phase": (lambda e, lr: Phase(0, e, [lr]), "expected a plan"),
     "drifting": (
         lambda e, lr: Plan([Phase(0, e, [lr, lr, 0, 0, 0, 0], frozen=(2, 3, 4, 5))], train_bn=True),
-        "splits moved",
+        "running statistics of frozen splits did too: `layer2`",
     ),
 }
 
@@ -172,8 +172,12 @@ ADAPTATIONS = {
 }
 WRONG_ADAPTATIONS = {
     "the planted bug": (adapted(head=True), "not the head that went in"),
-    "all splits": (adapted(recipe="uniform"), "not the head that went in"),
-    "head only": (adapted(recipe="head_only"), "not the head that went in"),
+    "a new head that learns": (adapted(head=True, recipe="uniform"), "not the head that went in"),
+    "all splits": (
+        adapted(recipe="uniform"),
+        "splits moved: stem, layer1, layer2, layer3, layer4, head.",
+    ),
+    "head only": (adapted(recipe="head_only"), "splits moved: head."),
     "nothing": (adapted(returned=lambda model, before: before), "Nothing has learned"),
     "no copy": (adapted(copied=lambda network: network), "trains the network that it was given"),
     "hardly any rate": (adapted(lr=1e-9), "hardly moved"),
@@ -192,6 +196,7 @@ class TestAnswers(Answers):
         "prediction": {
             "both": PREDICTION,
             "numpy": {name: np.str_(end) for name, end in PREDICTION.items()},
+            "in capitals": {name: end.capitalize() for name, end in PREDICTION.items()},
         },
         "surgical": PLANS,
         "adapt": ADAPTATIONS,

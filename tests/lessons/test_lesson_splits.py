@@ -152,6 +152,10 @@ WRONG_CUTS = {
         lambda n: {"a": ["patches", "position"], "b": {"blocks": "norm"}, "c": "fc"},
         "A dictionary holds names",
     ),
+    "a list in a list": (
+        lambda n: {"a": ["patches", ["position"]], "b": ["blocks", "norm"], "c": "fc"},
+        "In split 'a' a list lies within a list",
+    ),
     "zeroes a weight": (zeroes, "changes the network"),
     "freezes": (lambda n: by_module(n.requires_grad_(False)), "changes the network"),
     "changes the network": (drops_position, "changes the network"),
@@ -311,6 +315,7 @@ class TestAnswers(Answers):
         "prediction": {
             "both": PREDICTION,
             "numpy": dict(zip(PREDICTION, np.array([*PREDICTION.values()]), strict=True)),
+            "in capitals": {"parameters": "Layer4", "operations": " layer1"},
         },
         "cut": CUTS,
         "groups": GROUPS,

@@ -105,7 +105,7 @@ def check_interval(interval: Any) -> str:
     return "Right for three, four and five seeds, in any order, and with a run that is missing."
 
 
-@lesson.exercise("6.3", "Mend an unfair comparison", stub="4decf79af9b8")
+@lesson.exercise("6.3", "Mend an unfair comparison", stub="188020ad4a52")
 def check_fair(compare: Any) -> str:
     """Run ``compare(run)`` in laboratories whose truth is known, and look at what it asked for."""
     found = []

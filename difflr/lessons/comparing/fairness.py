@@ -48,7 +48,13 @@ def judge(lab: Lab, said: Estimate) -> Estimate:
             "Test pictures are looked at once, at the very end. What is there to choose by?",
             'Choose by `run(recipe, lr, seed, "validation")`, then report on `"test"`.',
         )
-    if {*tuned["uniform"]} != {*tuned["differential"]} or not tuned["uniform"]:
+    if not any(tuned.values()):
+        raise Wrong(
+            "Nothing was run on the validation pictures, so no learning rate was chosen. The one that you "
+            "took may suit one recipe and not the other.",
+            'Choose by `run(recipe, lr, seed, "validation")`, for both recipes.',
+        )
+    if {*tuned["uniform"]} != {*tuned["differential"]}:
         raise Wrong(
             "One recipe got more tries than the other. A gap between a tuned recipe and one that was "
             "not tuned says nothing about the recipes.",

@@ -73,14 +73,17 @@ def _plain() -> nn.Module:
     return nn.Sequential(OrderedDict(layers))
 
 
-@lesson.exercise("3.3", "Mend the optimizer", stub="9713bb044dc0")
+@lesson.exercise("3.3", "Mend the optimizer", stub="712a3fb1200d")
 def check_configure(configure: Any) -> str:
     """Train ten steps with the optimizer of ``configure(network)``; after five, thaw all."""
     network, steps = StrokeNet(10), 10
     splits = split_model(network)
     optimizer = called(configure, network)
     if not isinstance(optimizer, Optimizer):
-        raise Wrong(f"Received {short_repr(optimizer)}, expected an optimizer.")
+        raise Wrong(
+            f"Received {short_repr(optimizer)}, expected an optimizer.",
+            "`torch.optim.AdamW(groups)` makes one of groups.",
+        )
     network.train()
     freeze_to(splits, "layer4")
     group_of = every_parameter(network, optimizer)

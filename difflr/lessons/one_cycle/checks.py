@@ -165,7 +165,7 @@ def check_cycle(cycle: Any) -> str:
     return f"1e-3 → 1e-2 at step {peak} → 1e-5 for the head, and a tenth for each split before it."
 
 
-@lesson.exercise("4.4", "A cycle that never ends", stub="b61ed66d7bb4")
+@lesson.exercise("4.4", "A cycle that never ends", stub="adfebcaf4b3d")
 def check_configure(configure: Any) -> str:
     """Fit with ``configure(module)``: plain, and with accumulated batches."""
     fits: tuple[dict[str, Any], ...] = (
@@ -197,7 +197,8 @@ def check_configure(configure: Any) -> str:
         if len({*rates}) == 1:
             raise Wrong(
                 f"With {name} the learning rate stays at {rates[0]:.2g}: no scheduler moves it.",
-                "Return the optimizer and the scheduler.",
+                "Return the optimizer and the scheduler: as two lists, or as a dictionary with the keys "
+                "`optimizer` and `lr_scheduler`.",
             )
         epochs = [rates[i : i + per_epoch] for i in range(0, len(rates), per_epoch)]
         if all(len({*epoch}) == 1 for epoch in epochs) and per_epoch > 1:
@@ -207,6 +208,12 @@ def check_configure(configure: Any) -> str:
                 "Return a dictionary in the place of the scheduler: Lightning looks for its "
                 "`interval`.",
                 '`return [optimizer], [{"scheduler": cycle, "interval": "step"}]`',
+            )
+        if rates[-1] > 0.02 * max(rates) and made == [len(rates)]:
+            raise Wrong(
+                f"With {name} the last of {len(rates)} steps has a learning rate of {rates[-1]:.2g}. The "
+                "cycle was made for as many steps as there are, and is not stepped once in each.",
+                'In Lightning\'s dictionary `"interval": "step"` is all it takes; `frequency` is 1.',
             )
         if rates[-1] > 0.02 * max(rates):
             raise Wrong(

@@ -32,7 +32,7 @@ lesson = Lesson("Lesson 8")
 _EPOCHS = 6
 
 
-@lesson.exercise("8.1", "Find the pictures that leaked", stub="074c5fbf1f6f")
+@lesson.exercise("8.1", "Find the pictures that leaked", stub="fe4332df0e20")
 def check_leaks(find_leaks: Any) -> str:
     """Try ``find_leaks(folder)`` on a small tree with copies, namesakes and look-alikes."""
     with tempfile.TemporaryDirectory(prefix="difflr-", ignore_cleanup_errors=True) as name:
@@ -103,7 +103,7 @@ def check_prediction(prediction: Any, data: Data, splits: Splits) -> str:
     )
 
 
-@lesson.exercise("8.3", "Choose, then report", stub="6ddf99b35a35")
+@lesson.exercise("8.3", "Choose, then report", stub="416fc4190d38")
 def check_choice(choose: Any) -> str:
     """Try ``choose(runs)`` on three made-up tables of runs with traps for every wrong way."""
     for offset in (0.0, 0.05, -0.1):

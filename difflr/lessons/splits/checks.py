@@ -9,6 +9,7 @@ from torch import nn
 from difflr.experiments.flops import count_costs
 from difflr.experiments.strokenet import StrokeNet
 from difflr.lessons.checking import Lesson, Wrong, called
+from difflr.lessons.plain import chosen
 from difflr.lessons.splits.coverage import covering_or_wrong
 from difflr.lessons.splits.cuts import cut_or_wrong, last_two
 from difflr.lessons.splits.networks import PatchNet, WordNet
@@ -29,10 +30,12 @@ def check_prediction(prediction: Any) -> str:
     names = ", ".join(f"`{name}`" for name in splits.names)
     if not isinstance(prediction, Mapping) or {*prediction} != {"parameters", "operations"}:
         raise Wrong("Expected a dictionary with the keys `parameters` and `operations`.", names)
-    if not all(isinstance(x, str) and x in splits.names for x in prediction.values()):
-        raise Wrong("This is not the name of a split.", f"The splits are {names}.")
     most, dearest = (splits.names[x.index(max(x))] for x in (sizes, costs))
-    most_said, dearest_said = prediction["parameters"], prediction["operations"]
+    most_said, dearest_said = (
+        chosen(prediction[key], splits.names) for key in ("parameters", "operations")
+    )
+    if most_said is None or dearest_said is None:
+        raise Wrong("This is not the name of a split.", f"The splits are {names}.")
     if most_said != most:
         raise Wrong(
             "The head has few rows: one for each class, and `layer4` has far more."
@@ -88,7 +91,7 @@ def check_cut(cut: Any) -> str:
     return f"{len(splits)} splits, shallow to deep, and each parameter in exactly one of them."
 
 
-@lesson.exercise("1.3", "Mend the parameter groups", stub="ea9b06a04395")
+@lesson.exercise("1.3", "Mend the parameter groups", stub="2305cb59cd5a")
 def check_groups(groups: Any) -> str:
     """Train a new WordNet with ``groups(network)`` for a step: each parameter moves, exactly once."""
     network = WordNet()

@@ -79,8 +79,15 @@ def _kinds(how: Any) -> None:
             raise Wrong(
                 "A dictionary holds names or patterns, in a list or alone, for each split. Yours "
                 f"holds {short_repr(strange[0])}.",
-                "Write names, or return a list of lists of modules.",
+                "Write names, or return a list of lists of modules or parameters.",
             )
+        for name, value in how.items():
+            if isinstance(value, (list, tuple)) and any(not isinstance(v, str) for v in value):
+                raise Wrong(
+                    f"The names of a split are one list. In split {short_repr(name)} a list lies within "
+                    "a list.",
+                    f"Write `{short_repr(name)}: {short_repr(_flat(value))}`.",
+                )
     elif names := [each for each in _flat(how) if isinstance(each, str)]:
         raise Wrong(
             f"Names belong into a dictionary; in a list stand modules or parameters. Yours holds "
