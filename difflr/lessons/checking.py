@@ -175,5 +175,5 @@ def _explained(error: Exception) -> Wrong:
 
 
 def _learners(frame: traceback.FrameSummary) -> bool:
-    libraries = (_PACKAGE, _STANDARD, "<frozen")
+    libraries = (_PACKAGE, _STANDARD, "<frozen", "<string>")  # the last: what dataclasses make
     return not frame.filename.startswith(libraries) and "site-packages" not in frame.filename

@@ -226,8 +226,9 @@ WRONG_LEAKS = {
     "the planted bug": (leaked(lambda file: file.name), "take a name for a picture"),
     "class and name": (leaked(lambda file: file.parts[-2:]), "take a name for a picture"),
     "name and pixels": (leaked(lambda f: (f.stem, pixels(f))), "An exact copy under another name"),
-    "bytes": (leaked(lambda file: file.read_bytes()), "bytes of a file for pixels"),
-    "only PNG": (leaked(pixels, test="test/*/*.png"), "bytes of a file for pixels"),
+    "bytes": (leaked(lambda file: file.read_bytes()), "saved again in another format"),
+    "only PNG": (leaked(pixels, test="test/*/*.png"), "saved again in another format"),
+    "how many": (lambda folder: 3, "Received 3, expected the files"),
     "means": (leaked(lambda f: sum(pixels(f))), "same colours in other places"),
     "within a class": (by_class, "folder of another class"),
     "anywhere": (within_test, "is no leak"),
@@ -329,7 +330,11 @@ WRONG_CHOICES = {
     "the planted bug": (planted, "choose on the test pictures"),
     "mean on test": (choosing("test", statistics.fmean, mean_test), "choose on the test pictures"),
     "luckiest": (choosing("validation", max, mean_test), "luckiest single run"),
-    "worst": (choosing("validation", lambda v: -min(v), mean_test), "choose on the test"),
+    "luckiest on test": (choosing("test", max, mean_test), "choose on the test pictures"),
+    "worst": (
+        choosing("validation", lambda v: -min(v), mean_test),
+        "0.1 is not the one with the best",
+    ),
     "reports validation": (
         choosing(
             "validation", statistics.fmean, lambda own: np.mean([r["validation"] for r in own])
@@ -460,11 +465,12 @@ def sheet_of(folder, tried=None, accuracies=ACCURACIES, conclusion=RIGHT, questi
     )
 
 
-@pytest.mark.parametrize("conclusion", [RIGHT, None])
-def test_a_complete_and_true_sheet_is_taken(tmp_path, conclusion):
+@pytest.mark.parametrize(("conclusion", "question"), [(RIGHT, None), (None, "Do they help?")])
+def test_a_complete_and_true_sheet_is_taken(tmp_path, conclusion, question):
     """With the learner's own words or with difflr's, as a path or a text; edited by hand too."""
-    path = sheet_of(tmp_path, conclusion=conclusion)
+    path = sheet_of(tmp_path, conclusion=conclusion, question=question)
     assert lesson_8.check_sheet(path).done
+    assert "expected the path" in lesson_8.check_sheet(path.read_text("utf-8")).message
     path.write_text(path.read_text("utf-8") + "\n## Limits\n\nOne garden, one winter.\n", "utf-8")
     verdict = lesson_8.check_sheet(str(path))
     assert verdict.done

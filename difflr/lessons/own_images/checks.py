@@ -39,7 +39,10 @@ def check_leaks(find_leaks: Any) -> str:
         folder = Path(name)
         write_trap(folder)
         before = _contents(folder)
-        found = {place(folder, file) for file in plain(called(find_leaks, folder))}
+        files = plain(called(find_leaks, folder))
+        if not isinstance(files, (list, tuple, set, frozenset)):
+            raise Wrong(f"Received {short_repr(files)}, expected the files, in a list.")
+        found = {place(folder, file) for file in files}
         if _contents(folder) != before:
             raise Wrong("Your function changes the folder. It should only look.")
     judge_leaks(found)

@@ -119,8 +119,8 @@ def judge_leaks(found: set[str]) -> None:
         )
     if "test/b/9.bmp" not in found:
         raise Wrong(
-            "You take bytes of a file for pixels of a picture. The same picture saved again, here as "
-            "BMP, has other bytes.",
-            "Read the pixels with PIL: `Image.open(file)`.",
+            "A copy that was saved again in another format, here as BMP, is not found. It has another "
+            "suffix and other bytes, and the same pixels.",
+            "Look at files of every suffix, and read their pixels with PIL: `Image.open(file)`.",
             '`with Image.open(file) as picture: pixels = picture.convert("RGB").tobytes()`',
         )

@@ -41,7 +41,7 @@ def read_sheet(path: Any) -> Sheet:
     Raises:
         Wrong: when there is no such file, or a part of it is missing.
     """
-    if not isinstance(path, (str, Path)) or not Path(path).is_file():
+    if not isinstance(path, (str, Path)) or "\n" in str(path) or not Path(path).is_file():
         raise Wrong(
             f"Received {short_repr(path)}, expected the path of a result sheet.",
             "`write_sheet(…)` returns it.",
@@ -71,7 +71,7 @@ def read_sheet(path: Any) -> Sheet:
 
 def judge_sheet(sheet: Sheet) -> str:
     """Hold a sheet's words against its own numbers; raise ``Wrong`` where they do not agree."""
-    if len(sheet.question.split()) < 4 or not sheet.question.endswith("?"):
+    if len(re.findall(r"\w{2,}", sheet.question)) < 2 or not sheet.question.endswith("?"):
         raise Wrong(
             "The sheet has no question. A number that answers no question decides nothing.",
             "Write one sentence that ends with a question mark: what did you want to know?",
