@@ -114,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="measure on a fifth of the training pictures, to choose learning rates fairly",
     )
+    job.add_argument(
+        "--division-seed",
+        type=int,
+        default=0,
+        help="draws the test pictures of a folder with one folder per class (default: 0); parts.csv in "
+        "that folder says which instead",
+    )
     job.add_argument("--no-progress", action="store_true", help="no progress bar")
     job.set_defaults(run=_compare)
 
@@ -174,6 +181,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
         validate=arguments.validate,
         data_dir=arguments.data_dir,
+        division_seed=arguments.division_seed,
     )
     # Only now what takes seconds to load: a mistake has been reported by then.
     from difflr.experiments.compare import compare, table

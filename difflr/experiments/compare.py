@@ -54,7 +54,12 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     plans, network = _plans(settings)
     if settings.image_size:
         _check_size(settings.backbone, network, settings.image_size)
-    data = load_data(settings.data, image_size=settings.image_size, data_dir=settings.data_dir)
+    data = load_data(
+        settings.data,
+        image_size=settings.image_size,
+        data_dir=settings.data_dir,
+        division_seed=settings.division_seed,
+    )
     pictures = hash_pictures(data.train, data.test)
     if settings.validate:  # to choose learning rates without looking at the test pictures
         held_out, pool = data.train.divide(max(len(data.train) // 5, len(data.classes)), seed=0)

@@ -128,13 +128,15 @@ def load_data(
         source: ``"strokes"`` (with dials of ``strokes.target_task`` after colons, such as
             ``"strokes:input_shift=0.8:shift_kind=noise"``), ``"cifar10"`` or the path of a folder
             with ``train/`` and ``test/``, each with one folder per class, or of a folder with one
-            folder per class, of which a fifth is put aside to test on (see ``division``).
+            folder per class, of which a fifth is put aside to test on (see ``division``), or what
+            ``parts.csv`` in that folder says.
         image_size: side in pixels that a folder's pictures are fitted into: the shorter side is
             resized and the middle kept. None takes them as they are, which needs all of them to be
             squares of one size. For CIFAR10 use
             ``Images.resized`` on the subset that you train on: all of it would not fit in memory.
         data_dir: where CIFAR10 is kept (default: ``$DIFFLR_DATA`` or ``~/.cache/difflr``).
-        division_seed: draws the test pictures of a folder without ``train/`` and ``test/``.
+        division_seed: draws the test pictures of a folder without ``train/`` and ``test/``, and
+            without ``parts.csv``.
 
     Raises:
         DifflrError: when the source is unknown, empty, unreadable or cannot be downloaded.

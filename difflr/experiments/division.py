@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from difflr.errors import DifflrError
+from difflr.errors import DifflrError, first_few
 from difflr.experiments.atomic import write_whole
 from difflr.experiments.folder import Tree
+from difflr.experiments.partsfile import PARTS_FILE, Row, read_parts
 from difflr.experiments.reading import Reading
 from difflr.experiments.series import COPIES, find_links, join
 
@@ -26,7 +28,9 @@ class Division:
     """Which pictures of a tree are test pictures, and which belong together.
 
     ``is_test`` and ``group`` have one entry per picture; ``together`` counts the links of each kind that
-    made the groups, ``left_out`` those that would have put most of a class into one group.
+    made the groups, ``left_out`` those that would have put most of a class into one group. ``seed`` is
+    None where a ``parts.csv`` of the folder says what goes where; ``across`` counts links of each kind
+    between its two sides.
     """
 
     files: tuple[str, ...]
@@ -34,15 +38,18 @@ class Division:
     classes: tuple[str, ...]
     is_test: NDArray[np.bool_]
     group: NDArray[np.int64]
-    seed: int
+    seed: int | None
     together: dict[str, int]
     left_out: dict[str, int]
+    across: dict[str, int]
 
     def describe(self) -> str:
         """Return in words how many pictures of each class went where, and what kept some together."""
         sizes = np.bincount(self.group)
         lines = [
-            f"One folder per class: a fifth of each is put aside to test on (seed {self.seed}).",
+            f"One folder per class, divided as {PARTS_FILE} in it says; no seed was used."
+            if self.seed is None
+            else f"One folder per class: a fifth of each is put aside to test on (seed {self.seed}).",
             f"{len(self.files)} pictures in {len(sizes)} groups that stay together, the largest of "
             f"{sizes.max()}.",
         ]
@@ -50,6 +57,10 @@ class Division:
         lines += [
             f"  {count:>5}  not kept together (it would be most of a class): {reason}"
             for reason, count in self.left_out.items()
+        ]
+        lines += [
+            f"  {count:>5}  pairs lie on both sides, and flatter the result: {reason}"
+            for reason, count in self.across.items()
         ]
         for label, name in enumerate(self.classes):
             own = self.labels == label
@@ -93,27 +104,67 @@ class Division:
 def divide_tree(tree: Tree, reading: Reading, seed: int = 0) -> Division:
     """Put a fifth of each class aside to test on; copies and series stay on one side.
 
+    A ``parts.csv`` in the folder says what goes where instead, as ``Division.write`` has written it or
+    by hand.
+
     Raises:
-        DifflrError: for a class whose pictures are all copies of one another.
+        DifflrError: for a class whose pictures are all copies of one another, or a table that does not
+            fit the pictures.
     """
     n = len(tree.files)
     links = find_links(tree, reading.root)
+    names = tuple(map(reading.name, tree.files))
+    parts = reading.root / PARTS_FILE
+    if parts.is_file():
+        rows = _rows_of(names, parts, reading.root)
+        is_test = np.array([row.is_test for row in rows])
+        _need_both(tree, is_test, parts)
+        across = _counted([(a, b, why) for a, b, why in links if is_test[a] != is_test[b]])
+        return Division(
+            names, tree.labels, tree.classes, is_test, _groups_said(rows), None, {}, {}, across
+        )
     together, left_out = _counted(links), {}
     group = join(n, links)
     if _most_of_a_class(tree, group):  # a camera on a belt: then copies alone
         left_out = {reason: count for reason, count in together.items() if reason != COPIES}
         links = [link for link in links if link[2] == COPIES]
         together, group = _counted(links), join(n, links)
-    return Division(
-        tuple(reading.name(file) for file in tree.files),
-        tree.labels,
-        tree.classes,
-        _drawn(tree, group, seed),
-        group,
-        seed,
-        together,
-        left_out,
-    )
+    is_test = _drawn(tree, group, seed)
+    return Division(names, tree.labels, tree.classes, is_test, group, seed, together, left_out, {})
+
+
+def _rows_of(names: tuple[str, ...], parts: Path, root: Path) -> list[Row]:
+    """Return what the table says of each picture; raise DifflrError where it does not fit the folder."""
+    rows = read_parts(parts)
+    for file in rows.keys() - {*names}:  # one that is there cannot be read, and was counted
+        if not os.path.exists(root / file):  # Path.exists raises for names that no file can have
+            raise DifflrError(
+                f"Line {rows[file].line} of {parts} names {file}, which is not in the folder.",
+                "Delete the line, or put the picture back.",
+            )
+    if missing := [name for name in names if name not in rows]:
+        raise DifflrError(
+            f"{parts} says nothing of {len(missing)} pictures of the folder: {first_few(missing, 3)}.",
+            "Add a line for each: its file, its class, train or test.",
+        )
+    return [rows[name] for name in names]
+
+
+def _groups_said(rows: list[Row]) -> NDArray[np.int64]:
+    """Return the groups of the table, numbered from 0; a picture without one is a group by itself."""
+    said = [row.group or f"line {row.line}" for row in rows]
+    number = {name: i for i, name in enumerate(dict.fromkeys(said))}
+    return np.array([number[name] for name in said])
+
+
+def _need_both(tree: Tree, is_test: NDArray[np.bool_], parts: Path) -> None:
+    for label, name in enumerate(tree.classes):
+        for part, own in (("train", ~is_test), ("test", is_test)):
+            if not (own & (tree.labels == label)).any():
+                raise DifflrError(
+                    f"{parts} gives no picture of class {name} to {part} on.",
+                    f"Write {part} into the column part of some of its lines.",
+                )
 
 
 def _counted(links: list[tuple[int, int, str]]) -> dict[str, int]:

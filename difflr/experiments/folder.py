@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from difflr.errors import DifflrError, first_few
+from difflr.experiments.partsfile import PARTS_FILE
 from difflr.experiments.picturefile import PICTURE_SUFFIXES, Picture, Skipped, read_picture
 from difflr.experiments.reading import Reading, readable
 from difflr.experiments.settings import need_folder
@@ -135,7 +136,7 @@ def _class_folders(folder: Path, reading: Reading) -> Iterator[Path]:
             reading.skip(path, "a link to a folder")
         elif path.is_dir():
             yield path
-        else:
+        elif path != reading.root / PARTS_FILE:
             reading.skip(path, "outside the class folders")
 
 

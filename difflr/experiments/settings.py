@@ -69,6 +69,7 @@ class Settings:
     precision: str = "32-true"
     validate: bool = False
     data_dir: str | None = None
+    division_seed: int = 0
 
     @classmethod
     def fitting(cls, data: str, **given: Any) -> "Settings":
@@ -88,6 +89,7 @@ class Settings:
             as_int("image_size", self.image_size, 8, MAX_IMAGE_SIZE)
         for seed in self.seeds:
             as_int("seed", seed, 0, MAX_SEED)
+        as_int("division_seed", self.division_seed, 0, MAX_SEED)
         as_number("weight_decay", self.weight_decay, 0.0)
         as_precision(self.precision)
         if not self.recipes or not self.seeds:

@@ -131,6 +131,65 @@ def test_the_division_is_written_as_a_table(tmp_path):
     assert (data.test.pixels[0].permute(1, 2, 0).numpy() == first).all()
 
 
+def as_table(division, **parts):
+    """Return the lines of a table, with some pictures put elsewhere."""
+    sides = {
+        file: "test" if t else "train"
+        for file, t in zip(division.files, division.is_test, strict=True)
+    }
+    return ["file,part", *(f"{file},{part}" for file, part in {**sides, **parts}.items())]
+
+
+def test_a_division_of_ones_own_is_obeyed(tmp_path):
+    """parts.csv in the folder says what goes where: as it was written, moved by hand, or by a spreadsheet."""
+    write(tmp_path, {**others("a", 0), **others("b", 100), "a/copy.png": scene(3)})
+    drawn = load_data(str(tmp_path), image_size=64, division_seed=5)
+    drawn.division.write(tmp_path / "parts.csv")
+    again = load_data(str(tmp_path), image_size=64)
+    assert torch.equal(again.test.pixels, drawn.test.pixels)
+    assert (again.division.group == drawn.division.group).all()
+    assert again.division.seed is None
+    assert again.division.across == {}
+    assert "parts.csv in it says" in again.division.describe()
+    assert not again.reading.skipped  # the table itself is no stray file
+
+    files, groups = drawn.division.files, drawn.division.group
+    copied = next(
+        f for f, g in zip(files, groups, strict=True) if g == groups[files.index("a/copy.png")]
+    )
+    lines = as_table(drawn.division, **{"a/copy.png": "TEST", copied: "train"})
+    (tmp_path / "parts.csv").write_text("\r\n".join(lines).replace(",", ";"), "utf-8-sig")
+    own = load_data(str(tmp_path), image_size=64).division
+    assert own.is_test[own.files.index("a/copy.png")]
+    assert not own.is_test[own.files.index(copied)]
+    assert own.across == {"copies, mirrored or scaled ones too": 1}
+    assert "1  pairs lie on both sides" in own.describe()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda lines: [], "expected the columns file and part"),
+        (lambda lines: ["picture,where", *lines[1:]], "expected the columns file and part"),
+        (lambda lines: [*lines[:2], "a/2.png,val", *lines[3:]], "Line 3 of .* has the part 'val'"),
+        (lambda lines: [*lines[:2], "a/2.png"], "Line 3 of .* has the part ''"),
+        (lambda lines: [*lines, lines[4]], "Line 42 of .* names .* again, which line 5 names"),
+        (lambda lines: [*lines, "a/gone.png,test"], "Line 42 of .*a/gone.png, which is not in the folder"),
+        (lambda lines: [*lines, "a" * 5000 + ",test"], "Line 42 .* which is not in the folder"),
+        (lambda lines: lines[:-2], "says nothing of 2 pictures of the folder: b/"),
+        (lambda lines: [line.replace("test", "train") for line in lines], "no picture of class a to test"),
+        (lambda lines: ["file,part\udcff"], "no table of parts"),
+    ],
+)  # fmt: skip
+def test_a_damaged_division_is_refused_by_line(tmp_path, spoil, words):
+    """What the table gets wrong is named, with the line and what to do."""
+    write(tmp_path, {**others("a", 0), **others("b", 100)})
+    lines = spoil(as_table(load_data(str(tmp_path), image_size=64).division))
+    (tmp_path / "parts.csv").write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    with pytest.raises(DifflrError, match=words):
+        load_data(str(tmp_path), image_size=64)
+
+
 def test_a_series_that_is_most_of_a_class_is_not_kept_together_and_said(tmp_path):
     """A camera on a belt takes a picture every second for an hour: copies alone stay together."""
     start = datetime(2023, 5, 14, 12)
@@ -166,9 +225,11 @@ def test_the_comparison_divides_a_plain_tree_and_writes_down_how(tmp_path, capsy
     write(tmp_path / "data", {**others("a", 0), **others("b", 100), "a/copy.png": scene(3)})
     command = ["compare", "--data", str(tmp_path / "data"), "--backbone", "strokenet", "--epochs", "1",
                "--recipes", "head_only", "--seeds", "1", "--image-size", "32", "--no-progress",
-               "--out", str(tmp_path / "out")]  # fmt: skip
+               "--out", str(tmp_path / "out"), "--division-seed", "7"]  # fmt: skip
     assert main(command) == 0
-    assert "a: 17 to train on, 4 to test on" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "a: 17 to train on, 4 to test on" in said
+    assert "(seed 7)" in said
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["data"]["division"]["together"] == {"copies, mirrored or scaled ones too": 1}
     assert results["data"]["test_size"] == 8
