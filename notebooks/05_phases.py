@@ -73,7 +73,7 @@ from difflr.lessons.phases import (
     quiz,
 )
 from difflr.lessons.phases.watch import Watch
-from difflr.widgets import PlanEditor
+from difflr.widgets import LiveView, PlanEditor
 
 # %%
 # The pictures and the network that carries all lessons: embedded, small, offline. For photographs, write
@@ -321,10 +321,12 @@ check_in_force(in_force)
 # ## The same dictionary, trained
 #
 # Take another base class, and keep the dictionary and `training_step`. The dummy optimizer and the hook go.
-# `model_splits` would be kept for a network that difflr does not know. A module of your own needs no more:
+# `model_splits` would be kept for a network that difflr does not know. A module of your own needs no more. Watch on
+# the right which splits a step moves, and how far, as a share of their weights. **Predict:** when does the first curve of
+# the stem begin, and will it lie high or low?
 
 
-# %%
+# %% tags=["keep_output"]
 class Mended(difflr.ParametersSplitsModule):
     milestones = difflr.MILESTONES_2020
 
@@ -340,7 +342,7 @@ mended, watch = Mended(), Watch()
 scratch = tempfile.TemporaryDirectory()  # gone when the kernel stops
 folder = Path(scratch.name)
 logger = TensorBoardLogger(folder, name="", version="milestones_2020")
-fit(mended, watch, logger=logger, log_every_n_steps=1)
+fit(mended, watch, LiveView(every=0.1), logger=logger, log_every_n_steps=1)
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 print(watch.table())

@@ -78,6 +78,7 @@ from difflr.lessons.comparing import (
     worst,
 )
 from difflr.lessons.comparing.labs import Lab
+from difflr.lessons.lossline import LossLine
 from difflr.studies.recordings import load_recording
 from difflr.widgets import Replay
 
@@ -504,25 +505,28 @@ held, pool = data.train.divide(400, seed=0)
 test, options = data.test.subset(1000, seed=0), TrainingOptions(batch_size=20)
 
 
-def accuracy(recipe, lr, seed, images):
+def accuracy(recipe, lr, seed, images, line):
     plan = difflr.make_plan(recipe, 6, epochs=6, lr=lr)
-    own = pool.subset(100, seed)
-    outcome, _ = train(backbone, plan, own, images, options, n_classes=10, seed=seed)
+    own, line.name = pool.subset(100, seed), f"{recipe} {lr:g}"
+    outcome, _ = train(
+        backbone, plan, own, images, options, n_classes=10, seed=seed, callbacks=[line]
+    )
     return outcome.accuracy
 
 
+line = LossLine("")
 tried = {
-    (recipe, lr): accuracy(recipe, lr, 0, held)
+    (recipe, lr): accuracy(recipe, lr, 0, held, line)
     for recipe, lr in product(("uniform", "differential"), (1e-3, 3e-3, 1e-2, 3e-2))
 }
 for (recipe, lr), share in tried.items():
     print(f"{recipe:>12} {lr:g}: {share:.1%} of the validation pictures")
 
 # %%
-tested = {}
+tested, line = {}, LossLine("")
 for recipe in ("uniform", "differential"):
     best = max((lr for name, lr in tried if name == recipe), key=lambda lr: tried[recipe, lr])
-    tested[recipe] = {seed: accuracy(recipe, best, seed, test) for seed in (100, 101, 102)}
+    tested[recipe] = {seed: accuracy(recipe, best, seed, test, line) for seed in (100, 101, 102)}
     shares = ", ".join(f"{share:.1%}" for share in tested[recipe].values())
     print(f"{recipe:>12}, chosen {best:g}: {shares} of the test pictures")
 print(

@@ -1,18 +1,31 @@
 """Named shares as horizontal bars."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-__all__ = ["plot_shares"]
+__all__ = ["describe_shares", "plot_shares"]
 
 
-def plot_shares(values: Mapping[str, float], title: str = "") -> Figure:
-    """Draw named shares (0 to 1) as horizontal bars with their percentages."""
+def plot_shares(values: Mapping[str, float | Sequence[float]], title: str = "") -> Figure:
+    """Draw named shares (0 to 1) as horizontal bars with their percentages.
+
+    Of several runs the bar is the mean, and each run is a dot.
+    """
+    runs, means = _runs(values), _means(values)
     figure = Figure(figsize=(8, 1 + 0.5 * len(values)), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    bars = axes.barh(list(values), [100 * value for value in values.values()], color="#0072b2")
-    axes.bar_label(bars, fmt="%.0f%%", padding=4, size=12)
+    axes.barh(list(values), [100 * mean for mean in means.values()], color="#0072b2")
+    for row, (name, shares) in enumerate(runs.items()):
+        if len(shares) > 1:
+            axes.plot(
+                [100 * s for s in shares], [row] * len(shares), "o", color="white", mec="black"
+            )
+        right = 100 * max(shares)  # of the bar and of its dots
+        text = (right, row), (10, 0), f"{means[name]:.0%}"
+        axes.annotate(text[2], text[0], text[1], textcoords="offset points", va="center", size=12)
+    if any(len(shares) > 1 for shares in runs.values()):
+        axes.set_xlabel("bar: mean, ○: one run", size=11, loc="left")
     axes.set_xlim(0, 108)
     axes.invert_yaxis()
     axes.set_title(title, size=12, loc="left")
@@ -20,3 +33,21 @@ def plot_shares(values: Mapping[str, float], title: str = "") -> Figure:
     axes.tick_params(axis="y", labelsize=12, length=0)
     axes.set_xticks([])
     return figure
+
+
+def describe_shares(values: Mapping[str, float | Sequence[float]]) -> str:
+    """Return in words what ``plot_shares`` draws: each mean, and the lowest and highest of its runs."""
+    means = _means(values)
+    return ", ".join(
+        f"{name} {means[name]:.0%}"
+        + (f" ({min(shares):.0%} to {max(shares):.0%})" if len(shares) > 1 else "")
+        for name, shares in _runs(values).items()
+    )
+
+
+def _runs(values: Mapping[str, float | Sequence[float]]) -> dict[str, list[float]]:
+    return {n: list(v) if isinstance(v, Sequence) else [v] for n, v in values.items()}
+
+
+def _means(values: Mapping[str, float | Sequence[float]]) -> dict[str, float]:
+    return {name: sum(shares) / len(shares) for name, shares in _runs(values).items()}

@@ -240,19 +240,23 @@ class PlanAxes:
         )
         top = 1 - 0.17 / tall
         self._title = self.figure.text(left, top, "", fontsize=13, va="center")
-        self.figure.text(left + width, top, "hatched: frozen", fontsize=11, va="center", ha="right")
+        self._hatched = self.figure.text(
+            left + width, top, "", fontsize=11, va="center", ha="right"
+        )
         self._no_momentum = self.momentum.text(
             0.5, 0.5, "", transform=self.momentum.transAxes, ha="center", va="center"
         )
         self._dress(names)
         if compact:  # no room for it upright
             label = self.momentum.yaxis.label
-            label.set(rotation=0, ha="right", va="center", fontsize=9)
-            self.momentum.yaxis.set_label_coords(-0.47 / (wide * width), 0.5)
+            label.set(rotation=0, ha="right", va="center", fontsize=8)
+            self.momentum.yaxis.set_label_coords(-0.48 / (wide * width), 0.5)
 
     def fit(self, plan: Plan, lr_limits: tuple[float, float]) -> None:
         """Set title and limits for a plan; those of the learning rates are powers of ten."""
         self._title.set_text(f"Learning rate of each split over {count(plan.epochs, 'epoch')}")
+        frozen = not all(all(phase.trainable) for phase in plan.phases)
+        self._hatched.set_text("hatched: frozen" if frozen else "")
         bottom, top = lr_limits
         self.lr.set_ylim(10.0**bottom, 10.0**top)
         decades = range(math.ceil(bottom), math.floor(top) + 1, max(1, round((top - bottom) / 6)))

@@ -13,7 +13,11 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 class LossLine(pl.Callback):
-    """A Lightning callback that shows one line, anew after each epoch: ``name ▇▄▂▁ loss 0.41``."""
+    """A Lightning callback that shows one line, anew after each epoch: ``name ▇▄▂▁ loss 0.41``.
+
+    For many trainings one line will do: used again, under another ``name`` if that is set, it shows
+    the new training in its place.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -32,7 +36,10 @@ class LossLine(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the line anew."""
         self.losses, self._epoch = [], []
-        self._shown = display(self, display_id=True)
+        if self._shown is None:
+            self._shown = display(self, display_id=True)
+        else:
+            self._shown.update(self)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any

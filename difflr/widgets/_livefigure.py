@@ -48,7 +48,6 @@ class LiveFigure:
         self._movement = self.figure.add_axes((0.535, low, 0.45, 0.9 - low))
         (self.loss,) = self._loss.plot([], [], color=OKABE_ITO[0], lw=1.5)
         (self.accuracy,) = self._accuracy.plot([], [], "k--D", lw=1.5, ms=6)
-        self._loss.set_title("Loss at each step (line), accuracy (◆)", size=13, loc="left")
         self._accuracy.set_ylim(0, 1)
         self._accuracy.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
         colours = split_colours(len(names))
@@ -62,12 +61,8 @@ class LiveFigure:
             )
         ]  # fmt: skip
         self._movement.axhline(GUIDE, color=GREY, ls="--", lw=1.2)
-        self._movement.text(
-            0.99, GUIDE, "1e-3: a common aim", size=11, color=GREY, ha="right", va="bottom",
-            transform=self._movement.get_yaxis_transform(),
-        )  # fmt: skip
         self._movement.set_title(
-            "How far a step moves each split (share of its weights)", size=13, loc="left"
+            "A step's change as a share of the weights (dashed: 1e-3)", size=13, loc="left"
         )
         self._log(self._movement)
         panels = [self._loss, self._movement]
@@ -89,9 +84,7 @@ class LiveFigure:
             axes.set_xlim(0, epochs)
             axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
             axes.tick_params(labelsize=11)
-            axes.spines[
-                ["top"] if axes in (self._loss, self._accuracy) else ["top", "right"]
-            ].set_visible(False)
+            axes.spines[["top"] if axes is self._accuracy else ["top", "right"]].set_visible(False)
         self._loss.set_xlabel("epoch", size=12)
         panels[-1].set_xlabel("epoch", size=12)
         handles = [
@@ -118,21 +111,24 @@ class LiveFigure:
         """Show these (epoch, value) pairs, and where the training is now, in epochs."""
         self.loss.set_data([x for x, _ in losses], [y for _, y in losses])
         self.accuracy.set_data([x for x, _ in accuracies], [y for _, y in accuracies])
+        words = "Loss at each step (line), accuracy (◆)" if accuracies else "Loss at each step"
+        self._loss.set_title(words, size=13, loc="left")
+        self._accuracy.set_visible(bool(accuracies))
         if losses:
             values = [y for _, y in losses]
             self._loss.set_ylim(min(0.0, min(values)), 1.05 * max(values) or 1.0)
+        shown = [value for _, each in movements for value in each if value > 0]
+        high = max([GUIDE, *shown])
+        # A cycle ends at next to nothing, which would squeeze all that matters to the top.
+        low = 10 ** np.floor(np.log10(max(min([GUIDE, *shown]), high * 1e-5)) - 0.1)
+        self._movement.set_ylim(low, 10 ** np.ceil(np.log10(high) + 0.1))
         x = [epoch for epoch, _ in movements]
         for i, line in enumerate(self.movement):
             # 0 has no place on a log axis; a frozen split leaves a gap.
             y = np.array([each[i] or np.nan for _, each in movements], float)
             line.set_data(x, y)
-            seen = np.flatnonzero(np.isfinite(y))
+            seen = np.flatnonzero(y >= low)
             line.set_markevery([int(seen[-1])] if len(seen) else [])
-        shown = [value for _, each in movements for value in each if value > 0]
-        low, high = min([GUIDE, *shown]), max([GUIDE, *shown])
-        self._movement.set_ylim(
-            10 ** np.floor(np.log10(low) - 0.1), 10 ** np.ceil(np.log10(high) + 0.1)
-        )
         if self._cursor is not None:
             self._cursor.set_data([now, now], [0, 1])
 

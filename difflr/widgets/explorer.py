@@ -53,7 +53,7 @@ class SplitFigure:
             axes.set_xticks([])  # each bar bears its number
             axes.spines[["top", "right", "bottom"]].set_visible(False)
         self._axes[0].set_yticks(range(n), self.names, fontsize=11)
-        self.figure.text(0.985, 0.1 / height, "hatched: frozen", ha="right", fontsize=11)
+        self._hatched = self.figure.text(0.985, 0.1 / height, "", ha="right", fontsize=11)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,6 +64,7 @@ class SplitFigure:
         self, sizes: Sequence[int], forward: Sequence[int], backward: Sequence[int], first: int
     ) -> str:
         """Show these numbers with the splits before ``first`` frozen; return them in words."""
+        self._hatched.set_text("hatched: frozen" if first else "")
         words = []
         series = (sizes, forward, backward)
         for axes, bars, texts, kind, values in zip(

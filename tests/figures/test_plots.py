@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from difflr.errors import DifflrError
+from difflr.figures.bars import describe_shares, plot_shares
 from difflr.figures.plan import PlanFigure, plot_plan
 from difflr.figures.words import describe_plan, short
 from difflr.plan import Phase, Plan
@@ -108,6 +109,25 @@ def test_strip_says_what_is_frozen(plan):
     assert len(figure._frozen.get_paths()) == 36 - trained
     shown = [text.get_text() for text in figure._peaks if text.get_visible()]
     assert shown == [short(lr) for phase in plan.phases for lr in phase.lrs if lr]
+
+
+@pytest.mark.parametrize("name", ["uniform", "head_only"])
+def test_the_note_on_hatching_stands_where_something_is_frozen(name):
+    """And nowhere else."""
+    figure = plot_plan(make_plan(name, 3, 2), list("abc"))
+    notes = [text.get_text() for text in figure.texts]
+    assert ("hatched: frozen" in notes) == (name == "head_only")
+
+
+def test_shares_of_several_runs_are_a_mean_with_a_dot_each():
+    """In the picture and in the words beside it; one number is a bar alone."""
+    shares = {"none": 0.1, "some": [0.2, 0.4, 0.6]}
+    (axes,) = plot_shares(shares).axes
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([10, 40])
+    (dots,) = axes.lines
+    assert list(dots.get_xdata()) == pytest.approx([20, 40, 60])
+    assert [text.get_text() for text in axes.texts] == ["10%", "40%"]
+    assert describe_shares(shares) == "none 10%, some 40% (20% to 60%)"
 
 
 def test_plot_plan_returns_a_figure_that_saves(plan, tmp_path):

@@ -29,6 +29,20 @@ def test_the_line_is_shown_anew_after_each_epoch(monkeypatch):
     assert line.losses == [0.5]  # a second training begins anew
 
 
+def test_one_line_serves_many_trainings(monkeypatch):
+    """The next one takes the place of the last, under the name that is set, and not a line of its own."""
+    shown, seen = [], []
+    handle = SimpleNamespace(update=lambda line: seen.append(repr(line)))
+    monkeypatch.setattr(lossline, "display", lambda *_, **__: shown.append(1) or handle)
+    line = LossLine("first")
+    trained(line, [2.0])
+    line.name = "second"
+    trained(line, [1.0])
+    assert shown == [1]
+    assert seen[-2].split() == ["second", "no", "epoch", "yet"]
+    assert seen[-1].split() == ["second", "█", "loss", "1.00"]
+
+
 def test_losses_that_are_no_numbers_are_shown_and_stop_nothing(monkeypatch):
     """A training that diverges is told by its number."""
     monkeypatch.setattr(lossline, "display", lambda *_, **__: None)

@@ -26,6 +26,7 @@ from difflr.schedule import PlanScheduler
 from difflr.splits import split_model
 from difflr.widgets import LiveView, PlanEditor, RangePanel, SplitExplorer
 from difflr.widgets._draft import SHAPES, plan_code
+from difflr.widgets._livefigure import LiveFigure
 
 NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 
@@ -705,6 +706,20 @@ def test_live_view_shows_what_happens():
     assert "✓ Done" in view.text.value
     assert view.stop_button.description == "Done"
     assert "step 18 of 18" in view.alt
+
+
+def test_the_live_picture_shows_what_there_is_and_what_matters():
+    """No axis of accuracies before the first; the steps at a cycle's end do not squeeze the others."""
+    figure = LiveFigure(["a", "b"], 2, make_plan("uniform", 2, 2), 4)
+    figure.update([(0.25, 2.0)], [], [(0.25, (1e-2, 1e-4)), (0.5, (1e-9, 0.0))], 0.5)
+    assert not figure._accuracy.get_visible()
+    assert figure._loss.get_title("left") == "Loss at each step"
+    low, high = figure._movement.get_ylim()
+    assert 1e-8 <= low <= 1e-7
+    assert high >= 1e-2
+    figure.update([(0.25, 2.0)], [(1.0, 0.5)], [], 1.0)
+    assert figure._accuracy.get_visible()
+    assert "accuracy" in figure._loss.get_title("left")
 
 
 class Weights(pl.Callback):
