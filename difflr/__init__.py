@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` s
     from difflr.models.prefix import CachedPrefix
     from difflr.models.running_stats import recalibrate
     from difflr.optimizers import JoinedOptimizer
+    from difflr.order import check_order
     from difflr.plan import Phase, Plan
     from difflr.rangetest.finder import range_test
     from difflr.rangetest.gradients import suggest_lrs
@@ -50,6 +51,7 @@ __all__ = [
     "Splits",
     "SplitsMixin",
     "Ulmfit",
+    "check_order",
     "describe_plan",
     "expand_lrs",
     "freeze_to",
@@ -83,6 +85,7 @@ _HOME = {
     "lightning.module": ["ParametersSplitsModule", "SplitsMixin"],
     "milestones": ["MILESTONES_2020", "from_milestones", "to_milestones"],
     "optimizers": ["JoinedOptimizer"],
+    "order": ["check_order"],
     "plan": ["Phase", "Plan"],
     "models.interpolation": ["interpolate"],
     "models.prefix": ["CachedPrefix"],

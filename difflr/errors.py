@@ -75,8 +75,8 @@ def as_int(name: str, value: Any, low: int | None = None, high: int | None = Non
         number = int(value)
         if (low is None or number >= low) and (high is None or number <= high):
             return number
-    least = "" if low is None else f" of at least {low}"
-    least += "" if high is None else f" and at most {high}"
+    least = "" if low is None else f" of at least {short_repr(low)}"
+    least += "" if high is None else f" and at most {short_repr(high)}"
     raise DifflrError(
         f"Received {name}={short_repr(value)}, expected a whole number{least}.", f"Change {name}."
     )

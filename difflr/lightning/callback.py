@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch.optim import Optimizer
 
@@ -17,6 +18,7 @@ from difflr.lightning.trainer import (
     warn_of_mix,
 )
 from difflr.models import held
+from difflr.order import ForwardOrder, describe_order
 from difflr.plan import Plan
 from difflr.schedule import PlanScheduler, check_fingerprint, check_held
 from difflr.splits import Split, Splits
@@ -33,6 +35,7 @@ class PlanCallback(pl.Callback):
 
     _splits: Splits
     _asleep: list[Split]  # frozen splits, whose BatchNorm has to stay in evaluation mode
+    _order: ForwardOrder | None  # while the first batch of a fit is on its way
     _first_epoch: int  # of this fit: a trainer that fits again goes on counting
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -83,6 +86,7 @@ class PlanCallback(pl.Callback):
         # Only now: a strategy may have put other modules (SyncBatchNorm) in the place of the first.
         self._splits = module.splits
         self._freeze(trainer, pl_module)
+        self._order = None if _is_compiled(pl_module) else ForwardOrder(self._splits).__enter__()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Freeze before the hooks of the module, which may read what trains."""
@@ -116,7 +120,12 @@ class PlanCallback(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Say so if the step itself woke frozen BatchNorm layers: their statistics have moved."""
+        """Say so if the step went through the splits in another order, or woke frozen BatchNorm layers."""
+        if self._order is not None:
+            self._order.__exit__()
+            if found := self._order.out_of_order():
+                rank_zero_warn(f"{type(pl_module).__name__}: {describe_order(found)}")
+            self._order = None
         for split in self._asleep:
             if freezing.bn_mode(split) not in ("eval", "-"):
                 raise DifflrError(
@@ -124,6 +133,13 @@ class PlanCallback(pl.Callback):
                     f"split {split.name} to training, and their statistics have changed.",
                     "Do not call train() there: difflr sets the mode before every batch.",
                 )
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Leave no hook on the model where the first batch failed."""
+        if order := getattr(self, "_order", None):
+            order.__exit__()
 
     def _freeze(self, trainer: pl.Trainer, pl_module: Any) -> None:
         scheduler = scheduler_of(trainer)
@@ -136,6 +152,14 @@ class PlanCallback(pl.Callback):
         freezing.set_trainable(self._splits, trained, train_bn=plan.train_bn)
         frozen = () if plan.train_bn else self._splits
         self._asleep = [split for i, split in enumerate(frozen) if i not in trained]
+
+
+def _is_compiled(module: torch.nn.Module) -> bool:
+    """Whether a part is compiled: hooks that come and go would have it compiled once more."""
+    return any(
+        hasattr(part, "_orig_mod") or part._compiled_call_impl is not None
+        for part in module.modules()
+    )
 
 
 def scheduler_of(trainer: pl.Trainer) -> PlanScheduler | None:

@@ -7,7 +7,7 @@ from nets import loader
 from torch.utils.data import IterableDataset
 from which_lightning import pl
 
-from difflr import DifflrError, Phase, Plan, make_plan
+from difflr import DifflrError, Phase, Plan, make_plan, split_model
 from difflr.lightning.trainer import check_trainer
 
 
@@ -224,6 +224,37 @@ def test_manual_optimization_is_refused():
         DifflrError, match=r"automatic_optimization=False.*steps a PlanScheduler for each"
     ):
         fit(module)
+
+
+class Reversed(Tiny):
+    """Its splits run from the head to the stem."""
+
+    def model_splits(self):
+        return [list(split.parameters.values()) for split in reversed(split_model(self.net))]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_splits_in_another_order_than_forward_are_named_in_the_first_batch(compiled, recwarn):
+    """In one line, and without hooks that stay; a compiled model is left alone, it would compile anew."""
+    module = Reversed()
+    if compiled:
+        module.net = torch.compile(module.net, backend="eager")
+    fit(module)
+    said = [str(w.message) for w in recwarn if "forward reaches" in str(w.message)]
+    assert len(said) == (not compiled)
+    assert compiled or said[0].startswith("Reversed: forward reaches ")
+    assert not any(part._forward_pre_hooks for part in module.net.modules())
+
+
+def test_splits_in_the_order_of_forward_are_no_word_worth(recwarn):
+    """Nor do they keep a hook, also where the first batch fails."""
+    fit(Tiny())
+    failing = Tiny()
+    failing.net.register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit(failing)
+    assert not any("forward reaches" in str(w.message) for w in recwarn)
+    assert not any(part._forward_pre_hooks for part in failing.net.modules())
 
 
 @pytest.mark.parametrize("whole", [False, True])

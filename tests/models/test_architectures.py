@@ -3,7 +3,7 @@ import re
 import pytest
 import torch
 import torchvision
-from forward_order import check_order
+from forward_order import check_cuts
 from nets import TinyNet
 from torch import nn
 
@@ -26,7 +26,7 @@ def test_a_network_of_torchvision_is_cut_in_the_order_of_its_forward(name):
     size = (
         (3, 16, 224, 224) if name in VIDEO else (3, *([299 if name == "inception_v3" else 224] * 2))
     )
-    check_order(model, lambda: model(torch.empty(1, *size, device="meta")))
+    check_cuts(model, lambda: model(torch.empty(1, *size, device="meta")))
 
 
 def test_the_backbone_of_a_detector_is_cut_and_the_rest_is_its_head():

@@ -1,7 +1,7 @@
 """Hugging Face's architectures, in small: cut in the order of their forward."""
 
 import pytest
-from forward_order import check_order
+from forward_order import check_cuts
 from hf_zoo import ZOO
 
 from difflr import replace_head, report, split_model
@@ -14,7 +14,7 @@ def test_an_architecture_is_cut_in_the_order_of_its_forward(name):
     """Embeddings first, then the lists of layers, the head last."""
     model, inputs = ZOO[name]()
     model.eval()
-    check_order(model, lambda: model(**inputs), least=3)
+    check_cuts(model, lambda: model(**inputs), least=3)
 
 
 def test_a_model_keeps_its_number_of_labels_in_step():

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 import torch
-from forward_order import check_order
+from forward_order import check_cuts
 from works_with import families, on_meta
 
 from difflr import LayerDecay, param_groups, replace_head, split_model
@@ -31,7 +31,7 @@ def model(request):
 def test_a_family_is_cut_in_the_order_of_its_forward(model):
     """Per stage and per block, none of which holds nearly everything."""
     size = model.default_cfg["input_size"]
-    check_order(model, lambda: model(torch.empty(1, *size, device="meta")))
+    check_cuts(model, lambda: model(torch.empty(1, *size, device="meta")))
 
 
 def test_the_groups_of_layer_decay_are_timms_own(model):

@@ -1,66 +1,19 @@
-"""The order in which a model's forward reaches the modules of its splits."""
-
-from collections.abc import Callable
-from itertools import pairwise
-from typing import Any
+"""Whether a model is cut in the order of its forward, at both levels."""
 
 import torch
-from torch import nn
 
 from difflr import Splits, split_model
+from difflr.order import ForwardOrder
 
 
-def reached(splits: Splits, call: Callable[[], Any]) -> dict[str, list[int]]:
-    """Return the times at which ``call`` first reached the modules with parameters of each split."""
-    times: dict[str, list[int]] = {split.name: [] for split in splits}
-    clock = 0
-    seen: set[int] = set()
-    owner = {id(p): split.name for split in splits for p in split.parameters.values()}
-    handles = []
-
-    def note(key: int, name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: Any) -> None:
-            nonlocal clock
-            if key in seen:  # shared by several blocks, or tied
-                return
-            seen.add(key)
-            clock += 1
-            times[name].append(clock)
-
-        return hook
-
-    for module in splits.model.modules():
-        own = [id(p) for p in module.parameters(recurse=False) if id(p) in owner]
-        if own and not any(
-            True for child in module.children() if any(True for _ in child.parameters())
-        ):
-            handles.append(module.register_forward_pre_hook(note(own[0], owner[own[0]])))
-    try:
-        with torch.no_grad():
-            call()
-    finally:
-        for handle in handles:
-            handle.remove()
-    return times
+def out_of_order(splits: Splits, call) -> list[str]:
+    """Return which splits ``call`` reaches before the one above them, none where all is well."""
+    with ForwardOrder(splits) as order, torch.no_grad():
+        call()
+    return order.out_of_order()
 
 
-def out_of_order(splits: Splits, call: Callable[[], Any]) -> list[str]:
-    """Return which splits forward reaches before the one above them, none where all is well.
-
-    The moment that counts is that at which half of a split's modules have been reached first: one
-    norm of another stage does not move it.
-    """
-    times = {name: found for name, found in reached(splits, call).items() if found}
-    middle = {name: found[(len(found) - 1) // 2] for name, found in times.items()}
-    names = list(middle)
-    return [
-        f"{after} before {before}"
-        for before, after in pairwise(names)
-        if middle[after] < middle[before]
-    ]
-
-
-def check_order(model: nn.Module, call, least: int = 4) -> None:
+def check_cuts(model, call, least: int = 4) -> None:
     """Both levels: forward goes through the splits in their order, none holds nearly everything."""
     counts = []
     for level in ("stages", "blocks"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from forward_order import check_order, out_of_order
+from forward_order import check_cuts, out_of_order
 from hf_zoo import ZOO
 from torch import nn
 
@@ -79,7 +79,7 @@ def families_cut() -> str:
         model = on_meta(name)
         image = torch.empty(1, *model.default_cfg["input_size"], device="meta")
         try:
-            check_order(model, lambda model=model, image=image: model(image))
+            check_cuts(model, lambda model=model, image=image: model(image))
         except (AssertionError, DifflrError):
             wrong.append(name)
     cut = len(names) - len(wrong)
