@@ -11,6 +11,7 @@ _EXTRAS = {
         "tensorboard",
     ],
     "studies": ["joblib", "dask", "distributed"],
+    "text": ["tokenizers", "transformers"],
 }
 
 

@@ -13,11 +13,15 @@ __all__ = ["add_study_command"]
 def add_study_command(commands: Any) -> None:
     """Add the command ``study`` to the subparsers of the command line."""
     job = commands.add_parser("study", help="run a declared study; a killed one goes on")
-    job.add_argument("name", help="plateau, peak, recipes, which_splits, frozen_bn or causes")
-    job.add_argument("--data", default="strokes", help="strokes, cifar10 or a folder")
+    job.add_argument("name", help="plateau, peak, recipes, which_splits, frozen_bn, causes or text")
+    job.add_argument(
+        "--data", default="strokes", help="strokes, cifar10, a folder, or trec6:FOLDER"
+    )
     job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
     job.add_argument("--backbone", help="default: strokenet for strokes, else resnet18")
-    job.add_argument("--weights", help="a .safetensors or .pt file, imagenet, or none")
+    job.add_argument(
+        "--weights", help="a .safetensors or .pt file, imagenet, none; of text a folder"
+    )
     job.add_argument(
         "--source", help="class-per-folder tree of the task that the weights were trained on"
     )
@@ -54,32 +58,11 @@ def add_study_command(commands: Any) -> None:
 
 def _study(arguments: argparse.Namespace) -> None:
     from difflr.evidence.gallery import draw_all
-    from difflr.experiments.settings import Settings
     from difflr.foreign import user_path
     from difflr.studies.declared import declare
-    from difflr.studies.design import Task
     from difflr.studies.recordings import load_recording, restore_journal, save_recording
 
-    fitting = Settings.fitting(
-        arguments.data,
-        backbone=arguments.backbone,
-        weights=arguments.weights,
-        image_size=arguments.image_size,
-        precision=arguments.precision,
-        data_dir=arguments.data_dir,
-    )
-    own_weights = fitting.backbone == "strokenet" and fitting.weights is None
-    task = Task(
-        data=fitting.data,
-        backbone=fitting.backbone,
-        weights=fitting.weights,
-        source=arguments.source or ("strokes" if own_weights else None),
-        image_size=fitting.image_size,
-        batch_size=fitting.batch_size or 64,
-        precision=fitting.precision,
-        data_dir=fitting.data_dir,
-        test_size=arguments.test_size,
-    )
+    task = _task(arguments)
     study = declare(arguments.name, task, quick=arguments.quick)
     for text in arguments.only:
         study = _part(study, text)
@@ -99,6 +82,47 @@ def _study(arguments: argparse.Namespace) -> None:
     diverged = sum(run.loss is None for run in recording.runs)
     count = f"{len(recording.runs)} runs" + (f", of which {diverged} diverged" if diverged else "")
     print(f"\n{count}\n{journal}\n{recorded}")
+
+
+def _task(arguments: argparse.Namespace) -> Any:
+    """Return what is held fixed: what fits the data, unless an option says otherwise."""
+    from difflr.experiments.settings import Settings
+    from difflr.studies.design import TEXT, Task
+
+    if arguments.data.startswith(TEXT):
+        if arguments.weights is None:
+            raise DifflrError(
+                "Text needs a transformer.", "Pass its folder, with tokenizer.json, as --weights."
+            )
+        return Task(
+            data=arguments.data,
+            backbone=arguments.backbone or "transformer",
+            weights=arguments.weights,
+            source=None,
+            batch_size=16,
+            precision=arguments.precision or "32-true",
+            test_size=arguments.test_size,
+        )
+    fitting = Settings.fitting(
+        arguments.data,
+        backbone=arguments.backbone,
+        weights=arguments.weights,
+        image_size=arguments.image_size,
+        precision=arguments.precision,
+        data_dir=arguments.data_dir,
+    )
+    own_weights = fitting.backbone == "strokenet" and fitting.weights is None
+    return Task(
+        data=fitting.data,
+        backbone=fitting.backbone,
+        weights=fitting.weights,
+        source=arguments.source or ("strokes" if own_weights else None),
+        image_size=fitting.image_size,
+        batch_size=fitting.batch_size or 64,
+        precision=fitting.precision,
+        data_dir=fitting.data_dir,
+        test_size=arguments.test_size,
+    )
 
 
 def _part(study: Any, text: str) -> Any:

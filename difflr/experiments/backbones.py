@@ -16,7 +16,7 @@ from difflr.experiments.statedict import as_float, read_state
 from difflr.foreign import user_path
 from difflr.models.heads import last_linear, replace_head
 
-__all__ = ["Backbone", "load_backbone"]
+__all__ = ["Backbone", "file_sha256", "load_backbone"]
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -25,7 +25,8 @@ _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Backbone:
     """A network that can be built again and again with the same pre-trained weights.
 
-    ``mean`` and ``std`` normalise pictures scaled to 0…1, one number per colour; ``sha256`` is that
+    ``mean`` and ``std`` normalise pictures scaled to 0…1, one number per colour (none: the network
+    takes its input as it is); ``sha256`` is that
     of the weights' file (empty where there is none). One that ``keeps_head`` never gets a new head:
     its classes stay the same.
     """
@@ -104,7 +105,7 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     _check(name, path, state, sized())  # before anything is copied
     state = as_float(path, state)
     shown = "embedded" if name == "strokenet" and "difflr" in path.parts else path.name
-    return Backbone(name, shown, _sha256(path), mean, std, sized, state)
+    return Backbone(name, shown, file_sha256(path), mean, std, sized, state)
 
 
 def _timm(name: str) -> tuple[Callable[..., nn.Module], tuple[float, ...], tuple[float, ...]]:
@@ -178,7 +179,7 @@ def _download(name: str) -> tuple[dict[str, torch.Tensor], str]:
     start = file.rpartition("-")[2].partition(".")[0]  # resnet18-f37072fd.pth
     path = Path(torch.hub.get_dir()) / "checkpoints" / file
     try:
-        if not (path.is_file() and _sha256(path).startswith(start)):
+        if not (path.is_file() and file_sha256(path).startswith(start)):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Moved to its place only once it is whole and its checksum right.
             torch.hub.download_url_to_file(url, str(path), hash_prefix=start)
@@ -187,10 +188,11 @@ def _download(name: str) -> tuple[dict[str, torch.Tensor], str]:
             f"The ImageNet weights of {name} could not be downloaded: {error}.",
             "Pass --weights PATH with a file of your own, or --weights none to train from scratch.",
         ) from error
-    return as_float(path, read_state(path)), _sha256(path)
+    return as_float(path, read_state(path)), file_sha256(path)
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while part := file.read(2**20):

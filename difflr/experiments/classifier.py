@@ -20,7 +20,8 @@ class PictureNetwork(nn.Module):
 
     Args:
         network: takes normalised float pictures (N, 3, H, W), returns logits (N, classes).
-        mean, std: normalisation of pictures scaled to 0…1, per colour.
+        mean, std: normalisation of pictures scaled to 0…1, per colour; none where the network takes its
+            input as it is.
     """
 
     def __init__(
@@ -30,8 +31,9 @@ class PictureNetwork(nn.Module):
         self.network = network
         self.mean: torch.Tensor
         self.std: torch.Tensor
-        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        for name, values in (("mean", mean), ("std", std)):
+            scaled = 255 * torch.tensor(values).view(1, -1, 1, 1)
+            self.register_buffer(name, scaled, persistent=False)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return logits (N, classes) for uint8 pictures (N, 3, H, W)."""
@@ -39,6 +41,8 @@ class PictureNetwork(nn.Module):
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the network's input (N, 3, H, W) for uint8 pictures (N, 3, H, W)."""
+        if not self.mean.numel():
+            return pixels
         # Channels last for the features alone: a 3x3 kernel over 1x1 features would be laid out anew in
         # every step, which costs a tenth of one.
         x = (pixels.float() - self.mean) / self.std
@@ -100,6 +104,8 @@ class Classifier(PictureNetwork, ParametersSplitsModule):
         """Return a batch as a step of training sees it."""
         if self.crop:
             return random_resized_crop(pixels, numbers, flip=self.flip)
+        if not (self.flip or self.translate):
+            return pixels
         return augment(pixels, numbers, flip=self.flip, pad=self.translate)
 
 

@@ -1,9 +1,10 @@
 """What a training step costs: floating-point operations per split, counted and not timed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -45,7 +46,11 @@ class Costs:
         return self.step(trainable) / self.step(range(len(self.forward)))
 
 
-def count_costs(splits: Splits, input_shape: Sequence[int] = (3, 224, 224)) -> Costs:
+def count_costs(
+    splits: Splits,
+    input_shape: Sequence[int] = (3, 224, 224),
+    dtype: torch.dtype = torch.float32,
+) -> Costs:
     """Count the forward pass with torch's FLOP counter, on tensors without data.
 
     Nothing is computed and the model does not change. Matrix products, convolutions and attention
@@ -55,6 +60,7 @@ def count_costs(splits: Splits, input_shape: Sequence[int] = (3, 224, 224)) -> C
     Args:
         splits: of the model.
         input_shape: of one picture, without the batch.
+        dtype: of the input; ``torch.int64`` for tokens.
 
     Raises:
         DifflrError: when the model does not take one tensor of this shape.
@@ -65,7 +71,7 @@ def count_costs(splits: Splits, input_shape: Sequence[int] = (3, 224, 224)) -> C
         name: torch.empty_like(tensor, device="meta")
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]
     }
-    x = torch.empty((batch, *input_shape), device="meta")
+    x = torch.empty((batch, *input_shape), dtype=dtype, device="meta")
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             functional_call(model, tensors, (x,))
@@ -84,10 +90,17 @@ def count_costs(splits: Splits, input_shape: Sequence[int] = (3, 224, 224)) -> C
     owner = {id(module): i for i, split in enumerate(splits) for module in split.modules}
     forward, first = [0] * len(splits), [0] * len(splits)
     for name, total in counted.items():
-        prefix = f"{name}." if name else ""
-        inner = sum(counted.get(prefix + child, 0) for child, _ in modules[name].named_children())
-        own, split = total - inner, owner[id(modules[name])]
+        own, split = total - _inside(name, modules[name], counted), owner[id(modules[name])]
         if own and not forward[split]:
             first[split] = own
         forward[split] += own
     return Costs(tuple(forward), tuple(first))
+
+
+def _inside(name: str, module: nn.Module, counted: Mapping[str, int]) -> int:
+    """Return what was counted in a module's children; a list is never called, but what it holds is."""
+    found = 0
+    for child, below in module.named_children():
+        path = f"{name}.{child}" if name else child
+        found += counted[path] if path in counted else _inside(path, below, counted)
+    return found

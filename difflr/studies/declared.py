@@ -32,6 +32,11 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
         raise DifflrError(
             f"Received study {short_repr(name)}.", f"The studies are {', '.join(STUDIES)}."
         )
+    if (name == "text") != task.text:
+        raise DifflrError(
+            f"Received data {short_repr(task.data)} for the study {name}.",
+            "Pass --data trec6:FOLDER for the study text, and pictures for all others.",
+        )
     cells, choose_by = STUDIES[name](task.embedded, quick)
     if quick:
         test_size = 100 if task.test_size is None else task.test_size
@@ -44,7 +49,7 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
 
 # How many seeds choose, and how many others report. The plateau is what its choosing runs show; the
 # peak asks for a difference of a point; elsewhere they only find a learning rate.
-_SEEDS = {"plateau": (5, 5), "peak": (5, 20), "causes": (5, 5)}
+_SEEDS = {"plateau": (5, 5), "peak": (5, 20), "causes": (5, 5), "text": (3, 10)}
 
 Grid = tuple[list[Cell], tuple[str, ...]]
 
@@ -148,6 +153,21 @@ def _causes(embedded: bool, quick: bool) -> Grid:
     return cells, ("recipe", "ratio", "augment")
 
 
+def _text(embedded: bool, quick: bool) -> Grid:
+    """Uniform rates against layer decay and gradual unfreezing, on a transformer that read much before."""
+    rates = (3e-4, 3e-3) if quick else (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+    rivals = [("uniform", {}), *(("layer_decay", {"decay": decay}) for decay in (0.75, 0.5))]
+    if not quick:
+        rivals += [("two_rates", {"ratio": 10.0}), ("gradual", {})]
+    cells = [
+        Cell(name, {**_options(name, lr), **options}, size, _epochs(quick), augment=False)
+        for size, (name, options), lr in product(
+            (20,) if quick else (100, 300, 1000), rivals, rates
+        )
+    ]
+    return cells, ("recipe", "decay", "train_size")
+
+
 def _epochs(quick: bool) -> int:
     return 2 if quick else 6
 
@@ -174,4 +194,5 @@ STUDIES: dict[str, Callable[[bool, bool], Grid]] = {
     "which_splits": _which_splits,
     "frozen_bn": _frozen_bn,
     "causes": _causes,
+    "text": _text,
 }

@@ -9,7 +9,9 @@ from difflr.experiments.settings import MAX_BATCH_SIZE, MAX_IMAGE_SIZE, as_preci
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
 
-__all__ = ["BN_MODES", "Cell", "Study", "Task", "tag_matches"]
+__all__ = ["BN_MODES", "TEXT", "Cell", "Study", "Task", "tag_matches"]
+
+TEXT = "trec6:"  # how data are written that hold questions and not pictures
 
 BN_MODES = ("kept", "drifting", "trained")
 
@@ -17,6 +19,9 @@ BN_MODES = ("kept", "drifting", "trained")
 @dataclass(frozen=True)
 class Task:
     """What all runs of a study share. ``source`` is a class-per-folder tree, ``"strokes"`` or None.
+
+    ``data`` and ``backbone`` are as for ``load_data`` and ``load_backbone``, or ``trec6:FOLDER`` and any
+    name (see ``difflr.studies.text``), with the folder of a transformer as ``weights``.
 
     ``clean`` is a network fine-tuned on unshifted pictures, where cells with an input shift start.
     ``probes`` pictures are used for CKA and ``curve`` ones for the accuracy after each epoch;
@@ -55,6 +60,11 @@ class Task:
     def embedded(self) -> bool:
         """Whether the pictures are difflr's own."""
         return self.data.partition(":")[0] == "strokes"
+
+    @property
+    def text(self) -> bool:
+        """Whether the data are questions, and no pictures."""
+        return self.data.startswith(TEXT)
 
 
 @dataclass(frozen=True)
@@ -100,11 +110,13 @@ class Cell:
 
     @property
     def tags(self) -> dict[str, Any]:
-        """What the cell can be grouped by: its fields, ``base_lr``, ``ratio`` (else 1), ``shape``."""
+        """What cells are grouped by: fields, ``base_lr``, ``ratio`` and ``decay`` (else 1), ``shape``."""
         own = {k: v for k, v in asdict(self).items() if k != "options"}
         ratio = self.options.get("ratio", 1.0)
+        decay = self.options.get("decay", 1.0)
         shape = self.options.get("shape", "one_cycle")
-        return {**own, "base_lr": self.options.get("lr"), "ratio": ratio, "shape": shape}
+        rates = {"base_lr": self.options.get("lr"), "ratio": ratio, "decay": decay}
+        return {**own, **rates, "shape": shape}
 
     def plan(self, splits: Any) -> Plan:
         """Return the plan for these splits (or this number of them)."""

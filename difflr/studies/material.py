@@ -12,6 +12,7 @@ from difflr.experiments.folder import read_tree
 from difflr.foreign import user_path
 from difflr.studies.design import Task
 from difflr.studies.shifts import shift_images
+from difflr.studies.text import CLASSES, load_questions, load_text_backbone
 
 __all__ = ["Parts", "load_parts", "load_source", "load_start", "sample"]
 
@@ -55,6 +56,9 @@ def _divided(data: Data, test_size: int | None) -> Parts:
 def load_parts(task: Task, shift: str = "none") -> Parts:
     """Return the pictures of a task under an input shift, whose pool is then ``rest``."""
     size = None if task.data == "cifar10" else task.image_size
+    if task.text:
+        train, test = load_questions(task.data, str(task.weights))
+        return _divided(Data("trec6", train, test, CLASSES, flip=False), task.test_size)
     if shift == "none":
         data = load_data(task.data, image_size=size, data_dir=task.data_dir)
         return _divided(data, task.test_size)
@@ -77,6 +81,8 @@ def load_parts(task: Task, shift: str = "none") -> Parts:
 @lru_cache(maxsize=4)
 def load_start(task: Task, *, clean: bool = False) -> Backbone:
     """Return the network that runs start from: pre-trained, or already fine-tuned on clean pictures."""
+    if task.text:
+        return load_text_backbone(task.backbone, str(task.weights))
     if not clean:
         return load_backbone(task.backbone, task.weights)
     if task.clean is None:

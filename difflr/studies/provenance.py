@@ -20,7 +20,7 @@ def describe_task(task: Task) -> dict[str, Any]:
         "data_sha256": hash_pictures(parts.pool, parts.validation, parts.test),
         "pictures": [len(parts.pool), len(parts.validation), len(parts.test)],
         "classes": parts.n_classes,
-        "image_size": task.image_size or parts.pool.pixels.shape[-1],
+        "image_size": None if task.text else task.image_size or parts.pool.pixels.shape[-1],
         "backbone": start.name,
         "weights": start.weights,
         "weights_sha256": start.sha256,
@@ -32,7 +32,9 @@ def describe_task(task: Task) -> dict[str, Any]:
         "batch_size": task.batch_size,
         "weight_decay": task.weight_decay,
         "precision": task.precision,
-        "augmentation": "shift by up to 4 pixels" + (", flip" if parts.flip else ""),
+        "augmentation": "none"
+        if task.text
+        else "shift by up to 4 pixels" + (", flip" if parts.flip else ""),
         "shift_strength": task.shift_strength,
         "probes": task.probes,
         "curve": task.curve,

@@ -15,7 +15,6 @@ from tqdm.auto import tqdm
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.allocator import release_freed_memory
 from difflr.experiments.atomic import write_whole
-from difflr.experiments.backbones import load_backbone
 from difflr.experiments.journal import Journal
 from difflr.experiments.provenance import hash_pictures
 from difflr.experiments.training import TrainingOptions, train
@@ -73,7 +72,7 @@ def run_study(
     if any(cell.shift != "none" for cell in study.cells) and task.clean is None:
         task = replace(task, clean=str(_clean_network(study, out)))
     if trial is None:  # complains now rather than after an hour
-        splits = split_model(load_backbone(task.backbone, "none").build(2))
+        splits = split_model(load_start(task).build(2))
         for cell in study.cells:
             cell.plan(splits)
     for shift, size in {(cell.shift, cell.train_size) for cell in study.cells}:

@@ -92,7 +92,10 @@ def run_trial(
         seed=seed,
         callbacks=[curve],
     )
-    costs = count_costs(splits, (3, *given.images.pixels.shape[-2:]))
+    pixels = given.images.pixels
+    costs = count_costs(
+        splits, pixels.shape[1:], torch.float32 if given.start.mean else pixels.dtype
+    )
     measured = {
         "accuracy": outcome.accuracy,
         "loss": outcome.loss,

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from difflr.errors import DifflrError
 from difflr.experiments.backbones import load_backbone
@@ -148,6 +149,27 @@ def test_frozen_phases_cost_less():
     assert 0.3 < head / full < 0.4
     assert head < flops(Cell("head_only", epochs=2, bn="drifting")) < full
     assert head < flops(Cell("gradual", epochs=2)) < full
+
+
+class Listed(nn.Module):
+    """Its blocks stand in a list, as those of most transformers; a list is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.fc = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4)) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.embed(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.fc(x)
+
+
+def test_what_stands_in_a_list_is_counted_once():
+    """In the split of the block, and not in that of the module around it as well."""
+    splits = split_model(Listed(), {"stem": "embed", "a": "blocks.0", "b": "blocks.1", "fc": "fc"})
+    assert count_costs(splits, (4,)).forward == (32, 32, 32, 16)
 
 
 def test_flops_are_those_that_torch_counts():

@@ -294,7 +294,8 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
 @pytest.mark.parametrize("quick", [True, False])
 def test_declared_studies_are_grids_that_make_plans(name, quick):
     """Every declared cell makes a plan, and each group tries every base LR that the others try."""
-    declared = declare(name, Task(), quick=quick)
+    task = Task("trec6:FOLDER", "MiniLM", "FOLDER", None) if name == "text" else Task()
+    declared = declare(name, task, quick=quick)
     groups = {}
     for cell in declared.cells:
         assert cell.plan(6).epochs == cell.epochs
