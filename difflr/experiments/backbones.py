@@ -132,8 +132,9 @@ def _download_timm(name: str) -> tuple[dict[str, torch.Tensor], str]:
     try:
         state = timm.create_model(name.removeprefix("timm:"), pretrained=True).state_dict()
     except Exception as error:  # of the hub's client, or no weights at all
+        first = next(iter(str(error).splitlines()), type(error).__name__)
         raise DifflrError(
-            f"The weights of {name} could not be downloaded: {str(error).splitlines()[0]}.",
+            f"The weights of {name} could not be had: {first.rstrip('.')}.",
             "Pass --weights PATH with a file of your own, or --weights none to train from scratch.",
         ) from error
     found = hashlib.sha256()

@@ -156,6 +156,12 @@ SENTENCES = [
     ),
     (LESSON_6, "In four cases of five, a difference of {v};", [FIVE]),
     (LESSON_6, "the choice of the rates included: {v}.", [f"peak tuned {PEAK}"]),
+    (LESSON_6, "ahead of them by {p}.", [f"peak tuned {TEN} vs recipe=two_rates"]),
+    (
+        "docs/advice.md",
+        "ratio 10 against two rates: {v};",
+        [f"peak tuned {TEN} vs recipe=two_rates"],
+    ),
     (LESSON_6, "The peaks there, ratio 100 against uniform: {v}.", [against("accuracy", 5000)]),
     (
         LESSON_6,

@@ -14,4 +14,6 @@ if [ ! -e "$other/ready" ]; then
 fi
 PYTHONPATH="$other:$PWD" DIFFLR_LIGHTNING_PACKAGE=lightning.pytorch "$python" -m pytest -n "${WORKERS:-2}" --dist loadfile \
     tests/lightning tests/models tests/core/test_splits.py tests/project/test_versions.py \
-    tests/project/test_reported_elsewhere.py
+    tests/project/test_reported_elsewhere.py tests/lessons/test_lossline.py \
+    tests/widgets/test_widgets.py::test_live_view_shows_what_happens \
+    tests/widgets/test_widgets.py::test_live_view_measures_how_far_a_step_moves_each_split

@@ -6,11 +6,11 @@ import os
 
 import ipywidgets
 import pytest
-import pytorch_lightning as pl
 import torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from which_lightning import pl
 
 from difflr.errors import DifflrError
 from difflr.figures.words import describe_plan, short
