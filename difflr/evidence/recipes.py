@@ -1,5 +1,6 @@
 """The picture of recipes against compute, and the same in words."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_recipes", "plot_recipes"]
 
-_SHADOWS = {"uniform": "x", "differential": "+"}  # drawn in grey behind the other packages' recipes
+_SHADOWS = ("uniform", "differential")  # drawn in grey behind the other packages' recipes
 
 
 def plot_recipes(recording: Recording, cost: str = "flops") -> Figure:
@@ -30,20 +31,30 @@ def plot_recipes(recording: Recording, cost: str = "flops") -> Figure:
     figure = Figure(figsize=(9 if len(sides) == 1 else 13, 6), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(sides), sharex=True, sharey=True, squeeze=False)[0]
     titles = ("difflr's recipes", "the same task by other packages")
+    # A marker means one recipe in both panels; those of other packages are hollow.
+    markers = dict(zip(ours, itertools.cycle(MARKERS), strict=False))
     for axes, side, title in zip(panels, sides, titles, strict=False):
         for index, (name, runs) in enumerate(side.items()):
-            marker = MARKERS[index % len(MARKERS)]
-            _draw(axes, runs, cost, name, OKABE_ITO[index % 8], marker)
-        for name, marker in _SHADOWS.items() if side is rivals else ():
+            marker = markers.get(name, MARKERS[index % len(MARKERS)])
+            hollow = {} if side is ours else {"mfc": "white", "mew": 2}
+            _draw(axes, runs, cost, name, OKABE_ITO[index % 8], marker, **hollow)
+        for name in _SHADOWS if side is rivals else ():
             if name in ours:
-                _draw(axes, ours[name], cost, f"difflr's {name}", GREY, marker, ls=":", zorder=1)
+                look = {"ls": ":", "zorder": 1}
+                _draw(axes, ours[name], cost, f"difflr's {name}", GREY, markers[name], **look)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("e+", "e"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(COSTS[cost], size=14)
         axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=12, frameon=False
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.13),
+            ncols=2,
+            fontsize=11,
+            frameon=False,
+            handlelength=1.5,
+            columnspacing=1.0,
         )
         if len(sides) > 1:
             axes.set_title(title, size=14)

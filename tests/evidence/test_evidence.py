@@ -316,7 +316,13 @@ def rivalled(recording):
 def test_other_packages_have_a_panel_of_their_own(shifts):
     """Their runs stand beside difflr's by processor seconds, and are left out by FLOPs, which they lack."""
     recording = rivalled(shifts)
-    assert len(plot_recipes(recording, "cpu_seconds").axes) == 2
+    left, right = plot_recipes(recording, "cpu_seconds").axes
+    marks = {
+        each.get_label(): each.lines[0].get_marker()
+        for axes in (left, right)
+        for each in axes.containers
+    }
+    assert marks["uniform"] == marks["difflr's uniform"] != marks["difflr's differential"]
     words = describe_recipes(recording, "cpu_seconds")
     assert "By other packages: fastai.fine_tune, 2 epochs:" in words
     assert len(plot_recipes(recording, "flops").axes) == 1
