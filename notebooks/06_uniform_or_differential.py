@@ -310,12 +310,8 @@ fast_middle = [at(lr, ratio) for lr, ratio in ((3e-3, 0.1), (1e-2, 1), (3e-2, 10
 print("middle at about 1e-2, head from 3e-3 to 1e-1:", *map(format_estimate, fast_middle), sep="  ")
 good_head = [at(1e-3, ratio) for ratio in (1, 10, 100, 1000)]
 print("head at 1e-3, middle from 3e-5 to 1e-3:", *map(format_estimate, good_head[::-1]), sep="  ")
-print(
-    "middle at 1e-4, head at 1e-4 and at 1e-3:",
-    format_estimate(at(1e-4, 1)),
-    format_estimate(at(1e-3, 100)),
-    sep="  ",
-)
+slow_middle = [at(1e-4, 1), at(1e-3, 100)]
+print("middle at 1e-4, head at 1e-4 and at 1e-3:", *map(format_estimate, slow_middle), sep="  ")
 best = max(value.mean for value in good_head)
 assert max(value.mean for value in fast_middle) < best - 0.08  # broken, whatever the head does
 assert min(value.mean for value in good_head) > best - 0.04  # good, whatever the middle does
@@ -326,9 +322,8 @@ assert at(1e-3, 100).mean > at(1e-4, 1).mean + 0.1
 # - Second row: with the head at a good rate, the middle may be thirty times slower, for a few points.
 # - Third row: with the same slow middle, a **head that learns too slowly** starves.
 #
-# These are two walls, one for the body and one for the head. A uniform rate is one number that must pass
-# between both, and the gap is narrow. A ratio moves the walls apart. It does not make a clearly better
-# network; it makes a good one harder to miss.
+# These are two walls, one for the body and one for the head, and a uniform rate must pass between both. A
+# ratio moves the walls apart: it does not make a clearly better network, but a good one harder to miss.
 #
 # ## Where differential loses
 #
@@ -345,8 +340,7 @@ for lr in (3e-4, 1e-3, 1e-2, 1e-1):
     print(f"base LR {lr:g}, ratio 1000 against uniform: {describe_difference(difference(*sides))}")
 
 # %% [markdown]
-# The same pair of recipes, and the winner depends on the base LR at which you compare them. That is how to
-# "prove" either side.
+# The winner depends on the base LR at which you compare. That is how to "prove" either side.
 #
 # ### Exercise 6.3 (debug, 8 minutes): mend an unfair comparison
 #
@@ -444,8 +438,8 @@ assert all(equal[name].holds_zero for name in ("differential", "fine_tune"))
 # %% [markdown]
 # `lp_ft` (the head first, then everything) has caught up: its first half is cheap, so it can afford more
 # epochs. `head_only` has not: its twelve epochs still cost less than uniform's six, but twice the epochs
-# did not close the gap. Whether you count epochs or seconds decides who wins, so say which one you count. (The
-# seconds were measured on a machine with other work, so they are good to about a tenth.)
+# did not close the gap. So say whether you count epochs or seconds. (Seconds were measured beside other work,
+# and are good to about a tenth.)
 
 # %% [markdown]
 # ## What is forgotten?
@@ -536,8 +530,8 @@ print(
 )
 
 # %% [markdown]
-# Three seeds have a factor of 4.3 in their interval: it is wide, and says so. One seed chose, and only four
-# rates were tried. If a choice lies at the end of its grid, its true best may lie beyond. What comes out on these drawings need not be what came out on the photographs.
+# Three seeds have a factor of 4.3 in their interval: it is wide, and says so. One seed chose among four rates;
+# at the end of a grid the true best may lie beyond. And drawings are no photographs.
 #
 # ### Exercise 6.4 (design, 5 minutes): choose for the worst case
 #
@@ -598,12 +592,11 @@ comparing.quiz
 #
 # - A fair comparison tunes **both** sides by the same grid on validation pictures, then reports once, from
 #   new seeds, as a **paired difference with its interval**. What is not told apart is not called equal.
-# - At their best, five pairs do not tell uniform and differential apart, and twenty, without augmentation, show a
-#   tie. What differs is how far off the base
-#   LR may be: a ratio of 100 forgives half a decade more. Ten times **too high** costs it little with few
-#   pictures; with more, uniform bears that nearly as well. Too low is dear for both, and a ratio makes it worse.
-# - There are two walls: a head that learns too slowly, a body that moves too fast. A ratio moves them
-#   apart.
+# - At their best, five pairs do not tell uniform and differential apart; twenty, without augmentation, show a
+#   tie. What differs is how far off the base LR may be: a ratio of 100 forgives half a decade more. Ten times
+#   **too high** costs it little with few pictures; with more, uniform bears that nearly as well. Too low is
+#   dear for both, and a ratio makes it worse.
+# - There are two walls: a head that learns too slowly, a body that moves too fast. A ratio moves them apart.
 # - At small learning rates it is BatchNorm's **statistics** that forget; at high ones it is the weights.
 #
 # **Sources:** [ULMFiT](https://arxiv.org/abs/1801.06146) (discriminative learning rates),

@@ -42,6 +42,7 @@ LOW = [
 ]
 # Page, a sentence with a place for each number, and what the numbers quote. {} is the number, {p} has
 # "points" behind it, {m} is a loss without its sign, {v} is said in the words of ``describe_difference``.
+CONSTANT = "recipe=gradual shape=constant"
 TEN = "recipe=differential ratio=10"
 PEAK = "recipe=differential ratio=100 vs recipe=uniform"
 FIVE = "plateau detectable train_size=500 ratio=100 vs train_size=500 ratio=1"
@@ -105,6 +106,20 @@ SENTENCES = [
         "docs/evidence.md",
         "Ratio 10 against uniform is {p}, p = {} after",
         [f"peak tuned {TEN} vs recipe=uniform", f"peak holm {TEN} vs recipe=uniform"],
+    ),
+    (
+        "docs/evidence.md",
+        "With one cycle per phase it loses {p} to",
+        ["gradual accuracy recipe=gradual shape=one_cycle vs recipe=uniform"],
+    ),
+    (
+        "docs/evidence.md",
+        "the same unfreezing reaches {}: {p} on the cycles, and against uniform {v} (recording `gradual`).",
+        [
+            f"gradual accuracy {CONSTANT}",
+            f"gradual accuracy {CONSTANT} vs recipe=gradual shape=one_cycle",
+            f"gradual accuracy {CONSTANT} vs recipe=uniform",
+        ],
     ),
     ("docs/evidence.md", "told apart from {v} on", [f"peak detectable {PEAK}"]),
     (

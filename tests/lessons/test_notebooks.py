@@ -141,8 +141,11 @@ def test_exercises_are_announced_as_they_are(practice):
     ]
     assert len(found) >= (1 if number == 8 else 3)
     assert len({kind for _, _, kind, _ in found}) >= min(3, len(found))
-    minutes = re.search(r"minutes to read, (\d+) minutes of exercises", text)
-    assert int(minutes[1]) == sum(int(m) for *_, m in found)
+    announced = r"minutes to read, (\d+) minutes of exercises(?: and (\d+) of an optional one)?"
+    minutes = re.search(announced, text)
+    optional = re.findall(r"### Exercise \d\.\d \(\w+, (\d+) minutes\): optional", text)
+    assert int(minutes[2] or 0) == sum(map(int, optional))
+    assert int(minutes[1]) == sum(int(m) for *_, m in found) - sum(map(int, optional))
     assert len(found) == len(tagged(practice, "exercise")) == len(tagged(practice, "solution"))
 
 
