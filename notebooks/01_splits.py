@@ -25,7 +25,7 @@
 # - read a split report, and tell what a split holds from what it costs,
 # - name the four ways in which a cut goes wrong, and what each of them does to the training.
 #
-# **Time:** 11 minutes to read, 18 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 12 minutes to read, 18 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lesson 0, or the word *split*. Nothing is downloaded.
 
 # %% tags=["setup"]

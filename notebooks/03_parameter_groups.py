@@ -25,7 +25,7 @@
 # - build named parameter groups, with and without weight decay, that hold every parameter once,
 # - read off an optimizer what it will do, and notice what it was not given.
 #
-# **Time:** 15 minutes to read, 21 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 16 minutes to read, 21 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lessons 1 and 2. Nothing is downloaded.
 
 # %% tags=["setup"]

@@ -25,7 +25,7 @@
 # - say what a ratio between the learning rates buys on real photographs, and what it does not buy,
 # - tell forgetting by the weights from forgetting by BatchNorm's statistics.
 #
-# **Time:** 24 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 23 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lesson 1, and lesson 2 for the words *running statistics*. Nothing is downloaded.
 
 # %% tags=["setup"]

@@ -25,7 +25,7 @@
 # - write a plan that trains the first splits and leaves the others bit-identical,
 # - choose a recipe from recorded evidence, also for a shift that nobody knows yet.
 #
-# **Time:** 17 minutes to read, 19 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 18 minutes to read, 19 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lessons 1 and 6. Nothing is downloaded.
 
 # %% tags=["setup"]
@@ -170,9 +170,9 @@ def alone(split, lr):
 
 names = difflr.split_model(known.network).names
 found, line = {"none": evaluate(known, test)[0]}, LossLine("")
-for split, name in enumerate(names):
-    line.name = name
-    found[name] = tuned(partial(alone, split), line)
+for split in (0, 1, 3, 5):  # more would be too long to wait for
+    line.name = names[split]
+    found[line.name] = tuned(partial(alone, split), line)
 if SHIFT == "contrast":  # the early split repairs, the head cannot
     assert min(found["layer1"]) > max(found["head"]) + 0.2
 

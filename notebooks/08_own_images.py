@@ -239,7 +239,7 @@ print(difflr.report(splits))
 
 # %%
 EPOCHS, BATCH = 6, 16
-held_out, pool = data.train.divide(max(len(data.train) // 5, len(data.classes)), seed=0)
+held_out, pool = data.train.hold_out(0.2, seed=0)
 
 
 def training_loss(model, batch):

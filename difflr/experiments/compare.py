@@ -62,7 +62,7 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     )
     pictures = hash_pictures(data.train, data.test)
     if settings.validate:  # to choose learning rates without looking at the test pictures
-        held_out, pool = data.train.divide(max(len(data.train) // 5, len(data.classes)), seed=0)
+        held_out, pool = data.train.hold_out(0.2, seed=0)
         data = replace(data, train=pool, test=held_out)
     settings = settings.for_pictures(len(data.train))
     train_size, batch_size = cast(int, settings.train_size), cast(int, settings.batch_size)

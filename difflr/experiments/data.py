@@ -54,17 +54,39 @@ class Images(Dataset[Any]):
                 f"{len(self)} (all there are).",
                 "Change --train-size.",
             )
+        dealt, _ = self._dealt(seed)
+        return self._at(dealt[:size]), self._at(dealt[size:])
+
+    def hold_out(self, share: float, seed: int) -> tuple["Images", "Images"]:
+        """Return a share of each class, drawn by ``seed``, and all the others.
+
+        At least one picture of each class is on either side; that needs two.
+        """
+        labels, counts = torch.unique(self.labels, return_counts=True)
+        if int(counts.min()) < 2:
+            raise DifflrError(
+                f"Class {int(labels[counts.argmin()])} has a single training picture, which cannot be both "
+                "held out and trained on.",
+                "Add pictures of it, or leave it out.",
+            )
+        quota = torch.zeros(int(labels.max()) + 1, dtype=torch.long)
+        quota[labels] = (share * counts.double() + 1e-9).long().clamp(min=1)
+        dealt, rank = self._dealt(seed)
+        held = rank[dealt] < quota[self.labels[dealt]]
+        return self._at(dealt[held]), self._at(dealt[~held])
+
+    def _dealt(self, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return an order that deals the classes out in turn, and each picture's place in its class."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        # Deal the classes out in turn, so that every prefix is as balanced as it can be.
         rank = torch.zeros(len(self), dtype=torch.long)
         for label in torch.unique(self.labels):
             own = order[self.labels[order] == label]
             rank[own] = torch.arange(len(own))
-        dealt = order[torch.argsort(rank[order], stable=True)]
-        chosen, rest = (
-            Images(self.pixels[i], self.labels[i]) for i in (dealt[:size], dealt[size:])
-        )
-        return chosen, rest
+        # Every prefix is as balanced as it can be.
+        return order[torch.argsort(rank[order], stable=True)], rank
+
+    def _at(self, indices: torch.Tensor) -> "Images":
+        return Images(self.pixels[indices], self.labels[indices])
 
     def resized(self, size: int | None) -> "Images":
         """Return the pictures at ``size`` × ``size`` pixels (unchanged for None or their own size)."""

@@ -155,7 +155,7 @@ def _causes(embedded: bool, quick: bool) -> Grid:
 
 def _text(embedded: bool, quick: bool) -> Grid:
     """Uniform rates against layer decay and gradual unfreezing, on a transformer that read much before."""
-    rates = (3e-4, 3e-3) if quick else (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+    rates = (1e-3, 3e-3) if quick else (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
     rivals = [("uniform", {}), *(("layer_decay", {"decay": decay}) for decay in (0.75, 0.5))]
     if not quick:
         rivals += [("two_rates", {"ratio": 10.0}), ("gradual", {})]

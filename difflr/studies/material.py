@@ -45,9 +45,8 @@ class Parts:
 
 def _divided(data: Data, test_size: int | None) -> Parts:
     # As ``difflr compare --validate`` divides them.
-    size = max(len(data.train) // 5, len(data.classes))
-    held, pool = data.train.divide(size, seed=0)
-    clean, rest = pool.divide(int(_CLEAN_SHARE * len(pool)), seed=1)
+    held, pool = data.train.hold_out(0.2, seed=0)
+    clean, rest = pool.hold_out(_CLEAN_SHARE, seed=1)
     measured = sample(held, test_size), sample(data.test, test_size)
     return Parts(pool, clean, rest, *measured, len(data.classes), data.flip, data.name)
 

@@ -112,6 +112,24 @@ def test_subset_is_balanced_and_repeatable():
     assert torch.equal(chosen.labels, index % 5)
 
 
+def test_a_rare_class_is_held_out_and_trained_on():
+    """Each class gives its share; a balanced set is divided as ``divide`` divides it."""
+    labels = torch.tensor([0] * 30 + [1] * 30 + [2] * 3 + [5] * 2)
+    images = Images(torch.arange(65).view(65, 1, 1, 1).to(torch.uint8), labels)
+    held, rest = images.hold_out(0.2, seed=3)
+    assert torch.bincount(held.labels).tolist() == [6, 6, 1, 0, 0, 1]
+    assert torch.bincount(rest.labels).tolist() == [24, 24, 2, 0, 0, 1]
+    assert sorted([*held.pixels.flatten().tolist(), *rest.pixels.flatten().tolist()]) == [
+        *range(65)
+    ]
+    even = Images(images.pixels[:60], labels[:60])
+    for share in (0.2, 0.5):
+        ours, theirs = even.hold_out(share, seed=3), even.divide(int(60 * share), seed=3)
+        assert all(torch.equal(a.pixels, b.pixels) for a, b in zip(ours, theirs, strict=True))
+    with pytest.raises(DifflrError, match="Class 2 has a single"):
+        Images(images.pixels[:61], labels[:61]).hold_out(0.2, 0)
+
+
 @pytest.mark.parametrize("size", [0, 4, 101])
 def test_impossible_subset_is_refused(size):
     """A subset cannot be larger than the pool, nor leave a class out."""
