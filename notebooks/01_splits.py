@@ -23,7 +23,8 @@
 #
 # - cut a network into splits, yours too, and prove that no parameter is lost or doubled,
 # - read a split report, and tell what a split holds from what it costs,
-# - name the four ways in which a cut goes wrong, and what each of them does to the training.
+# - name three ways in which a cut goes wrong (a wrong order, a parameter left out, one held twice), and what each
+#   does to the training.
 #
 # **Time:** 12 minutes to read, 18 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lesson 0, or the word *split*. Nothing is downloaded.
@@ -178,8 +179,8 @@ Picture(figure, f"Test accuracies: {describe_shares(found)}.")
 # %% [markdown]
 # No error, and the new head, which had everything to learn, learned at a hundredth of the rate. (Three runs
 # each, from other pictures and another new head: the gap is far wider than their spread.) To torch a wrong order
-# is no mistake at all. difflr watches the first batch of a training on Lightning, and warns; anywhere else,
-# `check_order` sends one picture through the network and compares:
+# is no mistake at all. Where PyTorch Lightning runs the training (lesson 4), difflr watches the first batch and warns;
+# anywhere else, `check_order` sends one picture through the network and compares:
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 try:

@@ -236,7 +236,7 @@ taken = fit(model, images, seed=0, batch_size=32, callbacks=[LiveView(every=0.2)
 
 # %% [markdown]
 # A learning rate is a wish, and this ratio is what became of it. The curves lie apart as the rates do, and come down
-# with them: what a split is to keep it keeps since each step moves it by so little. (1e-3 is often aimed at where a
+# with them. A split whose ratio is small stays near its pre-trained weights. (1e-3 is often aimed at where a
 # network is trained from nothing; no recording of ours says that it suits a split that is to be kept.)
 #
 # ## A list that does not fit
@@ -418,7 +418,8 @@ check_configure(configure)
 # - **bad camera**, the same drawings: now it is the stem that learns at 1e-2, the head at most at a fiftieth
 #   of that, and `layer1`, next to the stem, at 3e-3 at least.
 #
-# In between the rates should run one way.
+# In between the rates should run one way. (This is practice in *saying* rates. That falling rates are
+# best under a bad camera is not claimed: lesson 7.)
 
 # %% tags=["exercise"]
 design = {"new drawings": ..., "bad camera": ...}

@@ -64,8 +64,8 @@ from difflr.widgets import PlanEditor
 # %% [markdown]
 # ## Up, and down again
 #
-# The first gradients of a new head are wild, and want small steps. The last steps should let the weights settle,
-# and want small ones too. In between there is a way to go. So a **scheduler** changes the learning rate
+# The thought: the first gradients of a new head point anywhere, so take small steps; take small ones again at the end,
+# for the weights to settle; and longer ones in between. So a **scheduler** changes the learning rate
 # from step to step. The best known shape is *one cycle*: from a 25th of the peak up to it, and down to nearly
 # nothing.
 

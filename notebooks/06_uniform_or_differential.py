@@ -90,7 +90,7 @@ DATA, BACKBONE = "strokes", "strokenet"
 # %% [markdown]
 # ## Runs that were made for you
 #
-# One run is an anecdote. An answer takes hundreds, which is hours on a laptop, so we have *recorded* them:
+# An answer takes hundreds of runs, which is hours on a laptop, so we have *recorded* them:
 # real CIFAR-10 photographs, 32 × 32, and a ResNet-18 that had learned Tiny ImageNet before.
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
@@ -168,7 +168,7 @@ for ratio, runs in reported.items():
 # would often be missed. Twenty pairs were recorded as well, without augmentation. Ratio 100 against
 # uniform, the choice of the rates included: tie (+0.4 points ± 0.5). And is it the grading? *Two rates*, one
 # for the new head and a tenth of it for everything else, do as well as a ratio of 10, which is ahead of them
-# by +0.0 ± 0.3 points. Hold on to the size of all this: soon there will be larger gaps.
+# by +0.0 ± 0.3 points.
 #
 # ### Exercise 6.2 (complete, 6 minutes): an interval by hand
 #
@@ -211,8 +211,7 @@ check_interval(interval)
 # %% [markdown]
 # ## Off its best: what does a wrong base LR cost?
 #
-# On new data you do not know the best learning rate. So the better question is: what happens if you miss
-# it?
+# On new data you do not know the best learning rate. What happens if you miss it?
 
 # %% tags=["keep_output"]
 RATIOS = (0.1, 1, 10, 100, 1000)
@@ -239,7 +238,7 @@ assert high[0].mean + high[0].half < -0.05  # too low: it loses dearly, as unifo
 assert abs(estimate(reported[100.0]).mean - estimate(reported[1.0]).mean) < -low[1].mean / 3
 
 # %% [markdown]
-# Here are the large numbers. **Too high**, uniform falls far below its best, and a ratio of 100 hardly
+# **Too high**, uniform falls far below its best, and a ratio of 100 hardly
 # does. **Too low**, both pay dearly: a ratio is no help there. (The best LR was found in these same runs,
 # which flatters it a little, on all sides alike.) Is it so with more pictures?
 
@@ -281,8 +280,7 @@ for within in (0.02, 0.05):
         assert gap.mean > gap.half or within < 0.05  # within 5 points: wider
 
 # %% [markdown]
-# The number after the ± is half of a 95% interval of the *paired* difference: every seed has a plateau of
-# its own on either side. *At least*, and ≥, mark that the grid ended before a plateau of ratio 100 did;
+# After the ± stands half of a 95% interval of the *paired* difference: seed by seed, plateau against plateau. *At least*, and ≥, mark that the grid ended before a plateau of ratio 100 did;
 # with 5,000 pictures it cut off uniform's as well, and says little of their difference. Within **five**
 # points the plateau of ratio 100 is wider with 500 and 1,000 pictures, by about half a decade: it forgives
 # a base LR that is off by three times as much. Within two points only the 1,000 pictures show it. The peaks
@@ -328,7 +326,7 @@ assert at(1e-3, 100).mean > at(1e-4, 1).mean + 0.1
 # ## Where differential loses
 #
 # If you carry over a base LR from a uniform recipe and only add a large ratio, you slow everything but the
-# head. The next cell shows what that does. And a ratio below 1, each at its own best base LR, on the test
+# head: see the next cell. And a ratio below 1, each at its own best base LR, on the test
 # pictures: -2.4 points ± 1.8.
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
@@ -483,16 +481,13 @@ for size in SIZES:
     print(f"{size:>5} pictures, ratio 100 against uniform {describe_difference(kept)}")
 
 # %% [markdown]
-# Of the first three rows, the last two are about the best points of uniform and of ratio 100. With the old
-# statistics in place, the *weights* of the differential network know more of the old task, with 500 pictures.
-# **With 1,000 and 5,000 they do not** (there the best base LR of ratio 100 is ten times that of uniform). Nor
-# are old statistics on moved weights a fair gauge: they do not belong together. So "differential forgets
-# less" is not what these runs say.
+# With the old statistics in place, the *weights* of the differential network know more of the old task, with 500
+# pictures. **With 1,000 and 5,000 they do not** (there the best base LR of ratio 100 is ten times that of uniform).
+# So "differential forgets less" is not what these runs say.
 #
 # ## Now your own
 #
-# Recorded runs are somebody else's. Here is a small, fair comparison of your own: both recipes get the same
-# learning rates, the same pictures and the same seeds; the choice is made on validation pictures.
+# A small, fair comparison: both recipes get the same learning rates, pictures and seeds; validation pictures choose.
 
 # %%
 data, backbone = load_data(DATA), difflr.load_backbone(BACKBONE)
@@ -572,7 +567,7 @@ comparing.check_robust(choice)
 # | Which base LR? | AdamW with one cycle: 1e-3 for uniform, 3e-3 for a ratio of 100. Try a third and three times that on held-out pictures; go on while the best is at the end of the grid. | best points of the grid above |
 # | Which ratio? | 1 if you can try several base LRs. 100 if you cannot: it forgives half a decade more. Then **raise the base LR**: at 1e-4 the ratios 1, 100 and 1000 reach 42, 23 and 19%. | widths; *Where differential loses* |
 # | What to freeze? | Nothing, unless seconds count. Then the head first and everything afterwards: with equal seconds it is not told apart from uniform. The head alone loses. | *Recipes* |
-# | How to check? | Both sides tuned by one grid on held-out pictures, then five new seeds or more, paired. Five pairs see 1.9 points. | 6.2, 6.3 |
+# | How to check? | Both sides tuned by one grid on held-out pictures, then five new seeds or more, paired. Five pairs see 1.8 points. | 6.2, 6.3 |
 # | When to leave it uniform? | When you tuned the base LR and the runs do not tell the two apart; and when the input is new, not the labels. | *At its best*; lesson 7 |
 #
 # ## What these runs do not show

@@ -170,6 +170,8 @@ SENTENCES = [
         ["plateau accuracy train_size=500 ratio=1", against("accuracy", 500)],
     ),
     (LESSON_6, "In four cases of five, a difference of {v};", [FIVE]),
+    (LESSON_6, "Five pairs see {v}.", [FIVE]),
+    ("notebooks/teaching.md", "Five pairs see {v}.", [FIVE]),
     (LESSON_6, "the choice of the rates included: {v}.", [f"peak tuned {PEAK}"]),
     (LESSON_6, "ahead of them by {p}.", [f"peak tuned {TEN} vs recipe=two_rates"]),
     (
