@@ -58,8 +58,10 @@ def add_study_command(commands: Any) -> None:
 
 def _study(arguments: argparse.Namespace) -> None:
     from difflr.evidence.gallery import draw_all
+    from difflr.experiments.reading import describe_reading
     from difflr.foreign import user_path
     from difflr.studies.declared import declare
+    from difflr.studies.material import load_parts
     from difflr.studies.recordings import load_recording, restore_journal, save_recording
 
     task = _task(arguments)
@@ -74,6 +76,10 @@ def _study(arguments: argparse.Namespace) -> None:
         "threads": arguments.threads,
         "progress": not arguments.no_progress,
     }
+    parts = load_parts(task)
+    for said in (describe_reading(parts.files), parts.division):
+        if said:
+            print(said, end="\n\n", flush=True)
     journal = _run(study, out, arguments.cluster, options)
     recorded = out / f"{study.name}.json.gz"
     recording = save_recording(journal, recorded)

@@ -223,11 +223,16 @@ def evaluate(model: nn.Module, images: Images, batch_size: int = 500) -> tuple[f
 
 
 class OnStep(pl.Callback):
-    """Call back after every batch, for a progress bar over many runs."""
+    """Call back with the number of steps done since the last call, for a progress bar over many runs."""
 
-    def __init__(self, on_step: Callable[[], None]) -> None:
+    def __init__(self, on_step: Callable[[int], object]) -> None:
         self._on_step = on_step
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the steps that a run which goes on made before it was stopped."""
+        if trainer.global_step:
+            self._on_step(trainer.global_step)
+
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        """Call back, whatever the batch was."""
-        self._on_step()
+        """Count a step, whatever the batch was."""
+        self._on_step(1)

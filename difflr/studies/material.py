@@ -1,7 +1,9 @@
 """What the runs of a task start from: its pictures, its network, and the source task that it knew."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -30,7 +32,9 @@ class Parts:
     """The pictures of a study: what runs train on (``pool``), choose by and report on.
 
     ``clean`` and ``rest`` share out the pool: the network that knows the clean pictures has seen the
-    first, runs under an input shift train on the second.
+    first, runs under an input shift train on the second. ``files`` counts what was skipped or changed
+    while a folder was read (empty where nothing was), ``division`` says which of a plain tree's
+    pictures are put aside to test on.
     """
 
     pool: Images
@@ -41,6 +45,8 @@ class Parts:
     n_classes: int
     flip: bool
     name: str
+    files: Mapping[str, Any] = field(default_factory=dict)
+    division: str = ""
 
 
 def _divided(data: Data, test_size: int | None) -> Parts:
@@ -48,7 +54,18 @@ def _divided(data: Data, test_size: int | None) -> Parts:
     held, pool = data.train.hold_out(0.2, seed=0)
     clean, rest = pool.hold_out(_CLEAN_SHARE, seed=1)
     measured = sample(held, test_size), sample(data.test, test_size)
-    return Parts(pool, clean, rest, *measured, len(data.classes), data.flip, data.name)
+    told = data.reading is not None and (data.reading.skipped or data.reading.remarks)
+    return Parts(
+        pool,
+        clean,
+        rest,
+        *measured,
+        n_classes=len(data.classes),
+        flip=data.flip,
+        name=data.name,
+        files=data.reading.to_dict() if data.reading and told else {},
+        division=data.division.describe() if data.division else "",
+    )
 
 
 @lru_cache(maxsize=8)  # once per process, not once per run

@@ -38,6 +38,8 @@ def describe_task(task: Task) -> dict[str, Any]:
         "shift_strength": task.shift_strength,
         "probes": task.probes,
         "curve": task.curve,
+        **({"files": dict(parts.files)} if parts.files else {}),
+        **({"division": parts.division} if parts.division else {}),
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tqdm import tqdm
 
 import difflr.experiments.compare as job
 from difflr.cli.command import main
@@ -77,6 +78,41 @@ def test_a_stopped_run_goes_on_bit_for_bit(tree, tmp_path, monkeypatch, stop_at)
     )
     assert one == other
     assert not list(out.rglob("unfinished*"))
+
+
+@pytest.mark.parametrize("again", [1, STEPS + 1])
+def test_a_run_stopped_twice_goes_on_bit_for_bit(tree, tmp_path, monkeypatch, again):
+    """Stopped again before its first whole epoch, or after one, it loses nothing and draws nothing twice."""
+    _, (whole,), batches = compare(tree, tmp_path / "whole", monkeypatch)
+    out = tmp_path / "stopped"
+    assert compare(tree, out, monkeypatch, STEPS + 1)[0] == 130
+    assert compare(tree, out, monkeypatch, again)[0] == 130
+    status, (resumed,), rest = compare(tree, out, monkeypatch)
+    assert status == 0
+    first = STEPS + again // STEPS * STEPS
+    assert len(rest) == 4 * STEPS - first
+    assert all(torch.equal(a, b) for a, b in zip(batches[first:], rest, strict=True))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    one, other = (
+        read_logged(tmp_path / name / "tensorboard" / "gradual-0") for name in ("whole", "stopped")
+    )
+    assert one == other
+
+
+def test_the_bar_counts_the_steps_made_before_the_stop(tree, tmp_path, monkeypatch):
+    """A run that goes on fills its bar to the end."""
+    bars = []
+
+    class Bar(tqdm):
+        def close(self):
+            bars.append((self.n, self.total))
+            super().close()
+
+    assert compare(tree, tmp_path, monkeypatch, 2 * STEPS + 1)[0] == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "tqdm", lambda **given: Bar(**{**given, "disable": False}))
+        assert compare(tree, tmp_path, monkeypatch)[0] == 0
+    assert bars[0] == (4 * STEPS, 4 * STEPS)
 
 
 @pytest.mark.parametrize("damage", ["torn", "another run"])

@@ -415,3 +415,25 @@ def test_the_command_runs_and_records_a_study(task, tmp_path, capsys, monkeypatc
     monkeypatch.undo()
     assert main(["study", "nonsense", "--out", str(tmp_path)]) == 2
     assert "plateau" in capsys.readouterr().err
+
+
+def test_the_command_counts_what_a_study_skips(task, tmp_path, capsys, monkeypatch):
+    """Files that are no pictures are named and counted before the runs, and recorded; so is a division."""
+    monkeypatch.setattr(
+        "difflr.studies.declared.declare",
+        lambda name, given, quick: study(given, cells=CELLS[:1], seeds=(0,)),
+    )
+    tree = tmp_path / "plain"
+    for kind in ("class0", "class1"):
+        shutil.copytree(Path(task.data, "train", kind), tree / kind)
+    (tree / "class0" / "broken.png").write_bytes(b"no picture")
+    command = ["study", "plateau", "--data", str(tree), "--weights", "none", "--jobs", "1"]
+    assert main([*command, "--no-progress", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "48 pictures read." in said
+    assert "class0/broken.png" in said
+    assert "class1: 19 to train on, 5 to test on" in said
+    about = load_recording(tmp_path / "out" / "tiny.json.gz").about
+    assert about["files"]["read"] == 48
+    assert [kind["count"] for kind in about["files"]["skipped"].values()] == [1]
+    assert about["division"] in said
