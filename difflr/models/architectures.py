@@ -44,7 +44,8 @@ def auto_patterns(
 
     Raises:
         DifflrError: for a model that neither has timm's ``group_matcher`` nor the children of a
-            known family nor a list of blocks, or where one split would hold nearly everything.
+            known family nor a list of blocks, where one split would hold nearly everything, or whose
+            layers are quantised.
     """
     if level not in LEVELS:
         raise DifflrError(
@@ -58,6 +59,7 @@ def auto_patterns(
             units = reader(inner, level == "blocks") or []
             if not units or not _grades(units):
                 continue
+            _refuse_quantized(inner)
             cuts = zip(_short_names(units), _patterns(inner, units), units, strict=True)
             return {
                 name: [prefix + pattern for pattern in cut]
@@ -65,6 +67,17 @@ def auto_patterns(
                 if not spare.issuperset(prefix + own for own in unit.names)
             }
     raise _unknown(model, *next((one for one in inside if _composite(one[0])), inside[-1]))
+
+
+def _refuse_quantized(model: nn.Module) -> None:
+    """Layers of whole numbers hold no parameters: splits would grade the little that is left."""
+    found = [n for n, m in model.named_modules() if ".nn.quantized." in type(m).__module__]
+    if found:
+        raise DifflrError(
+            f"Layers hold quantised weights, which no optimizer trains: {first_few(found)}.",
+            "Fine-tune the model in floating point and quantise it afterwards, or pass the splits of what "
+            "is left.",
+        )
 
 
 def _networks(

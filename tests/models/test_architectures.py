@@ -1,4 +1,5 @@
 import re
+import warnings
 
 import pytest
 import torch
@@ -149,6 +150,18 @@ def test_a_cut_with_nearly_everything_in_one_split_is_refused():
     model.head = nn.Linear(2, 2)
     with pytest.raises(DifflrError, match="no family"):
         split_model(model)
+
+
+def test_a_quantised_network_is_not_cut_by_what_it_has_left():
+    """Its layers hold no parameters any more; a split of one's own may still take those that do."""
+    from torch.ao.quantization import quantize_dynamic
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = quantize_dynamic(torchvision.models.vit_b_16(image_size=32), {nn.Linear})
+    with pytest.raises(DifflrError, match=r"quantised weights.*mlp.*quantise it afterwards"):
+        split_model(model)
+    assert split_model(model, {"body": "encoder", "rest": ...}).names == ("body", "rest")
 
 
 def test_two_networks_in_one_module_are_not_cut_as_one():
