@@ -60,8 +60,9 @@ class Classifier(PictureNetwork, ParametersSplitsModule):
         translate: move them by up to so many pixels while training.
         crop: cut a random part out of each instead of moving it, as suits photographs.
         seed: of the augmentation.
-        weight_decay: of AdamW, for weights that are matrices.
+        weight_decay: for weights that are matrices.
         cut: how to cut the network into splits; None for difflr's own way.
+        optimizer: ``"AdamW"``, or ``"SGD"`` with momentum.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Classifier(PictureNetwork, ParametersSplitsModule):
         seed: int = 0,
         weight_decay: float = 0.01,
         cut: Cut | None = None,
+        optimizer: str = "AdamW",
     ) -> None:
         super().__init__(network, mean=mean, std=std)
+        self.sgd = optimizer == "SGD"
         self.milestones = plan
         self.weight_decay = weight_decay
         self.flip, self.translate, self.crop, self.seed = flip, translate, crop, seed
@@ -88,6 +91,12 @@ class Classifier(PictureNetwork, ParametersSplitsModule):
     def model_splits(self) -> Any:
         """Return the user's own cut of the network, if there is one."""
         return as_patterns(self.cut, below="network.")
+
+    def make_optimizer(self, param_groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Return AdamW, or SGD with momentum."""
+        if self.sgd:
+            return torch.optim.SGD(param_groups, momentum=0.9)
+        return super().make_optimizer(param_groups)
 
     def training_step(
         self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from difflr.errors import DifflrError
 from difflr.experiments import allocator
@@ -26,12 +27,15 @@ from difflr.models.cuts import Cut
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
 
-__all__ = ["OnStep", "Outcome", "TrainingOptions", "evaluate", "fit", "train"]
+__all__ = ["OnStep", "Outcome", "TrainingOptions", "evaluate", "fit", "hold_norms", "train"]
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a run trains, apart from its plan: as ``Classifier`` and ``fit`` take it."""
+    """How a run trains, apart from its plan: as ``Classifier`` and ``fit`` take it.
+
+    ``hold_norms`` keeps all of BatchNorm, weights and statistics, as it was before.
+    """
 
     batch_size: int = 64
     flip: bool = False
@@ -41,6 +45,8 @@ class TrainingOptions:
     precision: str = "32-true"
     cache: bool = False
     cut: Cut | None = None
+    optimizer: str = "AdamW"
+    hold_norms: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,8 +173,11 @@ def train(
         What was measured, and the trained model.
     """
     torch.manual_seed(seed)
+    network = backbone.build(n_classes)
+    if options.hold_norms:
+        hold_norms(network)
     model = Classifier(
-        backbone.build(n_classes),
+        network,
         plan,
         mean=backbone.mean,
         std=backbone.std,
@@ -178,6 +187,7 @@ def train(
         seed=seed,
         weight_decay=options.weight_decay,
         cut=options.cut,
+        optimizer=options.optimizer,
     )
     seconds = fit(
         model,
@@ -194,6 +204,13 @@ def train(
     if not all(value.isfinite().all() for value in model.state_dict().values()):
         loss = math.nan
     return Outcome(accuracy, loss, seconds, trainable_share(model)), model
+
+
+def hold_norms(network: nn.Module) -> None:
+    """Freeze BatchNorm by hand, weights and statistics; difflr leaves alone what was frozen before it."""
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval().requires_grad_(False)
 
 
 def trainable_share(model: ParametersSplitsModule) -> float:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import product
 
 from difflr.errors import DifflrError, short_repr
-from difflr.studies.design import BN_MODES, Cell, Study, Task
+from difflr.studies.design import BN_MODES, OPTIMIZERS, Cell, Study, Task
 
 __all__ = ["STUDIES", "declare"]
 
@@ -13,6 +13,7 @@ __all__ = ["STUDIES", "declare"]
 # the plateau is followed to where it ends.
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 PLATEAU_RATES = (*RATES, 1e-1)
+SGD_RATES = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)  # some thirty times those of AdamW
 SHIFTED_RATES = (3e-5, *RATES)  # under a shift the best uniform rate lies lower
 SHIFTS = ("none", "noise", "blur", "contrast", "colour")
 
@@ -112,6 +113,8 @@ def _which_splits(embedded: bool, quick: bool) -> Grid:
     names = ["first_splits", "head_only", "differential", "falling", "uniform"]
     # The first split against the head is a fair question only where both may adapt their statistics.
     tried = [*((name, "kept") for name in names), *((name, "drifting") for name in names[:2])]
+    if not quick:
+        tried += [("auto_rgn", "kept"), ("wise_ft", "kept")]
     rates = (1e-3, 1e-2) if quick else SHIFTED_RATES
     size = _size(embedded, quick) // (1 if quick else 2)
     cells = [
@@ -128,7 +131,7 @@ def _frozen_bn(embedded: bool, quick: bool) -> Grid:
     shifts = ("none",) if quick else ("none", "contrast")
     cells = [
         Cell(name, _options(name, lr), _size(embedded, quick), _epochs(quick), shift, bn)
-        for shift, name, bn, lr in product(shifts, names, BN_MODES, rates)
+        for shift, name, bn, lr in product(shifts, names, BN_MODES[:3], rates)
     ]
     return cells, ("recipe", "shift", "bn")
 
@@ -136,21 +139,36 @@ def _frozen_bn(embedded: bool, quick: bool) -> Grid:
 def _causes(embedded: bool, quick: bool) -> Grid:
     """How much is the new head's rate, and how much the grading inside the body?
 
-    Uniform rates; a faster head over a uniform body; rates graded from split to split; the head first.
+    Uniform rates; a faster head over a uniform body; rates graded from split to split, or by the gradients;
+    the head first; the way back to the weights before. All of them under AdamW or SGD, with BatchNorm
+    following the pictures or frozen, augmented or not.
     """
     heads, grades = [10.0, 100.0], [100.0]
     if not quick:
         heads, grades = [3.0, 10.0, 30.0, 100.0], [10.0, 100.0, 1000.0]
     rivals = [("uniform", {}), *(("two_rates", {"ratio": ratio}) for ratio in heads)]
     rivals += [*(("differential", {"ratio": ratio}) for ratio in grades), ("lp_ft", {})]
+    if not quick:
+        rivals += [("auto_rgn", {}), ("wise_ft", {})]
     size = 40 if quick else 100 if embedded else 500
+    rates = {"AdamW": (1e-3, 1e-2) if quick else PLATEAU_RATES, "SGD": SGD_RATES}
+    under = product(
+        OPTIMIZERS[:1] if quick else OPTIMIZERS, ("kept",) if quick else ("kept", "frozen")
+    )
     cells = [
-        Cell(name, {**_options(name, lr), **options}, size, _epochs(quick), augment=augment)
-        for augment, (name, options), lr in product(
-            (True, False), rivals, (1e-3, 1e-2) if quick else PLATEAU_RATES
+        Cell(
+            name,
+            {**_options(name, lr), **options},
+            size,
+            _epochs(quick),
+            bn=bn,
+            augment=augment,
+            optimizer=optimizer,
         )
+        for (optimizer, bn), augment, (name, options) in product(under, (True, False), rivals)
+        for lr in rates[optimizer]
     ]
-    return cells, ("recipe", "ratio", "augment")
+    return cells, ("recipe", "ratio", "augment", "optimizer", "bn")
 
 
 def _text(embedded: bool, quick: bool) -> Grid:
@@ -182,6 +200,8 @@ def _options(name: str, lr: float) -> dict[str, float]:
         return {"lr": lr, "tune_lr": lr / 10}
     if name == "first_splits":
         return {"lr": lr, "count": 1}
+    if name == "wise_ft":
+        return {"lr": lr, "alpha": 0.5}  # the authors' where nothing is known
     if name in ("differential", "falling"):
         return {"lr": lr, "ratio": 100.0}
     return {"lr": lr}

@@ -9,11 +9,13 @@ from difflr.experiments.settings import MAX_BATCH_SIZE, MAX_IMAGE_SIZE, as_preci
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
 
-__all__ = ["BN_MODES", "TEXT", "Cell", "Study", "Task", "tag_matches"]
+__all__ = ["BN_MODES", "OPTIMIZERS", "TEXT", "Cell", "Study", "Task", "tag_matches"]
 
 TEXT = "trec6:"  # how data are written that hold questions and not pictures
 
-BN_MODES = ("kept", "drifting", "trained")
+BN_MODES = ("kept", "drifting", "trained", "frozen")
+OPTIMIZERS = ("AdamW", "SGD")
+_MORE_THAN_A_PLAN = ("auto_rgn", "wise_ft")
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,20 @@ class Cell:
     """One point of a grid: a recipe with its options, on so many training pictures.
 
     Args:
-        recipe, options: as for ``make_plan``.
+        recipe, options: as for ``make_plan``, or one that is uniform and does more than a plan says:
+            ``auto_rgn`` (``lr``) gives the splits rates by their relative gradient norms before the first
+            step (``suggest_lrs``), ``lr`` being the largest; ``wise_ft`` (``lr``, ``alpha``) goes back
+            afterwards towards the network before training, a new head excepted (``interpolate``), and
+            estimates BatchNorm's statistics anew on the training pictures.
         train_size: pictures that the run trains on.
         epochs: of the plan.
         shift: ``"none"`` starts from the pre-trained network with a new head (the labels are new); an
             input shift starts from the network that knows the clean pictures, with its head.
         bn: what BatchNorm of frozen splits does: ``"kept"``, ``"drifting"`` (statistics follow the
-            pictures, weights stay) or ``"trained"``.
+            pictures, weights stay) or ``"trained"``; ``"frozen"`` holds all of it as it was, in the
+            splits that train too.
         augment: whether training pictures are moved and mirrored at random.
+        optimizer: ``"AdamW"``, or ``"SGD"`` with momentum.
     """
 
     recipe: str
@@ -89,11 +97,15 @@ class Cell:
     shift: str = "none"
     bn: str = "kept"
     augment: bool = True
+    optimizer: str = "AdamW"
 
     def __post_init__(self) -> None:
         as_int("train_size", self.train_size, 2)
-        if self.bn not in BN_MODES:
-            raise DifflrError(f"Received bn={short_repr(self.bn)}.", f"Pass one of {BN_MODES}.")
+        for name, known in (("bn", BN_MODES), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) not in known:
+                raise DifflrError(
+                    f"Received {name}={short_repr(getattr(self, name))}.", f"Pass one of {known}."
+                )
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "Cell":
@@ -104,9 +116,10 @@ class Cell:
     def key(self) -> str:
         """The cell in one line; two cells are the same exactly if their keys are."""
         options = ":".join(f"{name}={value!r}" for name, value in sorted(self.options.items()))
-        plain = "" if self.augment else " not augmented"
         where = f"n={self.train_size} e={self.epochs} {self.shift} {self.bn}"
-        return f"{self.recipe}:{options} {where}{plain}"
+        plain = "" if self.augment else " not augmented"
+        other = "" if self.optimizer == "AdamW" else f" {self.optimizer}"
+        return f"{self.recipe}:{options} {where}{plain}{other}"
 
     @property
     def tags(self) -> dict[str, Any]:
@@ -120,8 +133,12 @@ class Cell:
 
     def plan(self, splits: Any) -> Plan:
         """Return the plan for these splits (or this number of them)."""
-        plan = make_plan(as_recipe(self.recipe), splits, self.epochs, **self.options)
-        if self.bn == "kept":
+        name, options = self.recipe, dict(self.options)
+        if name in _MORE_THAN_A_PLAN:
+            name = "uniform"
+            options.pop("alpha", None)
+        plan = make_plan(as_recipe(name), splits, self.epochs, **options)
+        if self.bn in ("kept", "frozen"):
             return plan
         phases = [_lively(phase) if self.bn == "trained" else phase for phase in plan.phases]
         return replace(plan, phases=phases, train_bn=True)

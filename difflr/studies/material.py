@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,7 +16,7 @@ from difflr.studies.design import Task
 from difflr.studies.shifts import shift_images
 from difflr.studies.text import CLASSES, load_questions, load_text_backbone
 
-__all__ = ["Parts", "load_parts", "load_source", "load_start", "sample"]
+__all__ = ["Parts", "Source", "load_parts", "load_source", "load_start", "sample"]
 
 _SOURCE_STROKES = 600
 _CLEAN_SHARE = 0.75
@@ -109,16 +109,28 @@ def load_start(task: Task, *, clean: bool = False) -> Backbone:
     return replace(load_backbone(task.backbone, task.clean), keeps_head=True)
 
 
+class Source(NamedTuple):
+    """Pictures of the source task, labelled as the old head numbers them.
+
+    ``measured`` are those that forgetting is measured on; on those ``apart`` BatchNorm's statistics can be
+    estimated anew before that (None where all are measured).
+    """
+
+    measured: Images
+    apart: Images | None
+
+
 @lru_cache(maxsize=2)
-def load_source(task: Task) -> Images | None:
-    """Return the pictures of the source task, labelled as the old head numbers them."""
+def load_source(task: Task) -> Source | None:
+    """Return the pictures of the source task, if there is one."""
     if task.source is None or task.weights == "none":
         return None
     if task.source == "strokes":
         from difflr.experiments.strokes import source_task
 
         size = min(_SOURCE_STROKES, task.test_size or _SOURCE_STROKES)
-        return Images(*map(torch.from_numpy, source_task("test", size)))
+        parts = (source_task(part, size) for part in ("test", "train"))
+        return Source(*(Images(*map(torch.from_numpy, part)) for part in parts))
     tree = read_tree(user_path(task.source), task.image_size)
     old = load_start(task).build(0, new_head=False)
     known = [m for m in old.modules() if isinstance(m, torch.nn.Linear)][-1].out_features
@@ -128,6 +140,8 @@ def load_source(task: Task) -> Images | None:
             "Pass the tree of the task that the weights were trained on, or no --source.",
         )
     images = Images(torch.from_numpy(tree.pixels), torch.from_numpy(tree.labels))
-    return sample(
-        images, None if task.test_size is None else max(task.test_size, len(tree.classes))
-    )
+    most = len(images) if task.test_size is None else max(task.test_size, len(tree.classes))
+    if most >= len(images):
+        return Source(images, None)
+    measured, rest = images.divide(most, seed=0)
+    return Source(measured, sample(rest, None if len(rest) < most else most))

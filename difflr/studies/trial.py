@@ -1,22 +1,27 @@
 """One run of a study, in whatever process or machine it is put."""
 
+import copy
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 
 from difflr.experiments.backbones import Backbone
-from difflr.experiments.classifier import PictureNetwork
+from difflr.experiments.classifier import Classifier, PictureNetwork
 from difflr.experiments.data import Images
 from difflr.experiments.flops import count_costs
-from difflr.experiments.training import TrainingOptions, evaluate, train
+from difflr.experiments.training import TrainingOptions, evaluate, hold_norms, train
+from difflr.models.heads import HEADS
+from difflr.models.interpolation import interpolate
+from difflr.models.running_stats import recalibrate
 from difflr.plan import Plan
+from difflr.rangetest.gradients import suggest_lrs
 from difflr.splits import split_model
 from difflr.studies.design import Cell, Task
-from difflr.studies.material import load_parts, load_source, load_start, sample
+from difflr.studies.material import Source, load_parts, load_source, load_start, sample
 from difflr.studies.measures import (
     Curve,
     displacement,
@@ -75,6 +80,8 @@ def run_trial(
     network = given.start.build(given.n_classes)
     splits = split_model(network)
     plan = cell.plan(splits)
+    if cell.recipe == "auto_rgn":
+        plan = _graded(plan, cell, given, network, seed, task.batch_size)
     curve = Curve(sample(given.held, task.curve))
     outcome, model = train(
         given.start,
@@ -87,18 +94,23 @@ def run_trial(
             translate=4 if cell.augment else 0,
             weight_decay=task.weight_decay,
             precision=task.precision,
+            optimizer=cell.optimizer,
+            hold_norms=cell.bn == "frozen",
         ),
         n_classes=given.n_classes,
         seed=seed,
         callbacks=[curve],
     )
+    accuracy, loss = outcome.accuracy, outcome.loss
+    if cell.recipe == "wise_ft" and not outcome.diverged:
+        accuracy, loss = _interpolated(cell, given, network, model, task.batch_size)
     pixels = given.images.pixels
     costs = count_costs(
         splits, pixels.shape[1:], torch.float32 if given.start.mean else pixels.dtype
     )
     measured = {
-        "accuracy": outcome.accuracy,
-        "loss": outcome.loss,
+        "accuracy": accuracy,
+        "loss": loss,
         "seconds": outcome.seconds - curve.seconds,
         "cpu_seconds": curve.cpu_seconds,
         "flops": training_flops(costs, plan, splits, len(given.images)),
@@ -107,6 +119,33 @@ def run_trial(
         "curve_accuracy": curve.accuracies,
     }
     return as_run(cell, seed, measured_on, plan, measured)
+
+
+def _graded(
+    plan: Plan, cell: Cell, given: Staged, network: torch.nn.Module, seed: int, batch_size: int
+) -> Plan:
+    """Return the uniform plan with rates by relative gradient norms."""
+    twin = copy.deepcopy(network)  # its splits are its own
+    if cell.bn == "frozen":
+        hold_norms(twin)
+    model = _around(twin, given.start)
+    (phase,) = plan.phases
+    batches = given.images.batches(batch_size, seed=seed)
+    found = suggest_lrs(split_model(model), batches, max(phase.lrs))
+    return replace(plan, phases=[replace(phase, lrs=found.lrs, frozen=found.frozen)])
+
+
+def _interpolated(
+    cell: Cell, given: Staged, before: torch.nn.Module, model: Classifier, batch_size: int
+) -> tuple[float, float]:
+    """Put the network on the way from before to after training, and measure it there."""
+    after = model.network.state_dict()
+    start = dict(before.state_dict())
+    if cell.shift == "none":  # the head is new: only the body has a before
+        start |= {name: value for name, value in after.items() if name.partition(".")[0] in HEADS}
+    model.network.load_state_dict(interpolate(start, after, float(cell.options["alpha"])))
+    recalibrate(model, given.images.batches(batch_size))
+    return evaluate(model, given.held)
 
 
 def as_run(
@@ -159,35 +198,44 @@ def _around(network: torch.nn.Module, start: Backbone) -> PictureNetwork:
 
 
 @lru_cache(maxsize=8)
-def _source_pictures(task: Task, shift: str, measured_on: str) -> Images | None:
+def _source(task: Task, shift: str, measured_on: str) -> Source | None:
     if shift == "none":
         return load_source(task)
     clean = load_parts(task)  # what a network that went on knew are the clean pictures
-    return (clean.test if measured_on == "test" else clean.validation).resized(task.image_size)
+    measured = clean.test if measured_on == "test" else clean.validation
+    apart = sample(clean.clean, len(measured))
+    return Source(measured.resized(task.image_size), apart.resized(task.image_size))
 
 
 def _source_accuracies(
     task: Task, cell: Cell, measured_on: str, network: torch.nn.Module
 ) -> dict[str, float | None]:
     """Return the accuracies on the source task (None where there is no such task)."""
-    pictures = _source_pictures(task, cell.shift, measured_on)
-    if pictures is None:
-        return dict.fromkeys(("source_before", "source_accuracy", "source_old_bn"))
+    names = ("source_before", "source_accuracy", "source_old_bn", "source_recalibrated")
+    source = _source(task, cell.shift, measured_on)
+    if source is None:
+        return dict.fromkeys(names)
     start = load_start(task, clean=cell.shift != "none")
-    networks = {
-        "source_accuracy": with_old_head(network, start),
-        "source_old_bn": with_old_head(network, start, old_statistics=True),
+    own = _around(with_old_head(network, start), start)
+    old = _around(with_old_head(network, start, old_statistics=True), start)
+    found = {
+        "source_before": _source_before(task, cell.shift, measured_on),
+        "source_accuracy": evaluate(own, source.measured)[0],
+        "source_old_bn": evaluate(old, source.measured)[0],
+        "source_recalibrated": None,
     }
-    after = {name: evaluate(_around(old, start), pictures)[0] for name, old in networks.items()}
-    return {"source_before": _source_before(task, cell.shift, measured_on), **after}
+    if source.apart is not None:
+        recalibrate(own, source.apart.batches(100))
+        found["source_recalibrated"] = evaluate(own, source.measured)[0]
+    return found
 
 
 @lru_cache(maxsize=16)
 def _source_before(task: Task, shift: str, measured_on: str) -> float | None:
     """Return the accuracy on the source task before any run: the same for all of them."""
-    pictures = _source_pictures(task, shift, measured_on)
-    if pictures is None:
+    source = _source(task, shift, measured_on)
+    if source is None:
         return None
     start = load_start(task, clean=shift != "none")
     network = start.build(0, new_head=False)
-    return evaluate(_around(network, start), pictures)[0]
+    return evaluate(_around(network, start), source.measured)[0]

@@ -19,19 +19,26 @@ import torch
 from made_up import SPLITS, measured
 from PIL import Image
 from tiny_study import CELLS, study
+from torch import nn
 
 from difflr.cli.command import main
 from difflr.errors import DifflrError
 from difflr.evidence.gallery import draw_all
+from difflr.experiments.classifier import PictureNetwork
 from difflr.experiments.journal import Journal, read_journal
+from difflr.experiments.training import TrainingOptions, evaluate, hold_norms, train
+from difflr.models.running_stats import recalibrate
+from difflr.plan import Plan
+from difflr.rangetest.gradients import suggest_lrs
+from difflr.splits import split_model
 from difflr.studies import running
 from difflr.studies.declared import STUDIES, declare
 from difflr.studies.design import Cell, Task
-from difflr.studies.material import load_parts
+from difflr.studies.material import load_parts, load_source, load_start
 from difflr.studies.recordings import load_recording, save_recording
 from difflr.studies.running import choose, run_study, share_cores
 from difflr.studies.shifts import shift_images
-from difflr.studies.trial import run_trial
+from difflr.studies.trial import run_trial, stage
 
 
 @pytest.fixture(scope="module")
@@ -303,11 +310,11 @@ def test_declared_studies_are_grids_that_make_plans(name, quick):
     groups = {}
     for cell in declared.cells:
         assert cell.plan(6).epochs == cell.epochs
-        group = tuple(cell.tags[tag] for tag in (*declared.choose_by, "train_size"))
+        group = tuple(cell.tags[tag] for tag in (*declared.choose_by, "optimizer", "train_size"))
         groups.setdefault(group, set()).add(cell.tags["base_lr"])
     sizes = {}
     for group, rates in groups.items():
-        sizes.setdefault(group[-1], set()).add(tuple(sorted(rates)))
+        sizes.setdefault(group[-2:], set()).add(tuple(sorted(rates)))
     assert all(len(grids) == 1 for grids in sizes.values()), "the same grid for every recipe"
     assert len(declared.report_seeds) >= (2 if quick else 5)
 
@@ -322,7 +329,82 @@ def test_causes_change_one_thing_at_a_time():
             first, *_, last, head = cell.plan(6).phases[0].lrs
             assert head == pytest.approx(100 * first)
             assert (first == last) == alike
-    assert {cell.recipe for cell in cells} == {"uniform", "two_rates", "differential", "lp_ft"}
+    rivals = {"uniform", "two_rates", "differential", "lp_ft", "auto_rgn", "wise_ft"}
+    under = product(("AdamW", "SGD"), ("kept", "frozen"), (True, False))
+    for optimizer, bn, augment in under:
+        own = [c for c in cells if (c.optimizer, c.bn, c.augment) == (optimizer, bn, augment)]
+        assert {cell.recipe for cell in own} == rivals
+
+
+def test_a_run_holds_what_its_cell_says(task, monkeypatch):
+    """All BatchNorm frozen, SGD, rates by the gradients: seen in the weights, the optimizer and the plan."""
+    trained = []
+
+    def spy(*given, **options):
+        found = train(*given, **options)
+        trained.append((given[1], found[1]))
+        return found
+
+    monkeypatch.setattr("difflr.studies.trial.train", spy)
+    task = replace(task, weights="embedded")
+    cell = Cell("auto_rgn", {"lr": 1e-2}, 24, 1, bn="frozen", optimizer="SGD", augment=False)
+    run = run_trial(task, cell, 0, "validation")
+    (plan, model), start = trained.pop(), load_start(task)
+    assert isinstance(model.trainer.optimizers[0], torch.optim.SGD)
+    before = start.build(3, new_head=False).state_dict()
+    norms = [n for n, m in model.network.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    assert norms
+    for name, value in model.network.state_dict().items():
+        if name.rpartition(".")[0] in norms:
+            assert torch.equal(value, before[name]), name
+    assert run["drift"] == [0.0] * len(run["drift"])
+    assert min(run["displacement"]) > 0
+    torch.manual_seed(0)
+    network = start.build(3)
+    hold_norms(network)
+    whole = PictureNetwork(network, mean=start.mean, std=start.std)
+    pictures = load_parts(task).pool.subset(24, 0)
+    expected = suggest_lrs(split_model(whole), pictures.batches(6, seed=0), 1e-2)
+    assert plan.phases[0].lrs == expected.lrs
+    assert max(plan.phases[0].lrs) == 1e-2
+    assert Plan.from_dict(run["plan"]) == plan
+
+
+@pytest.mark.parametrize("shift", ["none", "contrast"])
+def test_a_run_goes_back_towards_the_weights_before(task, tmp_path, shift):
+    """WiSE-FT with alpha 0 answers as the network before training, under the trained head if that is new."""
+    if shift != "none":
+        grid = study(task, cells=[Cell("uniform", {"lr": 1e-3}, 12, 1, shift)])
+        task = replace(task, clean=str(running._clean_network(grid, tmp_path)))
+    options = {"lr": 1e-2, "alpha": 0.0}
+    run = run_trial(task, Cell("wise_ft", options, 12, 1, shift, augment=False), 0, "test")
+    uniform = Cell("uniform", {"lr": 1e-2}, 12, 1, shift, augment=False)
+    given = stage(task, uniform, 0, "test")
+    torch.manual_seed(0)
+    network = given.start.build(given.n_classes)
+    _, model = train(
+        given.start, uniform.plan(6), given.images, given.held,
+        TrainingOptions(batch_size=6, translate=0), n_classes=given.n_classes, seed=0,
+    )  # fmt: skip
+    if shift == "none":
+        network.fc.load_state_dict(model.network.fc.state_dict())
+    model.network.load_state_dict(network.state_dict())
+    recalibrate(model, given.images.batches(6))
+    assert (run["accuracy"], run["loss"]) == pytest.approx(evaluate(model, given.held))
+
+
+def test_what_is_forgotten_is_measured_with_statistics_estimated_anew(task):
+    """On source pictures that are not measured: a network that hardly moved knows what it knew."""
+    task = replace(task, weights=None, source="strokes", test_size=300)
+    cell = Cell("uniform", {"lr": 1e-9}, 12, 1)
+    run = run_trial(task, cell, 0, "validation")
+    assert run["source_before"] > 0.8
+    assert abs(run["source_recalibrated"] - run["source_before"]) < 0.05
+    assert run["source_recalibrated"] != run["source_accuracy"]
+    source = load_source(task)
+    assert not {p.numpy().tobytes() for p in source.apart.pixels} & {
+        p.numpy().tobytes() for p in source.measured.pixels
+    }
 
 
 def test_what_was_confounded_has_cells_of_its_own():

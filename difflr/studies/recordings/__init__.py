@@ -10,7 +10,8 @@ A recording is one gzip-ed JSON object:
 - ``plans``: fingerprint to plan, as ``Plan.to_dict``;
 - ``runs``: one object per run:
   ``recipe``, ``options`` (of ``make_plan``), ``train_size``, ``epochs``, ``shift``, ``bn``,
-  ``augment`` (true where it is missing; see ``difflr.studies.design.Cell``), ``seed``,
+  ``augment``, ``optimizer`` (their defaults where they are missing; see
+  ``difflr.studies.design.Cell``), ``seed``,
   ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a fingerprint;
   null where another package trained by a schedule of its own, whose ``recipe`` then begins
   with the package's name), ``session`` (an index), and the measures, null where not finite
@@ -19,7 +20,8 @@ A recording is one gzip-ed JSON object:
   ``seconds`` (training, by the clock),
   ``cpu_seconds`` (training, of all threads together), ``flops`` (training),
   ``source_before`` and ``source_accuracy`` (old head, before and after training, 0 to 1) and
-  ``source_old_bn`` (after training, BatchNorm's statistics those of before);
+  ``source_old_bn`` and ``source_recalibrated`` (after training, BatchNorm's statistics those of before, or
+  estimated anew on other pictures of the source task);
   one number per split: ``displacement`` and ``drift`` (relative L2, weights and BatchNorm
   statistics), ``cka`` (0 to 1); one number per epoch: ``curve_loss`` (training),
   ``curve_accuracy`` (0 to 1, on a fixed part of the pictures that the run is measured on), both

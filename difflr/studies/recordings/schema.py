@@ -12,8 +12,10 @@ from difflr.studies.design import Cell
 __all__ = ["SCHEMA", "Recording", "Run", "parse"]
 
 SCHEMA = "difflr-recording/1"
-_SHARES = ("accuracy", "source_before", "source_accuracy", "source_old_bn")
+_SHARES = ("accuracy", "source_before", "source_accuracy", "source_old_bn", "source_recalibrated")
 _POSITIVE = ("loss", "seconds", "cpu_seconds", "flops")
+# What the first recordings did not have; a run without it has the default.
+_LATER = {"augment", "optimizer", "source_recalibrated"}
 _PER_SPLIT, _PER_EPOCH = ("displacement", "drift", "cka"), ("curve_loss", "curve_accuracy")
 
 
@@ -34,6 +36,7 @@ class Run:
     source_before: float | None
     source_accuracy: float | None
     source_old_bn: float | None
+    source_recalibrated: float | None
     displacement: tuple[float | None, ...]
     drift: tuple[float | None, ...]
     cka: tuple[float | None, ...]
@@ -111,7 +114,7 @@ def parse(data: Any) -> Recording:
 def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping[str, Plan]) -> Run:
     expected = {f.name for f in fields(Run)} - {"cell"} | {f.name for f in fields(Cell)}
     wrong = set(data) ^ expected
-    if wrong - {"augment"}:  # a field that the first recordings did not have
+    if wrong & set(data) or wrong - _LATER:
         raise ValueError(f"a run has the fields {sorted(wrong)} too many or too few")
     augment = data.get("augment", True)
     if not isinstance(augment, bool):
@@ -138,7 +141,7 @@ def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping
         "session": as_int("session", data["session"], 0, n_sessions - 1),
     }
     for name in _SHARES:
-        values[name] = _number(name, data[name], 1.0)
+        values[name] = _number(name, data.get(name), 1.0)
     for name in _POSITIVE:
         values[name] = _number(name, data[name])
     for names, count in ((_PER_SPLIT, n_splits), (_PER_EPOCH, cell.epochs)):
