@@ -3,7 +3,7 @@
 import copy
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -135,6 +135,13 @@ class Draft:
         if round_lr(lr) != round_lr(current.wishes[split]):
             current.wishes[split], current.shape = round_lr(lr), None
             self.set()
+
+    def set_lrs(self, lrs: Sequence[float]) -> None:
+        """Set the LRs of the selected phase (inside ``edit``); a split keeps its own where it says 0."""
+        current = self.current
+        pairs = zip(lrs, current.wishes, strict=True)
+        current.wishes, current.shape = [round_lr(lr) if lr else wish for lr, wish in pairs], None
+        self.set()
 
     def set_shape(self, shape: Shape | None) -> None:
         """Set all learning rates of the selected phase (inside ``edit``); None: by hand from now."""

@@ -108,6 +108,10 @@ class PlanEditor(Panel):
         """Multiply the learning rates of the selected phase, or of every phase, by ``factor``."""
         self._edit(None, lambda: self._draft.scale(factor, every=every))
 
+    def set_lrs(self, lrs: Sequence[float]) -> None:
+        """Set the learning rates of the selected phase, one per split; 0 leaves that split's as it is."""
+        self._edit(None, lambda: self._draft.set_lrs(lrs))
+
     def _connect(self) -> None:
         draft = self._draft
         self.phases.observe(lambda change: self._select(change["new"]), "index")

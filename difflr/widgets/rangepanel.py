@@ -1,7 +1,10 @@
-"""The range test as a widget: one press tests the selected phase, another uses the suggestion."""
+"""The range test as a widget: one press tests the selected phase, another uses the suggestion.
+
+A third shares the phase's largest rate out among the splits by their gradients (Auto-RGN).
+"""
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets as w
@@ -11,6 +14,7 @@ from difflr.errors import DifflrError
 from difflr.figures.picture import figure_png
 from difflr.rangetest.figure import blank_figure
 from difflr.rangetest.finder import RangeTest, range_test
+from difflr.rangetest.gradients import suggest_lrs
 from difflr.splits import Splits
 from difflr.widgets._panel import Panel, button, framed, message_html, picture_box
 from difflr.widgets.editor import PlanEditor
@@ -45,16 +49,21 @@ class RangePanel(Panel):
         self.use = button(
             "Use the suggestion", "Multiply the phase's learning rates", disabled=True
         )
+        self.share = button(
+            "Share out by gradients",
+            "Keep the phase's largest rate and grade the others by gradient over weights (Auto-RGN)",
+        )
         self.every_phase = w.Checkbox(value=False, description="in every phase", indent=False)
         self.message = w.HTML(layout=w.Layout(min_height="3em"))
         self.details = w.Output()
         blank = blank_figure()
         self.picture = picture_box(*blank.canvas.get_width_height())
         self.picture.alt, self.picture.value = "No range test yet.", figure_png(blank)
-        self.test.on_click(lambda _: self._test())
+        self.test.on_click(lambda _: self._work(self.test, "Testing …", self._test))
         self.use.on_click(lambda _: self._use())
+        self.share.on_click(lambda _: self._work(self.share, "Measuring gradients …", self._share))
         row = w.Layout(flex_flow="row wrap", align_items="center")
-        bar = w.HBox([self.test, self.use, self.every_phase], layout=row)
+        bar = w.HBox([self.test, self.use, self.every_phase, self.share], layout=row)
         self.widget = w.VBox([bar, self.message, self.details, framed(self.picture)])
         self._say("Nothing tested yet.")
 
@@ -68,25 +77,49 @@ class RangePanel(Panel):
             self.use.disabled = result.suggestion is None
             self._say(result.describe(), good=result.suggestion is not None)
 
-    def _test(self) -> None:
+    def _work(self, pressed: w.Button, told: str, work: Callable[[], None]) -> None:
+        """Do what runs the user's model, and show what it raises."""
         with self._lock:
-            self.test.disabled = True
+            pressed.disabled = True
             self.details.outputs = ()
-            self._say("Testing …")
+            self._say(told)
             try:
-                phase = self.editor.plan.phases[self.editor.selected]
-                self.show(range_test(*self._arguments, phase, **self._options))
+                work()
             except DifflrError as error:
                 self._say(str(error), good=False)
             except Exception as error:  # of the user's loss, model or data
                 kind, said = type(error).__name__, str(error)
-                self._say(f"The test stopped with {kind}: {said}", good=False)
+                self._say(f"It stopped with {kind}: {said}", good=False)
                 lines = "".join(traceback.format_exception(error)).splitlines()
                 self.details.outputs = (
                     {"output_type": "error", "ename": kind, "evalue": said, "traceback": lines},
                 )
             finally:
-                self.test.disabled = False
+                pressed.disabled = False
+
+    def _test(self) -> None:
+        phase = self.editor.plan.phases[self.editor.selected]
+        self.show(range_test(*self._arguments, phase, **self._options))
+
+    def _share(self) -> None:
+        splits, _, batches = self._arguments
+        phase = self.editor.plan.phases[self.editor.selected]
+        found = suggest_lrs(splits, batches, max(phase.lrs), loss=self._options.get("loss"))
+        most = max(found.lrs[index] for index in phase.trained)
+        if not most:
+            raise DifflrError(
+                "No split of this phase has a gradient.",
+                "Train another split in it, or check the loss.",
+            )
+        self.editor.set_lrs(
+            [
+                lr * max(phase.lrs) / most if trains else 0.0
+                for lr, trains in zip(found.lrs, phase.trainable, strict=True)
+            ]
+        )
+        pairs = zip(found.names, found.relative_norms, strict=True)
+        norms = ", ".join(f"{name} {norm:.2g}" for name, norm in pairs)
+        self._say(f"Set in the plan editor in proportion to ‖g‖/‖w‖: {norms}.", good=True)
 
     def _use(self) -> None:
         with self._lock:

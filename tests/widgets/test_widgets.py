@@ -20,6 +20,7 @@ from difflr.lightning.module import ParametersSplitsModule
 from difflr.milestones import MILESTONES_2020, from_milestones, to_milestones
 from difflr.plan import Phase, Plan
 from difflr.rangetest.finder import RangeTest
+from difflr.rangetest.gradients import suggest_lrs
 from difflr.rates import Ratio, Ulmfit, expand_lrs
 from difflr.recipes import RECIPES, make_plan
 from difflr.schedule import PlanScheduler
@@ -622,6 +623,28 @@ def test_range_panel_puts_the_suggestion_into_the_editor(splits):
     assert editor.plan == before
     panel.show(RangeTest((1.0,), (1.0,), (1.0,), (1.0,), False, None))
     assert panel.use.disabled
+
+
+def test_range_panel_shares_a_rate_out_by_gradients(splits):
+    """A phase keeps its largest rate, what trains is graded as suggested, undo takes it back."""
+    torch.manual_seed(1)
+    labels = torch.randint(0, 3, (64,))
+    batches = [(torch.randn(3, 3, 8, 8)[labels], labels)]
+    optimizer = torch.optim.AdamW(param_groups(splits))
+    editor = PlanEditor(splits, make_plan("gradual", splits, 3), input_shape=None)
+    before = editor.plan
+    panel = RangePanel(editor, splits, optimizer, batches)
+    editor.selected = 1  # the first split is frozen in it
+    panel.share.click()
+    norms = suggest_lrs(splits, batches, 1.0).relative_norms
+    lrs = editor.plan.phases[1].lrs
+    assert lrs[0] == 0
+    assert max(lrs) == max(before.phases[1].lrs)
+    assert lrs[1] / lrs[2] == pytest.approx(norms[1] / norms[2], rel=0.01)
+    assert editor.plan.phases[0] == before.phases[0]
+    assert "‖g‖/‖w‖" in panel.message.value
+    editor.undo.click()
+    assert editor.plan == before
 
 
 def test_an_error_of_the_users_loss_is_shown(splits):
