@@ -24,7 +24,7 @@
 # - set a learning rate for each split by hand and train with it,
 # - say for which kind of change the usual advice points the wrong way.
 #
-# **Time:** 9 minutes to read and play; the cells take under a minute together on two cores.
+# **Time:** 9 minutes to read and play; the cells take about 3 minutes together on two cores.
 # **You need:** Python and a PyTorch training loop that you have seen before. Nothing is downloaded.
 
 # %% tags=["setup"]

@@ -25,7 +25,7 @@
 # - write a plan that trains the first splits and leaves the others bit-identical,
 # - choose a recipe from recorded evidence, also for a shift that nobody knows yet.
 #
-# **Time:** 18 minutes to read, 19 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 18 minutes to read, 19 minutes of exercises; the cells take about 3 minutes together on two cores.
 # **You need:** lessons 1 and 6. Nothing is downloaded.
 
 # %% tags=["setup"]

@@ -25,7 +25,7 @@
 # - find a base learning rate for each plan and choose between plans without touching the test pictures,
 # - report once, with an interval, on a sheet from which others can repeat it, and say what it left open.
 #
-# **Time:** 18 minutes to read, 25 minutes of exercises and 9 of an optional one; the cells take a minute or two together on two cores.
+# **Time:** 18 minutes to read, 25 minutes of exercises and 9 of an optional one; the cells take under a minute together on two cores.
 # **You need:** the words *split*, *plan* and *seed* (lessons 0, 1 and 6). Nothing is downloaded.
 
 # %% tags=["setup"]

@@ -76,12 +76,16 @@ def _to_read(code: str) -> int:
     )
 
 
-def state(script: Path, minutes: int) -> None:
-    """Write the minutes to read into the header of a lesson, of its .py and its .ipynb."""
+def state(script: Path, minutes: int, waiting: float) -> None:
+    """Write minutes to read and how long the cells run into the header of a lesson, .py and .ipynb."""
+    long = "under a minute" if waiting < 60 else f"about {math.ceil(waiting / 60)} minutes"
     for path in (script, script.with_suffix(".ipynb")):
         before = path.read_text("utf-8")
         after = re.sub(
-            r"(\*\*Time:\*\*) \d+ (minutes to read)", rf"\1 {minutes} \2", before, count=1
+            r"(\*\*Time:\*\*) \d+ (minutes to read.*; the cells take) .+? (together)",
+            rf"\1 {minutes} \2 {long} \3",
+            before,
+            count=1,
         )
         if after != before:
             path.write_text(after, "utf-8")
@@ -124,7 +128,8 @@ def main(chosen: list[str]) -> None:
         if script.stem[:2] in chosen or "all" in chosen:
             measured[script.stem[:2]] = f"{seconds(script):.0f}"
             print(script.name, measured[script.stem[:2]], "s", flush=True)
-        state(script, computed(script, float(measured[script.stem[:2]])))
+        waiting = float(measured[script.stem[:2]])
+        state(script, computed(script, waiting), waiting)
     text = TEACHING.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
