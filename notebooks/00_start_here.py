@@ -14,7 +14,7 @@
 # %% [markdown]
 # # 0. Start here: a short tour
 #
-# [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/00_start_here.ipynb)
+# [Open this lesson in Colab](https://colab.research.google.com/github/difflr/difflr/blob/v0.1.0/notebooks/00_start_here.ipynb)
 #
 # **Questions.** What is a differential learning rate? Does it help? When is it the wrong thing to do?
 #
@@ -27,20 +27,16 @@
 # **Time:** 9 minutes to read and play; the cells take about 3 minutes together on two cores.
 # **You need:** Python and a PyTorch training loop that you have seen before. Nothing is downloaded.
 
-# %% tags=["setup"]
-# On Colab this installs what is missing there. On your own machine it does nothing.
-import importlib.metadata
+# %% cellView="form" jupyter={"source_hidden": true} tags=["setup"]
+# @title Set-up: where difflr is missing (Colab), install version 0.1.0 and what it needs; torch stays as it is
 import importlib.util
 import os
-import subprocess
-import sys
 
 if importlib.util.find_spec("difflr") is None:
-    source = os.environ.get("DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr")
-    # To name the versions that are there is to keep them.
-    there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
-    keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
+    source = os.environ.get(
+        "DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr@v0.1.0"
+    )
+    # %pip install -q "{source}"
 
 # %%
 import copy

@@ -14,7 +14,7 @@
 # %% [markdown]
 # # 1. Splits: where to cut a network, and why order matters
 #
-# [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/01_splits.ipynb)
+# [Open this lesson in Colab](https://colab.research.google.com/github/difflr/difflr/blob/v0.1.0/notebooks/01_splits.ipynb)
 #
 # **Questions.** Which parts of a network deserve a learning rate of their own? Where do its parameters lie,
 # and where its work? What happens when a cut is wrong?
@@ -29,20 +29,16 @@
 # **Time:** 12 minutes to read, 18 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lesson 0, or the word *split*. Nothing is downloaded.
 
-# %% tags=["setup"]
-# On Colab this installs what is missing there. On your own machine it does nothing.
-import importlib.metadata
+# %% cellView="form" jupyter={"source_hidden": true} tags=["setup"]
+# @title Set-up: where difflr is missing (Colab), install version 0.1.0 and what it needs; torch stays as it is
 import importlib.util
 import os
-import subprocess
-import sys
 
 if importlib.util.find_spec("difflr") is None:
-    source = os.environ.get("DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr")
-    # To name the versions that are there is to keep them.
-    there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
-    keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
+    source = os.environ.get(
+        "DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr@v0.1.0"
+    )
+    # %pip install -q "{source}"
 
 # %%
 import inspect

@@ -14,7 +14,7 @@
 # %% [markdown]
 # # 3. Parameter groups: one learning rate per split
 #
-# [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/03_parameter_groups.ipynb)
+# [Open this lesson in Colab](https://colab.research.google.com/github/difflr/difflr/blob/v0.1.0/notebooks/03_parameter_groups.ipynb)
 #
 # **Questions.** Where does a learning rate of one's own live? How does one say six of them in one word? Which
 # weights should not decay? What happens to a split that the optimizer was not given?
@@ -28,20 +28,16 @@
 # **Time:** 16 minutes to read, 21 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lessons 1 and 2. Nothing is downloaded.
 
-# %% tags=["setup"]
-# On Colab this installs what is missing there. On your own machine it does nothing.
-import importlib.metadata
+# %% cellView="form" jupyter={"source_hidden": true} tags=["setup"]
+# @title Set-up: where difflr is missing (Colab), install version 0.1.0 and what it needs; torch stays as it is
 import importlib.util
 import os
-import subprocess
-import sys
 
 if importlib.util.find_spec("difflr") is None:
-    source = os.environ.get("DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr")
-    # To name the versions that are there is to keep them.
-    there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
-    keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
+    source = os.environ.get(
+        "DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr@v0.1.0"
+    )
+    # %pip install -q "{source}"
 
 # %%
 import copy

@@ -14,7 +14,7 @@
 # %% [markdown]
 # # 6. Uniform or differential? CIFAR-10, asked many times
 #
-# [![Open this lesson in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/difflr/difflr/blob/main/notebooks/06_uniform_or_differential.ipynb)
+# [Open this lesson in Colab](https://colab.research.google.com/github/difflr/difflr/blob/v0.1.0/notebooks/06_uniform_or_differential.ipynb)
 #
 # **Questions.** Do differential learning rates give a better network? Or one that is easier to get? What do
 # they cost, and when do they lose? How would you know?
@@ -28,20 +28,16 @@
 # **Time:** 23 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lesson 1, and lesson 2 for the words *running statistics*. Nothing is downloaded.
 
-# %% tags=["setup"]
-# On Colab this installs what is missing there. On your own machine it does nothing.
-import importlib.metadata
+# %% cellView="form" jupyter={"source_hidden": true} tags=["setup"]
+# @title Set-up: where difflr is missing (Colab), install version 0.1.0 and what it needs; torch stays as it is
 import importlib.util
 import os
-import subprocess
-import sys
 
 if importlib.util.find_spec("difflr") is None:
-    source = os.environ.get("DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr")
-    # To name the versions that are there is to keep them.
-    there = filter(importlib.util.find_spec, ("torch", "torchvision", "ipywidgets"))
-    keep = [f"{name}=={importlib.metadata.version(name)}" for name in there]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, *keep], check=True)
+    source = os.environ.get(
+        "DIFFLR_SOURCE", "difflr[kit] @ git+https://github.com/difflr/difflr@v0.1.0"
+    )
+    # %pip install -q "{source}"
 
 # %%
 import math

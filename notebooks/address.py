@@ -1,8 +1,10 @@
-"""Change the repository's address everywhere: in pyproject.toml, texts, set-up cells and badges.
+"""Change the repository's address everywhere: in pyproject.toml, texts, set-up cells and links to Colab.
 
     python notebooks/address.py https://github.com/me/fork
+    python notebooks/address.py release
 
-Without an address it prints the one that stands in pyproject.toml.
+Without an address it prints the one that stands in pyproject.toml. ``release`` lets the lessons' set-up cells
+install, and their links to Colab open, the tag of pyproject.toml's version.
 """
 
 import re
@@ -48,9 +50,27 @@ def change(new: str, root: Path = ROOT) -> list[Path]:
     return changed
 
 
+def release(root: Path = ROOT) -> list[Path]:
+    """Write the version of pyproject.toml into set-up cells and links to Colab; return the files changed."""
+    text = (root / "pyproject.toml").read_text("utf-8")
+    (version,) = re.findall(r'^version = "([\d.]+)"', text, re.M)
+    pinned = re.compile(r"(github\.com/[\w.-]+/[\w.-]+@v|/blob/v|install version )\d+(\.\d+)+")
+    changed = []
+    for pattern in ("notebooks/[0-9]*.py", "notebooks/*.ipynb"):
+        for path in sorted(root.glob(pattern)):
+            before = path.read_text("utf-8")
+            after = pinned.sub(rf"\g<1>{version}", before)
+            if after != before:
+                path.write_text(after, "utf-8")
+                changed.append(path)
+    return changed
+
+
 if __name__ == "__main__":
     if len(sys.argv) == 1:
         print(f"https://github.com/{current()}")
+    elif sys.argv[1] == "release":
+        print(*(path.relative_to(ROOT) for path in release()), sep="\n")
     else:
         try:
             print(*(path.relative_to(ROOT) for path in change(sys.argv[1])), sep="\n")

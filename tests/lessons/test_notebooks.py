@@ -18,6 +18,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import difflr
 from difflr.lessons.progress import LESSONS as LESSON_FOLDERS
 from difflr.lessons.stubs import fingerprint
 
@@ -87,12 +88,12 @@ def test_only_outputs_meant_to_be_read_are_kept(lesson):
 
 
 def test_lesson_opens_and_closes_as_every_lesson_does(lesson):
-    """Badge, questions, objectives and minutes come first; key points and sources come last."""
+    """Link, questions, objectives and minutes come first; key points and sources come last."""
     first, *_, last = prose(lesson)
     assert re.match(rf"# {int(lesson.stem[:2])}\. \S", first)
-    badge = re.search(r"\[!\[Open this lesson in Colab\]\(\S+\)\]\((\S+)\)", first)
-    assert badge
-    assert badge[1].endswith(f"/blob/main/notebooks/{lesson.stem}.ipynb")
+    colab = re.search(r"\[Open this lesson in Colab\]\((\S+)\)", first)  # words, read offline too
+    assert colab
+    assert colab[1].endswith(f"/blob/v{difflr.__version__}/notebooks/{lesson.stem}.ipynb")
     parts = ("**Questions.**", "**After this lesson you can**", "**Time:**", "**You need:**")
     places = [first.find(part) for part in parts]
     assert -1 not in places
@@ -104,13 +105,19 @@ def test_lesson_opens_and_closes_as_every_lesson_does(lesson):
 
 
 def test_set_up_cell_is_the_same_in_every_lesson(lesson):
-    """It is the first code cell, installs nothing that Colab has, and there is one text of it."""
+    """It is the first code cell, folded, pinned to the version's tag, and there is one text of it."""
     cells = [
         next(cell for cell in jupytext.read(path).cells if cell.cell_type == "code")
         for path in (LESSONS[0], lesson)
     ]
     assert cells[0].source == cells[1].source
     assert cells[1].metadata["tags"] == ["setup"]
+    folded = cells[1].metadata["cellView"], cells[1].metadata["jupyter"]
+    assert folded == ("form", {"source_hidden": True})
+    title, *_ = cells[1].source.splitlines()
+    assert title.startswith("# @title ")
+    assert f"install version {difflr.__version__}" in title
+    assert f"{address.current()}@v{difflr.__version__}" in cells[1].source
 
 
 def test_pictures_have_texts_and_links_lead_somewhere(lesson):
@@ -323,6 +330,23 @@ def test_one_command_moves_the_repository(tmp_path):
     assert {path: path.read_bytes() for path in before} == before
     with pytest.raises(ValueError, match="expected https"):
         address.change("git@github.com:me/fork", tmp_path)
+
+
+def test_one_command_pins_the_lessons_to_a_release(tmp_path):
+    """On a copy: set-up cells and links to Colab name the tag of pyproject's version, nothing else moves."""
+    (tmp_path / "notebooks").mkdir()
+    for path in (ROOT / "pyproject.toml", *LESSONS, *(p.with_suffix(".ipynb") for p in LESSONS)):
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
+    assert address.release(tmp_path) == []
+    project = tmp_path / "pyproject.toml"
+    own = f'version = "{difflr.__version__}"'
+    assert own in project.read_text("utf-8")
+    project.write_text(project.read_text("utf-8").replace(own, 'version = "12.3.4"', 1), "utf-8")
+    assert len(address.release(tmp_path)) == 2 * len(LESSONS)
+    for path in LESSONS:
+        before, after = (p.read_text("utf-8") for p in (path, tmp_path / path.relative_to(ROOT)))
+        assert after.count("12.3.4") == 3
+        assert after.replace("12.3.4", difflr.__version__) == before
 
 
 def test_spelling():
