@@ -19,7 +19,7 @@ from difflr.experiments.journal import hold
 from difflr.experiments.mistakes import find_mistakes
 from difflr.experiments.provenance import data_name, hash_pictures
 from difflr.experiments.results import Results
-from difflr.experiments.settings import Settings
+from difflr.experiments.settings import Settings, fitting_batch
 from difflr.experiments.statistics import (
     describe_difference,
     describe_power,
@@ -69,6 +69,10 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     data.train.subset(train_size, 0)  # complains now rather than after the weights
     if not settings.image_size:
         _check_size(settings.backbone, network, data.train.pixels.shape[-1])
+    if train_size % batch_size == 1 < batch_size:
+        _check_lone_picture(
+            network, settings.image_size or data.train.pixels.shape[-1], train_size, batch_size
+        )
     backbone = load_backbone(settings.backbone, settings.weights)
     made_with = {**versions(), "threads": str(torch.get_num_threads())}
     about = _about(settings, data, pictures, backbone)
@@ -194,6 +198,20 @@ def _check_size(name: str, network: nn.Module, size: int) -> None:
         raise DifflrError(
             f"{name} takes no pictures of {size} pixels a side: {why}.",
             "Pass --image-size with the side that its weights were made for, mostly 224.",
+        ) from error
+
+
+def _check_lone_picture(network: nn.Module, size: int, train_size: int, batch_size: int) -> None:
+    """Raise DifflrError unless the network trains on a batch of one picture."""
+    try:
+        with torch.no_grad():
+            network.train()(torch.zeros(1, 3, size, size))
+    except ValueError as error:  # of BatchNorm, where a channel has a single value
+        raise DifflrError(
+            f"{train_size} training pictures in batches of {batch_size} leave a last batch of one, which "
+            "BatchNorm cannot normalise.",
+            f"Pass --batch-size {fitting_batch(train_size, batch_size - 1)} or "
+            f"--train-size {train_size - 1}.",
         ) from error
 
 

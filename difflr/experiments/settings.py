@@ -18,6 +18,7 @@ __all__ = [
     "Settings",
     "as_precision",
     "check_weights_file",
+    "fitting_batch",
     "need_folder",
     "need_timm",
     "with_later_settings",
@@ -117,8 +118,14 @@ class Settings:
         """
         size = self.train_size or min(_MOST_PICTURES, there)
         most = max([8, *(batch for batch in (64, 32, 16) if size >= _BATCHES * batch)])
-        fitting = next(batch for batch in range(most, 0, -1) if size % batch != 1 or batch == 1)
-        return replace(self, train_size=size, batch_size=self.batch_size or fitting)
+        return replace(
+            self, train_size=size, batch_size=self.batch_size or fitting_batch(size, most)
+        )
+
+
+def fitting_batch(pictures: int, most: int) -> int:
+    """Return the largest batch size up to ``most`` that leaves no batch of a single picture."""
+    return next(batch for batch in range(most, 0, -1) if pictures % batch != 1 or batch == 1)
 
 
 def check_weights_file(path: Path) -> None:

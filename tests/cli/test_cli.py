@@ -262,6 +262,20 @@ def test_bad_input_ends_in_one_clear_line(tree, tmp_path, capsys, arguments):
         assert json.loads((tmp_path / "results.json").read_text())["runs"] == []
 
 
+def test_a_last_batch_of_one_picture_is_refused_before_training(tree, tmp_path, capsys):
+    """Where BatchNorm has one value a channel; the size that is named trains, and so do wider features."""
+    sizes = ("--train-size", "9", "--batch-size", "4", "--epochs", "1", "--seeds", "1")
+    narrow = ("--backbone", "resnet18", "--weights", "none", "--recipes", "uniform", *sizes)
+    assert compare(tree, tmp_path, *narrow) == 2
+    assert "9 training pictures in batches of 4 leave a last batch of one" in (
+        error := capsys.readouterr().err
+    )
+    assert "--batch-size 3 or --train-size 8" in error
+    assert not (tmp_path / "tensorboard").exists()
+    assert compare(tree, tmp_path, *narrow, "--batch-size", "3") == 0
+    assert compare(tree, tmp_path / "wide", "--recipes", "uniform", *sizes) == 0
+
+
 def test_folder_without_weights_is_not_guessed(tree, tmp_path, capsys):
     """Data from a folder needs to be told its weights."""
     assert main(["compare", "--data", str(tree), "--out", str(tmp_path)]) == 2
