@@ -7,11 +7,11 @@ from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 
-__all__ = ["MOST_BYTES", "parse_json", "read_within", "user_path"]
+__all__ = ["MOST_BYTES", "MOST_VALUES", "parse_json", "read_within", "user_path"]
 
 # Of one file; the largest recording that comes with difflr has a third of one.
 MOST_BYTES = 64 * 2**20
-_MOST_VALUES = 2 * 10**6  # a value takes about a hundred bytes of memory, and two in a file
+MOST_VALUES = 2 * 10**6  # a value takes about a hundred bytes of memory, and two in a file
 
 
 def user_path(text: str) -> Path:
@@ -52,13 +52,13 @@ def read_within(path: Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
-def parse_json(content: bytes) -> Any:
+def parse_json(content: bytes, most: int = MOST_VALUES) -> Any:
     """Return what JSON says, in any encoding of Unicode; ``NaN`` and infinities are null.
 
     Raises:
-        ValueError: for what is no JSON, holds more values than any file of difflr, or is nested too deeply.
+        ValueError: for what is no JSON, holds more than ``most`` values, or is nested too deeply.
     """
-    if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+    if sum(map(content.count, (b",", b"[", b"{"))) > most:
         raise ValueError("it holds far more values than any file of its kind")
     try:
         return json.loads(content, parse_constant=lambda _: None)

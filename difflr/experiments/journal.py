@@ -16,11 +16,13 @@ from typing import Any
 from difflr.errors import DifflrError, short_repr
 from difflr.experiments.atomic import write_whole
 from difflr.experiments.settings import with_later_settings
-from difflr.foreign import parse_json, read_within
+from difflr.foreign import parse_json
 
 __all__ = ["Journal", "describe_changes", "hold", "read_journal", "write_journal"]
 
 SCHEMA = "difflr-journal/1"
+_LONGEST = 2**24  # bytes of a line; a run has a few thousand
+_LARGEST = 2**30  # of a journal, which holds about a million runs
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 Lines = tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]
@@ -141,14 +143,13 @@ class Journal:
                 f"{self.path} has lost runs: something else has deleted or cut it.",
                 "Start anew, or put the file back.",
             )
-        try:
-            content = read_within(self.path)
-        except ValueError as error:
-            raise _damaged(self.path, str(error)) from error
-        whole = content.rfind(b"\n") + 1
-        if content and not whole and not b'{"schema":'.startswith(content[:10]):
-            raise _damaged(self.path, "its first line is not complete")  # not a file of ours
-        if whole < len(content):
+        start = max(0, size - _LONGEST)
+        os.lseek(file, start, os.SEEK_SET)
+        tail = os.read(file, _LONGEST)
+        whole = start + tail.rfind(b"\n") + 1
+        if whole == start and (start or (tail and not b'{"schema":'.startswith(tail[:10]))):
+            raise _damaged(self.path, "its last line is not complete")  # not a file of ours
+        if whole < size:
             os.ftruncate(file, whole)
         if not whole:
             self._append(file, {"schema": SCHEMA, **self._header})
@@ -215,26 +216,40 @@ def read_journal(path: Path) -> Lines:
     Raises:
         DifflrError: for a file that is missing or is no journal.
     """
-    try:
-        text = read_within(path)
-    except OSError as error:
-        raise DifflrError(f"{path} cannot be read: {error.strerror}.", "Pass a journal.") from error
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
     sessions, runs = [], []
+    plans: dict[str, Any] = {}  # many runs share one, which is most of a run
     try:
-        first, *lines = [parse_json(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        lines = map(parse_json, _whole_lines(path))
+        first: Any = next(lines, {})
         if first["schema"] != SCHEMA:
             raise ValueError(f"its schema is {short_repr(first['schema'])}")
         header = {"study": str(first["study"]), "about": dict(first["about"])}
         for line in lines:
             if "session" in line:
                 sessions.append(dict(line["session"]))
-            else:
-                runs.append(dict(line["run"]))
+                continue
+            run = dict(line["run"])
+            if "plan" in run:
+                run["plan"] = plans.setdefault(json.dumps(run["plan"]), run["plan"])
+            runs.append(run)
+    except OSError as error:
+        raise DifflrError(f"{path} cannot be read: {error.strerror}.", "Pass a journal.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, str(error)) from error
     return header, sessions, runs
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, but for a torn last one; ValueError where it is far too large."""
+    read = 0
+    with path.open("rb") as file:
+        while line := file.readline(_LONGEST):
+            read += len(line)
+            whole = line.endswith(b"\n")
+            if read > _LARGEST or (not whole and len(line) == _LONGEST):
+                raise ValueError("it is far larger than any file of its kind")
+            if whole:
+                yield line
 
 
 def write_journal(

@@ -8,8 +8,13 @@ import zipfile
 
 import pytest
 import torch
+from made_up import plateau
 
+from difflr.errors import DifflrError
+from difflr.experiments.journal import Journal, read_journal
 from difflr.experiments.strokenet import StrokeNet
+from difflr.foreign import MOST_BYTES
+from difflr.studies.recordings import load_recording
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts the pages of a process")
 
@@ -96,4 +101,42 @@ def test_json_with_far_too_many_values_is_refused(kind, tmp_path):
     path = tmp_path / "bomb.json"
     head = json.dumps({"schema": "difflr-journal/1", "study": "s", "about": {}}).encode()
     path.write_bytes(head + b"\n" + BOMBS["lists"] + b"\n" if kind == "journal" else BOMBS["lists"])
-    assert "far more values" in refused(kind, path)
+    said = "far larger" if kind == "journal" else "far more values"  # a line that is too long
+    assert said in refused(kind, path)
+
+
+def test_a_journal_of_a_hundred_thousand_runs_is_no_bomb(tmp_path):
+    """It is larger than any other file of difflr, and is read line by line: runs share their plans."""
+    path = tmp_path / "large.jsonl"
+    plan, note = {"phases": [1, 2]}, "x" * (MOST_BYTES // 5)
+    with Journal(path, "large", {}) as journal:
+        journal.open_session({})
+        for seed in range(6):
+            journal.add({"seed": seed, "plan": dict(plan), "note": note})
+    assert path.stat().st_size > MOST_BYTES
+    with path.open("ab") as file:
+        file.write(b'{"run": torn')
+    with Journal(path, "large", {}) as journal:
+        journal.add({"seed": 6, "plan": plan})
+        assert [run["seed"] for run in journal.runs] == list(range(7))
+        assert journal.runs[0]["plan"] is journal.runs[5]["plan"]
+    assert [run["seed"] for run in read_journal(path)[2]] == list(range(7))
+    with path.open("ab") as file:
+        file.truncate(2**34)  # without an end of line, and without taking room on the disk
+    with pytest.raises(DifflrError, match=r"last line is not complete"):
+        Journal(path, "large", {})
+    with pytest.raises(DifflrError, match="far larger"):
+        read_journal(path)
+
+
+def test_a_large_recording_may_hold_much(tmp_path, monkeypatch):
+    """What a recording holds is bounded by its size: it shrinks to a tenth, not to a thousandth."""
+    monkeypatch.setattr("difflr.studies.recordings.MOST_BYTES", 2000)
+    plateau(tmp_path)
+    path = tmp_path / "plateau.json.gz"
+    text = gzip.decompress(path.read_bytes())
+    assert len(text) > 2000
+    assert len(load_recording(path).runs) == 144
+    path.write_bytes(gzip.compress(text + b" " * 60 * len(text)))
+    with pytest.raises(DifflrError, match="far larger"):
+        load_recording(path)

@@ -49,7 +49,7 @@ def test_the_table_is_written_anew_and_keeps_what_was_measured(tmp_path, monkeyp
     wrong = re.sub(r"^(\| 1 \|[^|]*\|).*$", r"\1 99 | 99 | 7 |", GUIDE, count=1, flags=re.MULTILINE)
     copy.write_text(wrong, "utf-8")
     monkeypatch.setattr(timings, "TEACHING", copy)
-    monkeypatch.setattr(timings, "state", lambda script, minutes: None)  # leaves the lessons alone
+    monkeypatch.setattr(timings, "state", lambda *stated: None)  # leaves the lessons alone
     timings.main([])
     read, practice = timings.minutes(timings.lessons()[1])
     assert f"| {read} | {practice} | 7 |" in copy.read_text("utf-8")

@@ -40,7 +40,7 @@ from typing import Any
 from difflr.errors import DifflrError, short_repr
 from difflr.experiments.atomic import write_whole
 from difflr.experiments.journal import read_journal, write_journal
-from difflr.foreign import MOST_BYTES, parse_json, user_path
+from difflr.foreign import MOST_BYTES, MOST_VALUES, parse_json, user_path
 from difflr.plan import Plan
 from difflr.studies.design import Cell
 from difflr.studies.recordings.schema import SCHEMA, Recording, Run, parse
@@ -72,8 +72,11 @@ def load_recording(source: str | os.PathLike[str]) -> Recording:
     if name in list_recordings():
         path = Path(str(resources.files(__name__) / f"{name}.json.gz"))
     try:
+        # A large one may hold much, a small one that does is no recording: they shrink to a tenth or so.
+        size = path.stat().st_size
+        most = max(MOST_BYTES, 30 * size)
         with gzip.open(path) as file:
-            text = file.read(MOST_BYTES + 1)
+            text = file.read(most + 1)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         known = ", ".join(list_recordings()) or "none yet"
         raise DifflrError(
@@ -81,9 +84,9 @@ def load_recording(source: str | os.PathLike[str]) -> Recording:
             f"Pass a .json.gz file or one of those that come with difflr: {known}.",
         ) from error
     try:
-        if len(text) > MOST_BYTES:
+        if len(text) > most:
             raise ValueError("it is far larger than any recording")
-        return parse(parse_json(text))
+        return parse(parse_json(text, max(MOST_VALUES, size)))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DifflrError(
             f"{short_repr(name)} is not a valid recording: {short_repr(str(error), 200)}.",
@@ -100,11 +103,15 @@ def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
     if not runs:
         raise DifflrError(f"{journal} holds no finished run.", "Run the study first.")
     plans, lines = {}, []
+    fingerprints: dict[int, str | None] = {
+        id(None): None
+    }  # runs share their plan (see ``read_journal``)
     for run in runs:
-        plan = None if run["plan"] is None else Plan.from_dict(run["plan"])
-        if plan is not None:
+        if id(run["plan"]) not in fingerprints:
+            plan = Plan.from_dict(run["plan"])
+            fingerprints[id(run["plan"])] = plan.fingerprint
             plans[plan.fingerprint] = plan.to_dict()
-        lines.append({**run, "plan": plan and plan.fingerprint})
+        lines.append({**run, "plan": fingerprints[id(run["plan"])]})
     # Workers finish in any order; a recording has one.
     lines.sort(key=lambda run: (run["measured_on"], Cell.of(run).key, run["seed"]))
     lines = [{k: _rounded(v, digits) if k != "options" else v for k, v in r.items()} for r in lines]

@@ -19,7 +19,7 @@ _LATER = {"augment", "optimizer", "source_recalibrated"}
 _PER_SPLIT, _PER_EPOCH = ("displacement", "drift", "cka"), ("curve_loss", "curve_accuracy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run of a recording; the fields are described in the schema above."""
 
