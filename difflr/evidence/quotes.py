@@ -53,6 +53,7 @@ _TABLE = re.compile(
     r"<!-- table: *(?P<name>.*?) *-->\n(?P<text>.*?)<!-- end of table -->", re.DOTALL
 )
 MEASURES = ("accuracy", "source_accuracy", "source_before", "source_old_bn", "cpu_seconds", "flops")
+_SIDE = ("recipe", "ratio", "decay")  # what two recipes that are compared differ in
 _PAIRED = ("accuracy_at_equal_seconds", "detectable", "holm", "ten_times_too_high", "tuned")
 
 _RECIPES = {
@@ -122,6 +123,24 @@ def _peak_row(ours: str) -> list[str]:
     ]
 
 
+def _text_row(recipe: str) -> list[str]:
+    uniform = "recipe=uniform"
+    rates = ("3e-5", "1e-4", "3e-4", "1e-3", "3e-3")
+    left, right = {uniform: (0, 1)}.get(recipe, (1, 0) if recipe.endswith("0.5") else (1, 1))
+    tried = [
+        f"text accuracy {recipe} base_lr={lr} measured_on=validation"
+        for lr in rates[left : len(rates) - right]
+    ]
+    against = (
+        [""] * 3
+        if recipe == uniform
+        else [
+            f"text {measure} {recipe} vs {uniform}" for measure in ("tuned", "holm", "detectable")
+        ]
+    )
+    return [*[""] * left, *tried, *[""] * right, f"text accuracy {recipe}", *against]
+
+
 def _shift_row(shift: str) -> list[str]:
     uniform = f"shift={shift} recipe=uniform"
     rivals = ("first_splits", "head_only", "differential", "falling")
@@ -178,6 +197,17 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
             *("against uniform, with as many seconds", "source task kept"),
         ],
         {label: _recipe_row(recipe) for label, recipe in _RECIPES.items()},
+    ),
+    "text": (
+        [
+            *("base LR", "3e-5", "1e-4", "3e-4", "1e-3", "3e-3", "test, at the best"),
+            *("against uniform", "p (Holm)", "could have seen"),
+        ],
+        {
+            "uniform": _text_row("recipe=uniform"),
+            "layer decay 0.75": _text_row("recipe=layer_decay decay=0.75"),
+            "layer decay 0.5": _text_row("recipe=layer_decay decay=0.5"),
+        },
     ),
     "which_splits": (
         [
@@ -276,9 +306,9 @@ def quoted(what: str, *, verdict: bool = True) -> str:
 
 def _corrected(recording: Recording, tags: list[str], rival: list[str]) -> str:
     """Return Holm's p of a recipe against a rival, among all recipes with its other tags."""
-    same = [tag for tag in tags if not tag.startswith(("recipe=", "ratio="))]
+    same = [tag for tag in tags if not tag.startswith(("recipe=", "ratio=", "decay="))]
     ours, theirs = _runs(recording, tags), _runs(recording, rival)
-    sides = grouped(_runs(recording, same), "recipe", "ratio")
+    sides = grouped(_runs(recording, same), *_SIDE)
     sides.pop(_side(theirs), None)
     found = holm([p_value(difference(runs, theirs)) for runs in sides.values()])
     p = dict(zip(sides, found, strict=True))[_side(ours)]
@@ -286,7 +316,7 @@ def _corrected(recording: Recording, tags: list[str], rival: list[str]) -> str:
 
 
 def _side(runs: list[Run]) -> tuple[Any, ...]:
-    return runs[0].tags["recipe"], runs[0].tags["ratio"]
+    return tuple(runs[0].tags[tag] for tag in _SIDE)
 
 
 def _within(tags: list[str]) -> float:
