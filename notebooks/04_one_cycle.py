@@ -244,8 +244,8 @@ for step in range(10):
 # ## One height for each split
 #
 # `max_lr` takes a list with one number per parameter group. All curves have the same shape, each with its own
-# height. That is a differential learning rate on a schedule. Change it: the slider `pct_start` moves the
-# peak, those on the right the heights. The picture shows learning rates and momentum of every step.
+# height. That is a differential learning rate on a schedule. Change it: the three bars are the heights; behind
+# **More settings** the slider `pct_start` moves the peak. The picture shows learning rates and momentum of every step.
 
 # %% tags=["keep_output"]
 names = ("stem", "body", "head")

@@ -521,8 +521,8 @@ except difflr.DifflrError as error:
 # %% [markdown]
 # ## Play with phases
 #
-# Add a phase, exchange two, change a height. The table below the sliders says what each phase costs, and
-# `editor.plan` is what you see. The dictionary of 2020 is there to be copied.
+# Add a phase, change a height, drag the border between two; behind **More settings** they change places. The table
+# below says what each phase costs, and `editor.plan` is what you see. The dictionary of 2020 is there to be copied.
 
 # %% tags=["keep_output"]
 splits = difflr.split_model(backbone.build(n_classes=10))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from difflr.figures.style import RED
 from difflr.figures.words import short
@@ -59,6 +60,7 @@ def _figure(dpi: float) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda multiplier, _: short(multiplier)))
     axes.set_xlabel("multiplier of every split's learning rate", fontsize=12)
     axes.set_ylabel("loss", fontsize=12)
     axes.tick_params(labelsize=11)

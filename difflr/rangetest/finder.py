@@ -103,17 +103,19 @@ class RangeTest:
 
     def describe(self) -> str:
         """Return in words what ``figure`` draws."""
+        from difflr.figures.words import short
+
         end = "then the loss diverged" if self.diverged else "without diverging"
         text = (
-            f"Loss against a multiplier of all learning rates, {self.multipliers[0]:.2g} to "
-            f"{self.multipliers[-1]:.2g}, {end}. Lowest smoothed loss {min(self.smoothed):.3g}."
+            f"Loss against a multiplier of all learning rates, {short(self.multipliers[0])} to "
+            f"{short(self.multipliers[-1])}, {end}. Lowest smoothed loss {min(self.smoothed):.3g}."
         )
         if self.suggestion is None:
             return (
                 f"{text} The loss did not fall after the first tenth of the steps: no suggestion."
             )
         largest = max(self.suggested_lrs)
-        return f"{text} Suggested multiplier {self.suggestion:.2g}: largest LR {largest:.2g}."
+        return f"{text} Suggested multiplier {self.suggestion:.2g}: largest LR {short(largest)}."
 
     def figure(self) -> Figure:
         """Draw loss against multiplier with the suggestion marked."""

@@ -1,7 +1,6 @@
 """A plan that is being edited: phases that change, what a frozen split remembers, and undo."""
 
 import copy
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from typing import NamedTuple
 
 from difflr import shapes
 from difflr.errors import DifflrError, short_repr
+from difflr.figures.words import short
 from difflr.plan import Phase, Plan
 from difflr.rates import Ratio, Ulmfit, expand_lrs
 
@@ -23,6 +23,8 @@ __all__ = [
     "read_lr",
     "round_lr",
 ]
+
+_SMALLEST, _LARGEST = 1.18e-38, 3.4e38  # what float32, the kind of most weights, can hold
 
 #: How the rates of a phase may move: ``Phase.shape`` None, or the kind of one.
 MOVES = ("one cycle", "cosine", "linear", "constant", "steps")
@@ -258,7 +260,7 @@ def read_lr(text: str) -> float:
     """Return the learning rate that somebody typed.
 
     Raises:
-        DifflrError: for anything but a number above 0, written with a point.
+        DifflrError: for anything but a number above 0 that float32 can hold, written with a point.
     """
     number = re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", text, re.IGNORECASE)
     if number is None:
@@ -266,11 +268,23 @@ def read_lr(text: str) -> float:
             f"Received {short_repr(text)}, expected a learning rate as a number above 0.",
             "Write 3e-4 or 0.0003, with a point and not a comma.",
         )
-    lr = float(text)
-    if not 0 < lr < math.inf:
+    lr, typed = float(text), text.strip()
+    if lr < 0 or not re.search("[1-9]", number[1]):
         raise DifflrError(
-            f"Received a learning rate of {text.strip()}, expected a number above 0.",
+            f"Received a learning rate of {typed}, expected a number above 0.",
             "To keep a split from learning, untick it.",
+        )
+    if lr < _SMALLEST:
+        raise DifflrError(
+            f"Received a learning rate of {typed}, which is too small: float32 holds nothing below "
+            f"{short(_SMALLEST)}.",
+            "To keep a split from learning, untick it.",
+        )
+    if lr > _LARGEST:
+        raise DifflrError(
+            f"Received a learning rate of {typed}, which is too large: float32 holds nothing above "
+            f"{short(_LARGEST)}.",
+            "Write one that can train, e.g. 3e-4.",
         )
     return lr
 

@@ -114,6 +114,7 @@ class LiveFigure:
         words = "Loss at each step (line), accuracy (◆)" if accuracies else "Loss at each step"
         self._loss.set_title(words, size=13, loc="left")
         self._accuracy.set_visible(bool(accuracies))
+        self._loss.yaxis.set_visible(bool(losses))
         if losses:
             values = [y for _, y in losses]
             self._loss.set_ylim(min(0.0, min(values)), 1.05 * max(values) or 1.0)

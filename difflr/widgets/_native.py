@@ -13,16 +13,20 @@ from typing import Any
 import ipywidgets as w
 from traitlets import Dict, Unicode
 
-__all__ = ["Picture", "Slider"]
+__all__ = ["NATIVE", "Picture", "Slider"]
 
 _HERE = Path(__file__).parent
+
+
+#: Whether they are the browser's own.
+NATIVE = find_spec("anywidget") is not None
 
 
 class _Nothing:
     """What ipywidgets' own get where there is no anywidget."""
 
 
-_Drawn: Any = import_module("anywidget").AnyWidget if find_spec("anywidget") else _Nothing
+_Drawn: Any = import_module("anywidget").AnyWidget if NATIVE else _Nothing
 
 
 class Slider(_Drawn, w.SelectionSlider):

@@ -11,7 +11,17 @@ import ipywidgets as w
 from difflr.figures.picture import Picture, picture_bundle
 from difflr.widgets import _native
 
-__all__ = ["Panel", "beside", "button", "message_html", "picture_box", "table_html"]
+__all__ = [
+    "Panel",
+    "beside",
+    "button",
+    "fold",
+    "framed",
+    "inked",
+    "message_html",
+    "picture_box",
+    "table_html",
+]
 
 
 class Panel:
@@ -145,6 +155,23 @@ def button(text: str, tip: str, width: str = "auto", **options: Any) -> w.Button
     result = w.Button(description=text, layout=w.Layout(width=width), **options)
     result.tooltip = tip
     return result
+
+
+def fold(title: str, content: Sequence[w.Widget]) -> w.VBox:
+    """Put widgets behind a button that shows and hides them.
+
+    The header of ipywidgets' ``Accordion`` cannot be reached by keyboard.
+    """
+    press = w.ToggleButton(layout=w.Layout(width="auto", align_self="flex-start"))
+    inside = w.VBox(content)
+
+    def turn(_: Any = None) -> None:
+        press.description = f"{'▾' if press.value else '▸'} {title}"
+        inside.layout.display = None if press.value else "none"
+
+    press.observe(turn, "value")
+    turn()
+    return w.VBox([press, inside])
 
 
 def message_html(text: str, *, good: bool | None = None) -> str:

@@ -11,7 +11,7 @@ from difflr.figures.words import describe_plan
 from difflr.milestones import to_milestones
 from difflr.plan import Plan
 from difflr.widgets._draft import plan_code
-from difflr.widgets._panel import message_html, picture_box, table_html
+from difflr.widgets._panel import fold, message_html, picture_box, table_html
 
 if TYPE_CHECKING:
     from difflr.experiments.flops import Costs
@@ -50,15 +50,19 @@ class PlanView:
         self.picture = picture_box(*self.figure.size, shown=0.8)
         self.table = w.HTML()
         self.code, self.milestones = (
-            w.Textarea(rows=9, layout=w.Layout(width="98%")) for _ in range(2)
+            w.Textarea(description=title, rows=9, layout=w.Layout(width="98%"))
+            for title in ("The plan as Python", "The plan as milestones dictionary")
         )
         self.words = w.HTML()
-        self.texts = w.Accordion(children=[self.code, self.milestones, self.words])
-        for i, title in enumerate(
-            ("The plan as Python", "The plan as milestones dictionary", "The picture in words")
-        ):
-            self.texts.set_title(i, title)
-        self.texts.selected_index = None
+        for text in (self.code, self.milestones):
+            text.add_class("difflr-named")  # the button above it says it already
+        self.texts = w.VBox(
+            [
+                fold(self.code.description, [self.code]),
+                fold(self.milestones.description, [self.milestones]),
+                fold("The picture in words", [self.words]),
+            ]
+        )
 
     def draw(self, plan: Plan) -> None:
         """Bring picture and texts to a plan."""

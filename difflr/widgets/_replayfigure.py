@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from difflr.evidence.plateau import draw_heat
-from difflr.evidence.summaries import (
-    estimate,
-)
+from difflr.evidence.summaries import estimate
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.picture import figure_png, figure_size
 from difflr.figures.style import GREY, OKABE_ITO, RED, split_colours
+from difflr.figures.words import short
 from difflr.studies.recordings import Recording, Run
 
 __all__ = ["Point", "ReplayFigure"]
@@ -109,6 +109,7 @@ class ReplayFigure:
         axes.bar(range(len(names)), rates, color=split_colours(len(names)))
         axes.set_yscale("log")
         axes.set_ylim(*self._peaks)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda lr, _: short(lr)))
         axes.set_xticks(range(len(names)), names, size=11)
         axes.set_title("What this point means: the LR of each split", size=13)
 

@@ -15,7 +15,8 @@ from difflr.recipes import gradual
 from difflr.widgets._controls import PhaseControls
 from difflr.widgets._draft import Draft, read_lr, round_lr
 from difflr.widgets._grab import Grab, grab
-from difflr.widgets._panel import Panel, beside, button, message_html
+from difflr.widgets._native import NATIVE
+from difflr.widgets._panel import Panel, beside, button, fold, message_html
 from difflr.widgets._planview import PlanView, run_of
 
 if TYPE_CHECKING:  # with names alone the editor runs where there is no torch
@@ -59,9 +60,10 @@ class PlanEditor(Panel):
         self.names, self.figure, self.picture = view.names, view.figure, view.picture
         self.table, self.code = view.table, view.code
         self.milestones, self.words = view.milestones, view.words
-        self.picture.grip = (
-            "Drag a curve up or down, or the border between phases; a click chooses a phase"
-        )
+        if NATIVE:
+            self.picture.grip = (
+                "Drag a curve up or down, or the border between phases; a click chooses a phase"
+            )
         self._grab: tuple[Grab, Plan] | None = None
         self._loading = False
         self._last: tuple[Any, float] = (None, 0.0)
@@ -211,6 +213,8 @@ class PlanEditor(Panel):
         if not text:
             phases, epochs = len(self.plan.phases), self.plan.epochs
             text = f"Valid plan: {count(phases, 'phase')}, {count(epochs, 'epoch')}."
+            if not self._draft.can_undo:  # nobody has tried yet
+                text += f" Drag a bar{', or a curve in the picture' if NATIVE else ''}."
         self.message.value = message_html(text, good=good)
 
     def _say_what_trains(self) -> None:
@@ -252,12 +256,13 @@ class PlanEditor(Panel):
 
     def _assemble(self) -> w.VBox:
         row = w.Layout(flex_flow="row wrap", align_items="center")
-        bar = w.HBox([self.add, self.remove, self.earlier, self.later], layout=row)
-        back = w.HBox([self.undo, self.reset], layout=row)
+        bar = w.HBox([self.add, self.remove, self.undo, self.reset], layout=row)
+        order = w.HBox([self.earlier, self.later], layout=row)
         controls = self.controls
+        more = fold("More settings", [controls.settings, order])
         top = beside(
             [self.picture, self.message],
-            [self.phases, self.now, controls.splits, controls.settings, bar, back],
+            [self.phases, self.now, controls.splits, bar, more],
             self.picture.layout.max_width,
         )
         return w.VBox([top, self.table, self._view.texts], layout=w.Layout(max_width="100%"))

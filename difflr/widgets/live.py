@@ -50,6 +50,7 @@ class LiveView(pl.Callback, Panel):
         self.movements: list[tuple[float, tuple[float, ...]]] = []
         self.stopped = False
         self._drawn = 0.0
+        self._runs = False  # with something to be seen
 
     def stop(self) -> None:
         """End the training after the current step."""
@@ -73,6 +74,7 @@ class LiveView(pl.Callback, Panel):
             self._build(epochs, pl_module)
             self._draw(trainer)
             self._ipython_display_()
+            self._runs = True
         else:
             self._write(f"training: {epochs} epochs, {self._total} steps")
 
@@ -122,13 +124,24 @@ class LiveView(pl.Callback, Panel):
         """Show the last state, and whether it was stopped."""
         if self.notebook:
             self._draw(trainer)
-            self.stop_button.disabled = True
+            self._runs, self.stop_button.disabled = False, True
             self.stop_button.description = "Stopped" if self.stopped else "Done"
             said = f"{'Stopped' if self.stopped else 'Done'}: {self._line(trainer)}."
             self.text.value = message_html(said, good=None if self.stopped else True)
             self._refresh_static()
         elif self.stopped:
             self._write(f"stopped after step {trainer.global_step}")
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Say that the training is over; the cell says why."""
+        if self._runs:
+            self._runs, self.stop_button.disabled = False, True
+            self.stop_button.description = "Ended"
+            said = f"Ended by {type(exception).__name__}: {self._line(trainer)}."
+            self.text.value = message_html(said, good=False)
+            self._refresh_static()
 
     @property
     def _due(self) -> bool:
@@ -183,17 +196,18 @@ class LiveView(pl.Callback, Panel):
         rows = [[name, rates.get(name, ""), moved[name]] for name in self._movement.names]
         self.table.value = table_html(["split", "learning rate now", "a step moves it by"], rows)
         self.figure.update(self.losses, self.accuracies, self.movements, self._epoch(trainer))
-        words = ", ".join(f"{name} {value}" for name, value in moved.items())
+        words = ", ".join(f"{name} {value}" for name, value in moved.items() if value)
+        words = f" A step moves, of its weights: {words}." if words else ""
         with self.picture.hold_sync():
-            self.picture.alt = (
-                f"Training: {line}. A step moves, of its weights: {words}.{self._planned}"
-            )
+            self.picture.alt = f"Training: {line}.{words}{self._planned}"
             self.picture.value = self.figure.png()
         self._drawn = time.monotonic()
 
     def _moved(self) -> dict[str, str]:
-        """Return how far the last measured step moved each split, as text."""
-        last = self.movements[-1][1] if self.movements else [math.nan] * len(self._movement.names)
+        """Return how far the last measured step moved each split, as text; empty before the first."""
+        if not self.movements:
+            return dict.fromkeys(self._movement.names, "")
+        last = self.movements[-1][1]
         return {
             name: "frozen" if math.isnan(value) else short(value) if value else "0"
             for name, value in zip(self._movement.names, last, strict=True)

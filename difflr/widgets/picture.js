@@ -6,6 +6,7 @@ function render({ model, el }) {
   let start = null;
   img.className = "widget-image";
   img.draggable = false;
+  img.decoding = "sync"; // no frame without a picture
   el.append(img);
 
   const show = () => {

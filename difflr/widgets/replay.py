@@ -66,10 +66,10 @@ class Replay(Panel):
             options=[("", 0.0)], description="Base LR", style=style, layout=wide
         )
         self.ratio_control = Slider(
-            options=[("", 0.0)], description="Ratio last/first", style=style, layout=wide
+            options=[("", 0.0)], description="Ratio", style=style, layout=wide
         )
         self.phase_control = Slider(
-            options=[("1", 0)], description="Phase", style=style, layout=wide
+            options=[("1", 0)], description="Phase", style=style, layout=w.Layout(width="32em")
         )
         self.predict = button("I predict: this is the best point", "Mark it, then see the numbers")
         self.look = button("Look without predicting", "Show the numbers")
@@ -256,7 +256,7 @@ class Replay(Panel):
             for point, titles in seen.items()
         ]  # fmt: skip
         head = [
-            "",
+            "point",
             "base LR",
             "ratio",
             *(name for name, _ in known),
@@ -276,6 +276,8 @@ class Replay(Panel):
             try:
                 chosen = min(self.phase_control.value or 0, len(options) - 1)
                 self.phase_control.options = options
+                shown = "visible" if len(options) > 1 else "hidden"
+                self.phase_control.layout.visibility = shown
                 self.phase_control.value = chosen
             finally:
                 self._busy = busy

@@ -1,4 +1,4 @@
-"""JupyterLab and a headless Chromium for tests and benchmarks."""
+"""JupyterLab or Notebook 6, and a headless Chromium, for tests and benchmarks."""
 
 import importlib.util
 import json
@@ -68,14 +68,28 @@ trainer.fit(net, DataLoader(data, 2))""",
     """\
 from difflr.lessons.splits import quiz
 quiz""",
+    """\
+from torch import nn
+from difflr import param_groups, split_model
+from difflr.widgets import RangePanel, Replay, SplitExplorer
+torch.manual_seed(1)
+body, head = nn.Conv2d(3, 4, 3), nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
+splits = split_model(nn.Sequential(body, nn.BatchNorm2d(4), head), {"body": "0", "norm": "1", "head": "2"})
+optimizer = torch.optim.AdamW(param_groups(splits, 1e-3))
+SplitExplorer(splits, optimizer, (3, 8, 8))""",
+    """\
+labels = torch.randint(0, 3, (64,))
+batches = [(torch.randn(3, 3, 8, 8)[labels], labels)]
+RangePanel(PlanEditor(splits, input_shape=None), splits, optimizer, batches, steps=30)""",
+    "Replay()",
 )
 
 
-def what_is_missing() -> str:
+def what_is_missing(server: str = "jupyterlab") -> str:
     """Return why there can be no test in a browser, or an empty text."""
     if not _chromium():
         return "No Chromium found (apt-get install chromium)"
-    for module in ("jupyterlab", "playwright", "anywidget", "axe_playwright_python"):
+    for module in (server, "playwright", "anywidget", "axe_playwright_python"):
         if not importlib.util.find_spec(module):
             return f"{module} is not installed (pip install {module.replace('_', '-')})"
     return ""
@@ -87,8 +101,8 @@ def _chromium() -> str | None:
 
 
 @contextmanager
-def lab() -> Iterator[tuple[str, Path]]:
-    """Start JupyterLab on a free port of this machine; yield its address and folder."""
+def serving(module: str) -> Iterator[tuple[str, Path]]:
+    """Start JupyterLab or Notebook 6 on a free port of this machine; yield its address and folder."""
     with tempfile.TemporaryDirectory(prefix="difflr-lab-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with socket.socket() as probe:
@@ -107,18 +121,19 @@ def lab() -> Iterator[tuple[str, Path]]:
         comms = {"commsOverSubshells": os.environ.get("DIFFLR_COMMS", "perCommTarget")}
         (settings / "kernels-settings.jupyterlab-settings").write_text(json.dumps(comms))
         home["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
+        app = "ServerApp" if module == "jupyterlab" else "NotebookApp"
         options = {
-            "ServerApp.ip": "127.0.0.1",
-            "ServerApp.port": port,
-            "ServerApp.port_retries": 0,
-            "ServerApp.root_dir": notebooks,
-            "ServerApp.allow_root": True,
-            "ServerApp.open_browser": False,
-            "IdentityProvider.token": "",
+            f"{app}.ip": "127.0.0.1",
+            f"{app}.port": port,
+            f"{app}.port_retries": 0,
+            f"{app}.{'root_dir' if app == 'ServerApp' else 'notebook_dir'}": notebooks,
+            f"{app}.allow_root": True,
+            f"{app}.open_browser": False,
+            f"{'IdentityProvider' if app == 'ServerApp' else app}.token": "",
         }
         with (folder / "lab.log").open("w") as log:
             server = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", *(f"--{k}={v}" for k, v in options.items())],
+                [sys.executable, "-m", module, *(f"--{k}={v}" for k, v in options.items())],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **home, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
@@ -151,6 +166,12 @@ class Notebook:
         shots: folder for screenshots.
     """
 
+    #: The server's module, and where its pages have what a test looks for.
+    SERVER = "jupyterlab"
+    OUTPUT = ".jp-OutputArea"
+    ERROR = ".jp-OutputArea-output[data-mime-type*='error']"
+    IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
+
     def __init__(self, page, path, address, shots):
         self.page, self.path, self.address, self.shots = page, path, address, shots
         self.problems = []
@@ -180,9 +201,24 @@ class Notebook:
 
     def wait_for_text(self, index, text, timeout=60_000):
         """Wait until a cell's output holds a text; return the output."""
-        output = self.cell(index).locator(".jp-OutputArea")
+        output = self.cell(index).locator(self.OUTPUT).first
         output.filter(has_text=text).wait_for(timeout=timeout)
         return output.inner_text()
+
+    def settle(self):
+        """Wait until the kernel is idle."""
+        self.page.locator(self.IDLE).wait_for()
+
+    def swipe(self, start, end):
+        """Draw a finger from one place of the page to another."""
+        session = self.page.context.new_cdp_session(self.page)
+        (x, y), (to_x, to_y) = start, end
+        for i in range(7):
+            kind = "touchMove" if i else "touchStart"
+            finger = {"x": x + (to_x - x) * i / 6, "y": y + (to_y - y) * i / 6}
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [finger]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        session.detach()
 
     def shot(self, name):
         """Keep a screenshot."""
@@ -216,26 +252,27 @@ class Notebook:
         self.page.locator("body[data-jp-theme-light='false']").wait_for(state="attached")
 
     def axe(self, index):
-        """Return what axe-core finds in a cell's output: rules with the elements that break them."""
+        """Return what axe-core finds in a cell's output, or leaves to be judged: rules with elements."""
         source = Path(importlib.util.find_spec("axe_playwright_python").origin).parent
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate((source / "axe.min.js").read_text("utf-8"))
-        area = self.cell(index).locator(".jp-OutputArea").first
-        found = area.evaluate("area => axe.run(area, {resultTypes: ['violations']})")
-        return [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]]
+        area = self.cell(index).locator(self.OUTPUT).first
+        found = area.evaluate("area => axe.run(area)")
+        rules = found["violations"] + found["incomplete"]
+        return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in rules]
 
     def check(self):
         """Fail where a cell or the console reported an error."""
-        errors = self.page.locator(
-            ".jp-OutputArea-output[data-mime-type*='error']"
-        ).all_inner_texts()
+        errors = self.page.locator(self.ERROR).all_inner_texts()
         assert not errors
         assert not self.problems
 
 
 @contextmanager
-def opened(shots: Path | None = None, sources: Sequence[str] = CELLS) -> Iterator[Notebook]:
-    """Open a notebook with these cells in JupyterLab; screenshots go to ``shots``."""
+def opened(
+    shots: Path | None = None, sources: Sequence[str] = CELLS, kind: type[Notebook] = Notebook
+) -> Iterator[Notebook]:
+    """Open a notebook with these cells; screenshots go to ``shots``."""
     from playwright.sync_api import sync_playwright
 
     cells = [
@@ -245,14 +282,14 @@ def opened(shots: Path | None = None, sources: Sequence[str] = CELLS) -> Iterato
     ]  # fmt: skip
     spec = {"name": os.environ.get("DIFFLR_KERNEL", "python3"), "display_name": "Python 3"}
     content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": cells}
-    with lab() as (address, folder), sync_playwright() as driver:
+    with serving(kind.SERVER) as (address, folder), sync_playwright() as driver:
         path = folder / "widgets.ipynb"
         path.write_text(json.dumps(content))
         browser = driver.chromium.launch(executable_path=_chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1300})
+        page = browser.new_page(viewport={"width": 1280, "height": 1300}, has_touch=True)
         page.set_default_timeout(60_000)
-        notebook = Notebook(page, path, address, shots or folder)
+        notebook = kind(page, path, address, shots or folder)
         notebook.open()
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+        page.locator(kind.IDLE).wait_for()
         yield notebook
         browser.close()

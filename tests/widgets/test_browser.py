@@ -4,13 +4,19 @@ Screenshots are kept in the folder that DIFFLR_SCREENSHOTS names.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import browsing
 import pytest
 
+from difflr.figures.plan import PlanFigure
 from difflr.figures.words import short
 from difflr.lessons.splits import quiz
+from difflr.milestones import MILESTONES_2020, from_milestones
+from difflr.plan import Plan
+
+NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +98,14 @@ def drag(live, slider, by):
     settle(live)
 
 
+def unfold(live, title):
+    """Open one of the editor's folds by keyboard."""
+    button = live.cell(0).locator(f"button:has-text('▸ {title}')")
+    if button.count():
+        button.press("Enter")
+        live.cell(0).locator(f"button:has-text('▾ {title}')").wait_for()
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1024, 768), (900, 720)])
 def test_picture_sliders_and_verdict_are_in_view_at_once(live, width, height):
     """At the sizes of small screens nobody scrolls between a slider and the curve that it moves."""
@@ -112,6 +126,8 @@ def test_picture_sliders_and_verdict_are_in_view_at_once(live, width, height):
             assert place["y"] + place["height"] <= height - 24  # of the status bar
             assert place["x"] + place["width"] <= width
         assert picture.bounding_box()["width"] > 400
+        assert "Drag a bar, or a curve in the picture." in status.inner_text()
+        assert not cell.get_by_label("Epochs").is_visible(), "the rest is a click away"
     finally:
         live.page.set_viewport_size(usual)
 
@@ -173,6 +189,7 @@ def test_a_shape_stays_while_its_ratio_is_dragged(live):
     cell = live.cell(0)
     cell.locator("button:has-text('Phase 6')").click()
     settle(live)
+    unfold(live, "More settings")
     shape = cell.get_by_label("Set all")
     shape.select_option("geometric")
     settle(live)
@@ -190,29 +207,41 @@ def test_a_shape_stays_while_its_ratio_is_dragged(live):
 
 
 def test_a_rate_can_be_typed(live):
-    """3e-4 is taken; what is no number is refused, said so, and the box shows what holds."""
+    """A number is taken; what is none is refused, said why, and box and plan keep what holds."""
     live.cell(0).locator("button:has-text('Phase 1')").click()
     settle(live)
     box = live.cell(0).locator("input[type='text']").nth(5)
-    box.fill("3e-4")
-    box.press("Enter")
-    live.wait_for_text(0, "Valid plan")
-    settle(live)
-    assert rates(live)[5] == 3e-4
-    for bad in ("1,5", "abc", "1e", "", "-1"):
-        box.fill(bad)
+    held = 3e-4
+    for typed, said in (
+        ("3e-4", "Valid plan"),
+        ("1,5", "with a point and not a comma"),
+        ("abc", "expected a learning rate as a number above 0"),
+        ("2.5E-4 ", "Valid plan"),
+        ("1e", "Received '1e'"),
+        ("", "Received ''"),
+        ("-1", "untick it"),
+        (" 3E-4 ", "Valid plan"),
+        ("1e-400", "too small: float32 holds nothing below 1.18e-38"),
+        ("0,0003", "with a point and not a comma"),
+        ("inf", "Received 'inf'"),
+        (".0004", "Valid plan"),
+    ):
+        box.fill(typed)
         box.press("Enter")
-        live.wait_for_text(0, "Not used")
-        assert "Valid plan" not in live.cell(0).inner_text()
-        live.page.wait_for_function("box => box.value === '3e-4'", arg=box.element_handle())
-    box.fill("4e-4")
-    box.press("Enter")
-    live.wait_for_text(0, "Valid plan")
+        text = live.wait_for_text(0, said)
+        assert ("Not used" in text) == (said != "Valid plan")
+        held = float(typed) if said == "Valid plan" else held
+        live.page.wait_for_function(
+            "([box, held]) => box.value === held", arg=[box.element_handle(), short(held)]
+        )
+        assert rates(live)[5] == held
+    live.check()
 
 
 @pytest.mark.parametrize("name", ["Undo", "Add phase", "Later", "Earlier", "Remove phase", "Reset"])
 def test_every_button_works(live, name):
     """Each button, pressed by mouse, or by keyboard for the last one, changes the picture."""
+    unfold(live, "More settings")
     settle(live)  # a redraw still to come would take the focus away, or be taken for this one
     old = source(live)
     button = live.cell(0).locator(f"button:has-text('{name}')").first
@@ -224,16 +253,64 @@ def test_every_button_works(live, name):
     live.check()
 
 
+def middle_of(element):
+    """Return the middle of an element that is in view."""
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def plan_with(lr):
+    """Return the editor's first plan with another rate of the head in phase 1."""
+    first, *rest = from_milestones(MILESTONES_2020).phases
+    return Plan([replace(first, lrs=[0, 0, 0, 0, 0, lr]), *rest])
+
+
+def test_a_finger_moves_bar_and_curve(live):
+    """A tap and a swipe on a split's bar, and a swipe on its curve, set its learning rate."""
+    live.cell(0).locator("button:has-text('Reset')").click()
+    settle(live)
+    seen = [rates(live)[5]]
+    bar = handle(live, 5)
+    x, y = middle_of(bar)
+    live.page.touchscreen.tap(x, y)
+    settle(live)
+    seen.append(rates(live)[5])
+    assert seen[1] == pytest.approx(10**-3.5, rel=0.2), "the bar goes from 1e-7 to 1"
+    live.swipe(handle_at(bar), (x + 40, y))
+    settle(live)
+    seen.append(rates(live)[5])
+    assert seen[2] > 2 * seen[1]
+    picture = live.cell(0).locator("img.widget-image")
+    box = picture.bounding_box()
+    figure = PlanFigure(plan_with(seen[2]), NAMES, 50, dpi=100, compact=True)
+    right, up = figure.lines[5].axes.transData.transform((0.3, seen[2])) / figure.size
+    x, y = box["x"] + right * box["width"], box["y"] + (1 - up) * box["height"]
+    live.swipe((x, y), (x, y + 0.1 * box["height"]))
+    settle(live)
+    assert rates(live)[5] < seen[2] / 2
+    assert picture.bounding_box()["y"] == box["y"], "the page must not scroll meanwhile"
+    live.check()
+
+
 def test_screen_readers_find_a_name_and_a_value_everywhere(live):
     """axe finds nothing in the editor; a split's controls have names of their own, a slider speaks
     the learning rate, and the picture its text."""
+    for title in (
+        "More settings",
+        "The plan as Python",
+        "The plan as milestones",
+        "The picture in",
+    ):
+        unfold(live, title)
     settle(live)
     assert live.axe(0) == []
+    assert "Phase(" in live.cell(0).get_by_label("The plan as Python").input_value()
     cell = live.cell(0)
     cell.locator("button:has-text('Phase 6')").click()
     settle(live)
     lrs = rates(live)
-    for name, lr in zip(("stem", "layer1", "layer2", "layer3", "layer4", "head"), lrs, strict=True):
+    for name, lr in zip(NAMES, lrs, strict=True):
         slider = cell.get_by_role("slider", name=f"Learning rate of {name}", exact=True)
         assert float(slider.get_attribute("aria-valuetext")) == pytest.approx(lr, rel=0.07)
         box = cell.get_by_role("textbox", name=f"Learning rate of {name}, as a number")
@@ -257,6 +334,39 @@ def test_stop_ends_a_training(live):
     assert "STOPPED True True tensor(True)" in live.wait_for_text(3, "STOPPED")
     assert live.axe(2) == []
     live.shot("stopped")
+    live.check()
+
+
+def see_the_others(notebook):
+    """Run and use the explorer, the range panel and the replay, each with axe before and after."""
+    found = {}
+    for cell, press, said in (
+        (5, "Look again", "The splits now"),
+        (6, "Test the selected phase", "Suggested multiplier"),
+        (7, "Look without predicting", "accuracy at base LR"),
+    ):
+        notebook.start(cell)
+        picture = notebook.cell(cell).locator("img.widget-image")
+        picture.wait_for()
+        notebook.page.wait_for_function(
+            "img => img.complete && img.naturalWidth > 0", arg=picture.element_handle()
+        )
+        notebook.settle()
+        found[cell, "before"] = notebook.axe(cell)
+        notebook.cell(cell).locator(f"button:has-text('{press}')").click()
+        notebook.wait_for_text(cell, said)
+        notebook.settle()
+        found[cell, "after"] = notebook.axe(cell)
+        picture.scroll_into_view_if_needed()
+        notebook.shot(f"others-{cell}")
+    return {where: rules for where, rules in found.items() if rules}
+
+
+def test_axe_finds_nothing_in_the_other_widgets(live):
+    """In explorer, range panel and replay, before and after their buttons are pressed."""
+    assert see_the_others(live) == {}
+    for name in ("Base LR", "Ratio"):
+        assert live.cell(7).get_by_role("slider", name=name, exact=True).is_visible()
     live.check()
 
 
@@ -323,3 +433,8 @@ def test_the_dark_theme(notebook):
     choices(notebook, 0)[0].click()
     notebook.wait_for_text(4, "1 of 5 answered")
     assert notebook.axe(4) == []
+    notebook.start(2)
+    notebook.cell(2).locator("button:has-text('Stop')").click()
+    notebook.cell(2).locator("button:has-text('Stopped')").wait_for(timeout=30_000)
+    assert notebook.axe(2) == []
+    assert see_the_others(notebook) == {}

@@ -494,7 +494,8 @@ def test_undo_and_reset(editor):
 
 
 @pytest.mark.parametrize(
-    "bad", ["0", "-1", "nan", "inf", "1,5", "abc", "1e", "", "1_5", "1e999", "1e-3x", "0x1"]
+    "bad",
+    ["0", "-1", "-1e-400", "nan", "inf", "1,5", "abc", "1e", "", "1_5", "1e999", "1e-3x", "0x1"],
 )
 def test_bad_numbers_are_explained_in_place(editor, bad):
     """What is no learning rate is said to be none, with what to write; the box shows what holds."""
@@ -512,6 +513,27 @@ def test_bad_numbers_are_explained_in_place(editor, bad):
     assert box.value == "1e-5"
     assert "Not used" not in editor.message.value
     assert editor.plan.phases[5].lrs[2] == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("1e-400", "too small"),
+        ("5e-324", "too small"),  # a float, yet nothing that weights or a logarithmic picture hold
+        ("1e-39", "too small"),
+        ("1e39", "too large"),
+        ("1e999", "too large"),
+        ("0e5", "a number above 0"),
+    ],
+)
+def test_what_float32_cannot_hold_is_said_to_be_too_small_or_too_large(editor, typed, said):
+    """Rather than to be no number above 0, or an error in the picture that nobody sees."""
+    plan = editor.plan
+    editor.selected = 5
+    editor.controls.rows[2].box.set_state({"value": typed})
+    assert said in editor.message.value
+    assert f"Received a learning rate of {typed}" in editor.message.value
+    assert editor.plan == plan
 
 
 def test_plan_of_another_model_is_refused(editor):
@@ -828,6 +850,26 @@ def test_stop_ends_after_the_step(notebook):
         assert lines[-1] == "stopped after step 5"
     again, _ = fit([view])
     assert again.global_step == 18, "the view can be used again"
+
+
+class Fails(pl.Callback):
+    """A training that breaks off at step 4."""
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == 4:
+            raise ValueError("out of pictures")
+
+
+def test_a_training_that_breaks_off_is_said_to_have_ended():
+    """After an error nothing looks as if it still ran: button and text say what ended it and where."""
+    view = LiveView(notebook=True, every=0.0)
+    with pytest.raises(ValueError, match="out of pictures"):
+        fit([view, Fails()])
+    assert view.stop_button.description == "Ended"
+    assert view.stop_button.disabled
+    assert "✗ Ended by ValueError: epoch 0.67, step 4 of 18" in view.text.value
+    fit([view])
+    assert view.stop_button.description == "Done", "the view can be used again"
 
 
 def test_live_view_counts_steps_of_the_optimizer():
