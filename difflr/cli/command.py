@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
     job.add_argument(
         "--backbone",
-        help="strokenet, a torchvision model such as resnet18, or timm:vit_tiny_patch16_224",
+        help="strokenet, efficientnet_lite0, a torchvision model such as resnet18, or timm:NAME",
     )
     job.add_argument("--weights", help="a .safetensors or .pt file, imagenet, or none")
     job.add_argument(

