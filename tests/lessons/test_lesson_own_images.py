@@ -354,7 +354,7 @@ WRONG_CHOICES = {
         "not the mean accuracy",
     ),
     "always the same": (lambda runs: (3e-3, 0.67), "not the mean accuracy"),
-    "another rate": (lambda runs: (5.0, 0.5), "not the one with the best mean"),
+    "another rate": (lambda runs: (5.0, 0.5), "none of the learning rates"),
     "sorts in place": (sorts, "changes what it was given"),
     "empties the list": (
         lambda runs: [with_means(runs), runs.clear()][0],

@@ -169,7 +169,7 @@ WRONG_LOOKUPS = {
     "the recipe's": (lambda m, e: m.get(e), "one epoch late"),
     "only the first epoch": (lambda m, e: m.get(e + 1), "only in the epoch with which it begins"),
     "order of writing": (in_order_of_writing, "You trust the order"),
-    "too early": (lambda m, e: shifted(m, e + 1), "In `current_epoch` 0"),
+    "too early": (lambda m, e: shifted(m, e + 1), "one epoch early"),
     "the key": (lambda m, e: max(k for k in m if k <= e + 1), "your function returns 1"),
     "moves keys in place": (in_place, "changes what it was given"),
     "leaves a note": (marks_milestones, "changes what it was given"),

@@ -171,10 +171,10 @@ ADAPTATIONS = {
     "a faster rate": adapted(lr=3e-2),
     "one epoch": adapted(epochs=1),
     "new weights in a new network": adapted(copied=rebuilt),
-    "the module around it": adapted(returned=lambda model, before: model),
 }
 WRONG_ADAPTATIONS = {
     "the planted bug": (adapted(head=True), "not the head that went in"),
+    "the module around it": (adapted(returned=lambda model, before: model), "normalised twice"),
     "a new head that learns": (adapted(head=True, recipe="uniform"), "not the head that went in"),
     "all splits": (
         adapted(recipe="uniform"),

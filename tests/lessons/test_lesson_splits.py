@@ -249,12 +249,12 @@ WRONG_GROUPS = {
     ),
     "in a list of tensors": (with_a_list, "element by element"),
     "names": (lambda n: [["embed.weight"], ["body.weight"]], "is no parameter"),
-    "copies": (lambda n: [[p.clone() for p in n.parameters()], [n.temperature]], "not parameters"),
+    "copies": (lambda n: [[p.clone() for p in n.parameters()], [n.temperature]], "no parameter"),
     "temperature first": (
         lambda n: [[n.embed.weight], [n.temperature], list(n.body.parameters())],
         "shallow to deep",
     ),
-    "another network": (unties, "not parameters"),
+    "another network": (unties, "unties"),
     "frozen": (freezes, "does not learn"),
 }
 

@@ -9,7 +9,15 @@ from scipy.stats import t
 from difflr.experiments.statistics import Estimate, paired
 from difflr.lessons.checking import Wrong
 
-__all__ = ["wrong_half", "wrong_mean"]
+__all__ = ["lone_seed", "wrong_half", "wrong_mean"]
+
+
+def lone_seed(seen: str) -> Wrong:
+    """Say that a seed has no partner, and what was seen of it."""
+    return Wrong(
+        f"A seed that only one side has is in it, and nothing pairs it. {seen}",
+        "Take the seeds that both have: `set(ours) & set(rival)`.",
+    )
 
 
 def wrong_mean(
@@ -20,10 +28,7 @@ def wrong_mean(
     if math.isclose(answer.mean, -fair, abs_tol=1e-9):
         raise Wrong("The sign is turned round: asked for is ours less the rival's.")
     if lone:
-        raise Wrong(
-            "A seed that only one side has slips into the mean. Nothing pairs it.",
-            "Take the seeds that both have: `set(ours) & set(rival)`.",
-        )
+        raise lone_seed("It slips into the mean.")
     raise Wrong(
         "This is not the mean of the differences, seed by seed.",
         "Take the difference for each seed first, then the mean.",

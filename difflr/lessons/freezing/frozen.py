@@ -36,8 +36,8 @@ def as_asked(splits: Splits, first: int) -> None:
             )
         if not trains and True in norms:
             raise Wrong(
-                "The BatchNorm trap: layers of a frozen split are still in train mode, so their "
-                "statistics go on moving.",
+                "The BatchNorm trap: layers of a frozen split are still in train mode. They normalise by "
+                "each batch, and their statistics follow it unless something else holds them.",
                 "Look for each `nn.BatchNorm2d` among `split.modules`.",
                 "`module.train(False)`, or `module.eval()`, puts it into eval mode.",
             )

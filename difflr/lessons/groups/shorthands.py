@@ -43,6 +43,11 @@ _MISTAKEN: dict[str, list[tuple[list[float], str]]] = {  # a wrong list, and wha
             "jumps to 3e-3. Learning rates are compared by their ratio.",
         ),
         (
+            [1e-2 / 1000 ** ((3 - i) / 4) for i in range(4)],
+            "You divide the ratio into four steps. Four splits are three steps apart, and the first of "
+            "them learns at 1e-2 / 1000.",
+        ),
+        (
             [1e-2 / 1000 ** (3 - i) for i in range(4)],
             "You divide by the ratio once per split, as `Ulmfit` does with its factor. The ratio of "
             "`Ratio` is that of the last split to the first, in all.",

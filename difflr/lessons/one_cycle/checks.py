@@ -187,10 +187,15 @@ def check_configure(configure: Any) -> str:
         except ValueError as error:
             if "Tried to step" not in str(error):
                 raise
+            steps = EPOCHS * math.ceil(BATCHES / options.get("accumulate_grad_batches", 1))
+            length = f"was made for {made[0]} steps and " if made else ""
             raise Wrong(
-                f"With {name} the cycle ends before the training does, and torch raises an error.",
+                f"With {name} the cycle {length}ends before the training, which takes {steps} steps: torch "
+                "raises an error.",
                 "An epoch's last step takes the batches that are left over, so it has "
-                "`ceil(batches / accumulate_grad_batches)` steps.",
+                "`ceil(batches / accumulate_grad_batches)` steps."
+                if options
+                else "Without `accumulate_grad_batches` every batch makes a step.",
                 "Lightning has counted already: `module.trainer.estimated_stepping_batches`.",
             ) from None
         per_epoch = len(rates) // EPOCHS

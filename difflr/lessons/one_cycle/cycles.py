@@ -20,6 +20,8 @@ def cycle_lr(
     from_peak: bool = False,
     to_zero: bool = False,
     linear: bool = False,
+    whole_way: bool = False,
+    from_start: bool = False,
     whole: Callable[[float], float] = float,
 ) -> float:
     """Return one cycle's learning rate, or one of the usual wrong ones."""
@@ -28,7 +30,9 @@ def cycle_lr(
     peak = whole(pct_start * total) - (not late)
     end = total - (not long)
     rising = step <= peak
-    share = step / peak if rising else (step - peak) / (end - peak)
+    share = (
+        step / peak if rising else (step - peak * (not from_start)) / (end - peak * (not whole_way))
+    )
     begin, aim = (first, high) if rising else (high, last)
     if not linear:
         share = (1 - math.cos(math.pi * share)) / 2
@@ -61,6 +65,15 @@ _LINE = (
     "Your curve is made of straight lines. Asked for is the cosine.",
     ("`between` bends the way for you: call it with start, end and share.",),
 )
+_DOWN = (
+    "On the way down your share counts from step 0, so the curve jumps at the peak: there the share should "
+    "be 0.",
+    ("What has been done of the way down at the peak, and how many steps does all of it take?",),
+)
+_SHORT = (
+    "Your way down never arrives: at the last step the share should be 1.",
+    ("The way down takes the steps from the peak to `total_steps - 1`, and not all of them.",),
+)
 _WHOLE = (
     "You make the peak's step a whole number. It may lie between two steps, and then no step reaches "
     "`max_lr`.",
@@ -74,6 +87,8 @@ VARIANTS = [
     (_LAST, _variant(from_peak=True)),
     (_ZERO, _variant(to_zero=True)),
     (_LINE, _variant(linear=True)),
+    (_DOWN, _variant(from_start=True, whole_way=True)),
+    (_SHORT, _variant(whole_way=True)),
     *((_WHOLE, _variant(whole=whole)) for whole in (int, round, math.ceil)),
     *((_WHOLE_LATE, _variant(whole=whole, late=True)) for whole in (int, round, math.ceil)),
 ]

@@ -44,6 +44,11 @@ def judge_choice(runs: list[dict[str, float]], lr: float, accuracy: float) -> No
             "Take the mean over the seeds of each learning rate, then the largest mean.",
             "`statistics.fmean(run['validation'] for run in runs if run['lr'] == lr)`",
         )
+    if lr not in rates:
+        raise Wrong(
+            f"{lr:.3g} is none of the learning rates in `runs`.",
+            "Return the learning rate first, then the accuracy: `return lr, accuracy`.",
+        )
     if lr != 3e-3:
         raise Wrong(
             f"The learning rate {short_repr(lr)} is not the one with the best mean on validation pictures.",

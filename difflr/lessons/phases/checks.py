@@ -102,6 +102,26 @@ def check_in_force(in_force: Any) -> str:
                 "Go through `sorted(milestones)`, or test both ends of each milestone.",
             )
         epoch = next(e for e, (f, r) in enumerate(zip(found, right, strict=True)) if f != r)
+        if not isinstance(found[epoch], (Mapping, type(None))):
+            raise Wrong(
+                f"In `current_epoch` {epoch} your function returns {short_repr(found[epoch])}. Asked for is "
+                "the milestone, the inner dictionary as a whole.",
+                "`return milestone`",
+            )
+        if found == [None, None, *right[:-2]] or found == [*right[1:], None]:
+            raise Wrong(
+                "Every milestone comes two epochs late: the epoch was moved the wrong way."
+                if found[0] is None
+                else "Every milestone comes one epoch early: the epoch was moved too far.",
+                "In `current_epoch` 0 the key 1 should hold: add 1 to the epoch, or take 1 from the key.",
+            )
+        if epoch and found[epoch] == right[epoch - 1]:
+            raise Wrong(
+                f"In `current_epoch` {epoch} you return the milestone that ended with the epoch before. "
+                "Its beginning has moved, and its end has not.",
+                "Compare both ends with the same number.",
+                "It holds while `first <= epoch < first + duration`, with `epoch = current_epoch + 1`.",
+            )
         raise Wrong(
             f"In `current_epoch` {epoch} your function returns {short_repr(found[epoch])}.",
             f"Expected was {short_repr(right[epoch])}.",
@@ -129,6 +149,11 @@ def check_phases(phases: Any) -> str:
         raise Wrong(
             f"The plan lasts {plan.epochs} epochs, asked for are 2 + 4.",
             "`epochs` is the length of a phase, not the epoch in which it ends.",
+        )
+    if second is first or (first.epochs != 2 and all(second.trainable)):
+        raise Wrong(
+            f"The head alone has {first.epochs} epoch(s), asked for are 2, and then 4 for everything.",
+            "`Phase(freeze_to=-1, epochs=2, …)`",
         )
     if not all(second.trainable):
         raise Wrong(

@@ -145,7 +145,11 @@ def check_adapt(adapt: Any) -> str:
     before, pictures = split_model(copy.deepcopy(network)), images.pixels.clone()
     result = called(adapt, network, images)
     if isinstance(result, Classifier):
-        result = result.network
+        raise Wrong(
+            "You return the model around the network. It normalises pictures, and so does the next one that "
+            "is built around it: they would be normalised twice.",
+            "`return model.network`",
+        )
     if not isinstance(result, nn.Module):
         raise Wrong(
             f"Received {short_repr(result)}, expected a network.", "Return the adapted network."
@@ -241,7 +245,8 @@ def check_choice(choice: Any) -> str:
 def _trained(network: nn.Module, plan: Plan) -> nn.Module:
     images = Images(*map(torch.from_numpy, target_task("train", 40)))
     backbone = load_backbone("strokenet")
-    fit(Classifier(network, plan, mean=backbone.mean, std=backbone.std), images, seed=0)
+    model = Classifier(network, plan, mean=backbone.mean, std=backbone.std)
+    fit(model, images, seed=0, batch_size=10)
     return network
 
 
@@ -260,7 +265,8 @@ def _strayed(before: Splits, after: Splits, moved: list[int]) -> Wrong:
         names = ", ".join(f"`{before.names[i]}`" for i in moved if i not in weights)
         return Wrong(
             f"The right weights moved, but BatchNorm's running statistics of frozen splits did too: {names}.",
-            "`train_bn` lets them follow; a plan leaves it False unless it is told otherwise.",
+            "A plan lets them follow with `train_bn=True`, a loop of your own where their BatchNorm layers "
+            "are in train mode: `train()` of a module wakes all that lies below it.",
         )
     names = ", ".join(before.names[i] for i in moved)
     return Wrong(

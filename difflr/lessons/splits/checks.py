@@ -106,6 +106,12 @@ def check_groups(groups: Any) -> str:
             "compared element by element: that is no yes or no.",
             "Ask for identity: keep a set of `id(parameter)`.",
         ) from None
+    if network.readout.weight is not network.embed.weight:
+        raise Wrong(
+            "Your function unties the weight: `readout.weight` and `embed.weight` are two tensors now, and "
+            "what is read no longer learns from what is written. That is another network.",
+            "Assign nothing to `network`. Leave the second name out of the groups instead.",
+        )
     found = covering_or_wrong(parameters, answer)
     optimizer = torch.optim.SGD([{"params": group} for group in found], lr=0.1)
     before = {name: p.detach().clone() for name, p in parameters.items()}

@@ -25,9 +25,10 @@ def covering_or_wrong(
     names = {id(p): name for name, p in parameters.items()}
     found = [group for group in _as_lists(groups) if group]  # torch passes over empty ones
     flat = [id(p) for group in found for p in group]
-    if strange := [key for key in flat if key not in names]:
+    if strange := [p for group in found for p in group if id(p) not in names]:
         raise Wrong(
-            f"{len(strange)} of these tensors are not parameters of the network that was passed.",
+            f"Your groups hold a tensor of shape {tuple(strange[0].shape)} that is no parameter of the "
+            "network that was passed.",
             "Take them from `network.parameters()` or from its layers, without copying.",
         )
     if len(set(flat)) < len(flat):

@@ -47,7 +47,9 @@ def cut_or_wrong(
         raise Wrong(
             f"{len(missing)} parameters are in no split. They would never learn, and no optimizer "
             "would say so.",
-            "A layer can be easy to overlook when it is small, such as a normalisation layer.",
+            "A layer can be easy to overlook when it is small, such as a normalisation layer."
+            if len(missing) <= 2
+            else "Hold your names and patterns against `network.named_parameters()`, one by one.",
             f"They are {first_few([f'`{name}`' for name in missing])}.",
         )
     doubled = [name for name, claimed in claims.items() if len(claimed) > 1]
