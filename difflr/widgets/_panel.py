@@ -105,7 +105,8 @@ _STYLE = """
   clip-path: inset(50%)}
 [data-jp-theme-light="false"] .difflr-inked, .vscode-dark .difflr-inked,
   html[theme="dark"] .difflr-inked {filter: invert(0.93) hue-rotate(180deg)}
-@media (prefers-reduced-motion: reduce) {[class*="difflr-live-"] * {transition: none !important}}
+@media (prefers-reduced-motion: reduce) {
+  [class*="difflr-live-"] * {transition: none !important; animation: none !important}}
 """
 
 

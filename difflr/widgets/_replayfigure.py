@@ -127,7 +127,7 @@ class ReplayFigure:
             axes.plot(x, means, color=colour, marker="o", lw=2)
             axes.fill_between(x, means - halves, means + halves, color=colour, alpha=0.25, lw=0)
             axes.set_title(title, size=12)
-            axes.set_xlabel("epoch (yellow: the phase)", size=10)
+            axes.set_xlabel("epoch (shaded: the phase)", size=10)
             axes.set_xlim(0.5, count + 0.5)
             axes.set_ylim(0, 100 if scale == 100 else None)
             axes.set_xticks(x[:: max(1, count // 6)])

@@ -69,7 +69,7 @@ class PlanEditor(Panel):
         self._last: tuple[Any, float] = (None, 0.0)
         self.controls = PhaseControls(self.names)
         self.phases = w.ToggleButtons(options=[], tooltips=[], style={"button_width": "5.6em"})
-        self.now = w.HTML()
+        self.now = w.HTML(layout=w.Layout(min_height="2.6em"))  # one line or two: no bar jumps
         self.add = button(
             "Add phase", "One more split trains; or, where all do, all at half the rates"
         )

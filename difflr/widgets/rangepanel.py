@@ -53,7 +53,9 @@ class RangePanel(Panel):
             "Share out by gradients",
             "Keep the phase's largest rate and grade the others by gradient over weights (Auto-RGN)",
         )
-        self.every_phase = w.Checkbox(value=False, description="in every phase", indent=False)
+        self.every_phase = w.Checkbox(
+            value=False, description="in every phase", indent=False, layout=w.Layout(width="10em")
+        )
         self.message = w.HTML(layout=w.Layout(min_height="3em"))
         self.details = w.Output()
         blank = blank_figure()

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Notebook", "opened", "what_is_missing"]
+__all__ = ["Classic", "Notebook", "opened", "what_is_missing"]
 
 FLAGS = [
     "--no-sandbox",
@@ -171,6 +171,11 @@ class Notebook:
     OUTPUT = ".jp-OutputArea"
     ERROR = ".jp-OutputArea-output[data-mime-type*='error']"
     IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
+    CODE = ".cm-content"
+    PROMPT = ".jp-InputPrompt"
+    CELL = ".jp-Notebook .jp-Cell[data-windowed-list-index='{}']"
+    PLACE = "doc/tree"
+    AXE = ("violations", "incomplete")
 
     def __init__(self, page, path, address, shots):
         self.page, self.path, self.address, self.shots = page, path, address, shots
@@ -184,18 +189,18 @@ class Notebook:
 
     def cell(self, index):
         """Return a cell."""
-        return self.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{index}']")
+        return self.page.locator(self.CELL.format(index))
 
     def start(self, index):
         """Run a cell without waiting for it."""
-        prompt = self.cell(index).locator(".jp-InputPrompt")
+        prompt = self.cell(index).locator(self.PROMPT)
         before = prompt.inner_text()
         for _ in range(10):  # a page that is still settling loses the first key
-            self.cell(index).locator(".cm-content").click()
+            self.cell(index).locator(self.CODE).click()
             self.page.keyboard.press("Control+Enter")
             for _ in range(20):
                 self.page.wait_for_timeout(50)
-                if prompt.inner_text() not in (before, "", "[ ]:"):
+                if prompt.inner_text() not in (before, "", "[ ]:", "In [ ]:"):
                     return
         raise AssertionError(f"Cell {index} does not start.")
 
@@ -207,7 +212,16 @@ class Notebook:
 
     def settle(self):
         """Wait until the kernel is idle."""
-        self.page.locator(self.IDLE).wait_for()
+        self.page.locator(self.IDLE).wait_for(state="attached")
+
+    def rest(self, index):
+        """Wait until the kernel is idle and a cell's picture stays: a slow machine lags behind the mouse."""
+        picture = self.cell(index).locator("img.widget-image")
+        old = ""
+        while (new := picture.get_attribute("src")) != old:
+            old = new
+            self.settle()
+            self.page.wait_for_timeout(600)
 
     def swipe(self, start, end):
         """Draw a finger from one place of the page to another."""
@@ -226,22 +240,32 @@ class Notebook:
 
     def open(self):
         """Load the notebook in the page."""
-        self.page.goto(f"{self.address}/doc/tree/{self.path.name}")
-        self.cell(0).locator(".cm-content").wait_for()
+        self.page.goto(f"{self.address}/{self.PLACE}/{self.path.name}")
+        self.cell(0).locator(self.CODE).wait_for()
 
     def reopened(self, text):
         """Save once the file holds a text; open a copy as somebody else's, whose kernel is new."""
         copy = self.path.with_name("reopened.ipynb")
         while text not in self.path.read_text("utf-8"):
-            self.cell(0).locator(".jp-InputPrompt").click()
+            self.cell(0).locator(self.PROMPT).click()
             self.page.keyboard.press("Control+s")
             self.page.wait_for_timeout(1000)
         copy.write_bytes(self.path.read_bytes())
+        return self._opened(copy)
+
+    def other(self, sources):
+        """Open another notebook with these cells; its kernel is new."""
+        path = self.path.with_name("other.ipynb")
+        path.write_text(notebook_of(sources))
+        return self._opened(path)
+
+    def _opened(self, path):
         page = self.page.context.browser.new_page(viewport=self.page.viewport_size)
         page.set_default_timeout(60_000)
-        reader = Notebook(page, copy, self.address, self.shots)
-        reader.open()
-        return reader
+        notebook = type(self)(page, path, self.address, self.shots)
+        notebook.open()
+        notebook.settle()
+        return notebook
 
     def darken(self):
         """Load the notebook anew in JupyterLab's dark theme; its cells are to be run again."""
@@ -258,7 +282,7 @@ class Notebook:
             self.page.evaluate((source / "axe.min.js").read_text("utf-8"))
         area = self.cell(index).locator(self.OUTPUT).first
         found = area.evaluate("area => axe.run(area)")
-        rules = found["violations"] + found["incomplete"]
+        rules = [rule for kind in self.AXE for rule in found[kind]]
         return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in rules]
 
     def check(self):
@@ -268,13 +292,22 @@ class Notebook:
         assert not self.problems
 
 
-@contextmanager
-def opened(
-    shots: Path | None = None, sources: Sequence[str] = CELLS, kind: type[Notebook] = Notebook
-) -> Iterator[Notebook]:
-    """Open a notebook with these cells; screenshots go to ``shots``."""
-    from playwright.sync_api import sync_playwright
+class Classic(Notebook):
+    """The same in Notebook 6."""
 
+    SERVER = "notebook"
+    OUTPUT = ".output_wrapper"
+    ERROR = ".output_error"
+    IDLE = "#kernel_indicator_icon.kernel_idle_icon"
+    CODE = ".CodeMirror"
+    PROMPT = ".input_prompt"
+    CELL = "#notebook .cell >> nth={}"
+    PLACE = "notebooks"
+    AXE = ("violations",)  # the mark of a selected cell leaves contrasts undecided
+
+
+def notebook_of(sources: Sequence[str]) -> str:
+    """Return the file of a notebook with these cells."""
     cells = [
         {"cell_type": "code", "id": f"c{i}", "source": source, "metadata": {}, "outputs": [],
          "execution_count": None}
@@ -282,9 +315,19 @@ def opened(
     ]  # fmt: skip
     spec = {"name": os.environ.get("DIFFLR_KERNEL", "python3"), "display_name": "Python 3"}
     content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": cells}
+    return json.dumps(content)
+
+
+@contextmanager
+def opened(
+    shots: Path | None = None, sources: Sequence[str] = CELLS, kind: type[Notebook] = Notebook
+) -> Iterator[Notebook]:
+    """Open a notebook with these cells; screenshots go to ``shots``."""
+    from playwright.sync_api import sync_playwright
+
     with serving(kind.SERVER) as (address, folder), sync_playwright() as driver:
         path = folder / "widgets.ipynb"
-        path.write_text(json.dumps(content))
+        path.write_text(notebook_of(sources))
         browser = driver.chromium.launch(executable_path=_chromium(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1300}, has_touch=True)
         page.set_default_timeout(60_000)
