@@ -46,9 +46,7 @@ import torch
 
 import difflr
 from difflr import report
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import load_data
-from difflr.experiments.training import fit
 from difflr.figures.picture import Picture
 from difflr.lessons.groups import (
     check_configure,
@@ -59,7 +57,6 @@ from difflr.lessons.groups import (
 )
 from difflr.lessons.groups.pictures import plot_rates
 from difflr.studies.measures import displacement
-from difflr.widgets import LiveView
 
 # %%
 # The pictures and the network that carry all lessons: embedded, small, offline. For photographs, write
@@ -219,21 +216,6 @@ Picture(
 # %% [markdown]
 # The learning rates say how far each split walks: with a ratio of 1000 the stem hardly leaves its place, and the
 # head goes as far as before. (One run each: what is shown is a way, not an accuracy.)
-#
-# Now watch it happen, step by step. The picture on the right below shows the **update-to-weight ratio**: the length
-# of one step's change, over the length of the split's weights. The rates run from 1e-4 at the stem to 1e-2 at the
-# head; all of them rise to that and fall again, a *cycle* (lesson 4). **Predict** before you run it: in which order
-# will the six curves lie, how far apart, and what will they do towards the end?
-
-# %% tags=["keep_output"]
-plan = difflr.make_plan("differential", splits, epochs=8, lr=1e-2)
-model = Classifier(backbone.build(n_classes=10), plan, mean=backbone.mean, std=backbone.std)
-taken = fit(model, images, seed=0, batch_size=32, callbacks=[LiveView(every=0.2)])
-
-# %% [markdown]
-# A learning rate is a wish, and this ratio is what became of it. The curves lie apart as the rates do, and come down
-# with them. A split whose ratio is small stays near its pre-trained weights. (1e-3 is often aimed at where a
-# network is trained from nothing; no recording of ours says that it suits a split that is to be kept.)
 #
 # ## A list that does not fit
 #

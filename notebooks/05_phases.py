@@ -318,8 +318,9 @@ check_in_force(in_force)
 #
 # Take another base class, and keep the dictionary and `training_step`. The dummy optimizer and the hook go.
 # `model_splits` would be kept for a network that difflr does not know. A module of your own needs no more. Watch on
-# the right which splits a step moves, and how far, as a share of their weights. **Predict:** when does the first curve of
-# the stem begin, and will it lie high or low?
+# the right the **update-to-weight ratio** of each split: the length of one step's change, over the length of the
+# split's weights. A learning rate is a wish, and this ratio is what becomes of it. **Predict:** when does the curve of the
+# stem begin, and will it lie high or low?
 
 
 # %% tags=["keep_output"]

@@ -22,11 +22,11 @@
 # **After this lesson you can**
 #
 # - compare two recipes fairly, and read a paired difference with its interval,
-# - say what a ratio between the learning rates buys on real photographs, and what it does not buy,
-# - tell forgetting by the weights from forgetting by BatchNorm's statistics.
+# - say what a ratio between the learning rates buys on real photographs, what it does not buy, and why,
+# - compare recipes at equal cost, where some freeze for a while.
 #
-# **Time:** 23 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
-# **You need:** lesson 1, and lesson 2 for the words *running statistics*. Nothing is downloaded.
+# **Time:** 21 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
+# **You need:** lesson 1. Nothing is downloaded.
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["setup"]
 # @title Set-up: where difflr is missing (Colab), install version 0.1.0 and what it needs; torch stays as it is
@@ -46,7 +46,6 @@ from itertools import product
 
 import difflr
 from difflr.evidence.equal_cost import equal_cost
-from difflr.evidence.forgetting import describe_forgetting, plot_forgetting
 from difflr.evidence.plateau import describe_plateau, plot_plateau
 from difflr.evidence.recipes import describe_recipes, plot_recipes
 from difflr.evidence.summaries import (
@@ -436,51 +435,6 @@ assert all(equal[name].holds_zero for name in ("differential", "fine_tune"))
 # and are good to about a tenth.)
 
 # %% [markdown]
-# ## What is forgotten?
-#
-# Fine-tuning has a price that accuracy does not show. Before, the network knew Tiny ImageNet. We put its
-# *old head* back on, and ask how much of that is left. Then we also put BatchNorm's *old running
-# statistics* back, and ask again.
-
-# %% tags=["keep_output"]
-Picture(plot_forgetting(plateau, SIZE), describe_forgetting(plateau, SIZE))
-
-# %% [markdown]
-# Look at the left end, where the weights hardly moved. Most of the old task is gone all the same, and the
-# old statistics bring most of it back: what was lost there was never in the weights. A learning rate does
-# not slow BatchNorm's statistics down. Freezing does, as lesson 2 shows. Further right nothing brings it
-# back.
-
-
-# %% tags=["NBVAL_CHECK_OUTPUT"]
-def source(lr, ratio, measure="source_accuracy"):
-    own = plateau.where(measured_on="validation", train_size=SIZE, base_lr=lr, ratio=ratio)
-    return estimate(own, measure)
-
-
-for lr, ratio in ((1e-4, 100), (1e-3, 1), (3e-3, 100)):
-    old = source(lr, ratio, "source_old_bn")
-    print(
-        f"base LR {lr:g}, ratio {ratio:>3}: {format_estimate(source(lr, ratio))}, old statistics {format_estimate(old)}"
-    )
-before, tiny = source(1e-4, 100, "source_before").mean, source(1e-4, 100).mean
-assert tiny < before / 2  # at tiny rates more than half is lost ...
-assert source(1e-4, 100, "source_old_bn").mean > 0.9 * before  # ... and nearly all of it comes back
-assert source(3e-3, 1, "source_old_bn").mean < 0.2 * before  # at high rates it does not
-assert source(3e-3, 100, "source_old_bn").mean > source(1e-3, 1, "source_old_bn").mean + 0.05
-
-for size in SIZES:
-    pair = [
-        plateau.where(measured_on="test", train_size=size, ratio=ratio) for ratio in (100.0, 1.0)
-    ]
-    kept = difference(*pair, "source_old_bn")
-    print(f"{size:>5} pictures, ratio 100 against uniform {describe_difference(kept)}")
-
-# %% [markdown]
-# With the old statistics in place, the *weights* of the differential network know more of the old task, with 500
-# pictures. **With 1,000 and 5,000 they do not** (there the best base LR of ratio 100 is ten times that of uniform).
-# So "differential forgets less" is not what these runs say.
-#
 # ## Now your own
 #
 # A small, fair comparison: both recipes get the same learning rates, pictures and seeds; validation pictures choose.
@@ -588,7 +542,6 @@ comparing.quiz
 #   **too high** costs it little with few pictures; with more, uniform bears that nearly as well. Too low is
 #   dear for both, and a ratio makes it worse.
 # - There are two walls: a head that learns too slowly, a body that moves too fast. A ratio moves them apart.
-# - At small learning rates it is BatchNorm's **statistics** that forget; at high ones it is the weights.
 #
 # **Sources:** [ULMFiT](https://arxiv.org/abs/1801.06146) (discriminative learning rates),
 # [fastai](https://docs.fast.ai/callback.schedule.html#learner.fine_tune) (its ratio of 100), [deep learning

@@ -2,8 +2,10 @@
 
     python notebooks/derive.py --solved FOLDER
     python notebooks/derive.py --without-solutions FOLDER
-    python notebooks/derive.py --slides FOLDER       for jupyter nbconvert --to slides FOLDER/*.ipynb
+    python notebooks/derive.py --slides FOLDER       for jupyter nbconvert (docs: teaching)
     python notebooks/derive.py --key FILE.md         every exercise with its solution
+    python notebooks/derive.py --nbgrader FOLDER     a course for nbgrader: FOLDER/source/LESSON/LESSON.ipynb
+    python notebooks/derive.py --otter FOLDER        for otter assign FOLDER/LESSON/LESSON.ipynb DIST
 
 In a lesson an exercise is a cell tagged ``exercise`` (the learner's stub), then a check, then a
 Markdown cell tagged ``solution`` with one block of Python code. The solved lesson has that code in
@@ -16,7 +18,9 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
+import graders
 import nbformat
+import slides
 from nbformat import NotebookNode
 
 HERE = Path(__file__).parent
@@ -61,34 +65,6 @@ def without_solutions(notebook: NotebookNode) -> NotebookNode:
     return _cleared(result)
 
 
-def slides(notebook: NotebookNode) -> NotebookNode:
-    """Return the lesson as slides with outputs: one per heading, a step per cell, no solution."""
-    result = deepcopy(notebook)
-    for cell in result.cells:
-        tags = set(cell.metadata.get("tags", []))
-        kind = "slide" if cell.source.startswith(("# ", "## ", "### ")) else "fragment"
-        if tags & {"setup", "solution", "check"} or cell.source.startswith(("import ", "from ")):
-            kind = "skip"
-        cell.metadata["slideshow"] = {"slide_type": kind}
-    result.cells = [part for cell in result.cells for part in _by_heading(cell)]
-    return result
-
-
-def _by_heading(cell: NotebookNode) -> list[NotebookNode]:
-    """Cut a Markdown cell before its headings: what introduces the next cell goes on a slide with it."""
-    if cell.cell_type != "markdown" or cell.metadata["slideshow"]["slide_type"] == "skip":
-        return [cell]
-    parts = [part.strip() for part in re.split(r"^(?=#{1,3} )", cell.source, flags=re.MULTILINE)]
-    found = []
-    for number, part in enumerate(part for part in parts if part):
-        piece = deepcopy(cell)
-        piece.id, piece.source = f"{cell.id}-{number}", part
-        kind = "slide" if part.startswith("#") else "fragment"
-        piece.metadata["slideshow"] = {"slide_type": kind}
-        found.append(piece)
-    return found
-
-
 def key(notebook: NotebookNode) -> str:
     """Return the exercises of a lesson with their solutions, as Markdown."""
     lines = [notebook.cells[0].source.splitlines()[0], ""]
@@ -114,13 +90,25 @@ def write(folder: Path, derive: Callable[[NotebookNode], NotebookNode]) -> None:
         nbformat.write(derive(nbformat.read(path, 4)), folder / path.name)
 
 
+def write_assignments(folder: Path, mark: Callable[..., NotebookNode]) -> None:
+    """Write each lesson with exercises as the source of an assignment, in a folder of its own."""
+    for path in sorted(HERE.glob("[0-9]*_*.ipynb")):
+        lesson = nbformat.read(path, 4)
+        if found := {stub.id: code for stub, code in exercises(lesson)}:
+            own = folder / path.stem
+            own.mkdir(parents=True, exist_ok=True)
+            nbformat.write(mark(lesson, found), own / path.name)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     which = parser.add_mutually_exclusive_group(required=True)
-    made = {"solved": solved, "without_solutions": without_solutions, "slides": slides}
+    made = {"solved": solved, "without_solutions": without_solutions, "slides": slides.slides}
     for name in made:
         which.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FOLDER")
     which.add_argument("--key", type=Path, metavar="FILE")
+    which.add_argument("--nbgrader", type=Path, metavar="FOLDER")
+    which.add_argument("--otter", type=Path, metavar="FOLDER")
     chosen = vars(parser.parse_args())
     if chosen["key"]:
         books = [nbformat.read(path, 4) for path in sorted(HERE.glob("[0-9]*_*.ipynb"))]
@@ -130,3 +118,10 @@ if __name__ == "__main__":
             parser.error("This would overwrite the lessons. Name another folder.")
         if chosen[name]:
             write(chosen[name], derive)
+    if chosen["slides"]:
+        (chosen["slides"] / "slides_config.py").write_text(slides.CONFIG, "utf-8")
+    if chosen["nbgrader"]:
+        write_assignments(chosen["nbgrader"] / "source", graders.nbgrader)
+        (chosen["nbgrader"] / "nbgrader_config.py").write_text(graders.NBGRADER_CONFIG, "utf-8")
+    if chosen["otter"]:
+        write_assignments(chosen["otter"], graders.otter)

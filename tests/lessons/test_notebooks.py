@@ -30,6 +30,7 @@ sys.path.insert(0, str(HERE))
 
 import address  # noqa: E402
 import derive  # noqa: E402
+import slides  # noqa: E402
 
 KINDS = "predict|complete|debug|design"
 HEADING = re.compile(rf"^### Exercise (\d)\.(\d) \(({KINDS}), (\d+) minutes?\): \S", re.MULTILINE)
@@ -270,8 +271,9 @@ def test_derived_lessons_are_written_and_nothing_is_touched(tmp_path):
 
 def test_slides_hold_the_lesson_without_solutions(practice):
     """Every heading begins a slide, nothing of the text is lost, and no solution is shown."""
-    made = derive.slides(practice)
+    made = slides.slides(practice)
     nbformat.validate(made)
+    made.cells = [c for c in made.cells if "slides-style" not in c.metadata.get("tags", [])]
     shown = [c for c in made.cells if c.metadata["slideshow"]["slide_type"] != "skip"]
     assert not [c for c in shown if "solution" in c.metadata.get("tags", [])]
     for cell in shown:
@@ -281,6 +283,31 @@ def test_slides_hold_the_lesson_without_solutions(practice):
             assert (cell.metadata["slideshow"]["slide_type"] == "slide") == bool(heads)
     words = "".join(c.source for c in practice.cells).split()
     assert "".join(words) == "".join("".join(c.source for c in made.cells).split())
+    outputs = [o for c in shown for o in c.get("outputs", [])]
+    kept = [c for c in practice.cells if "check" not in c.metadata.get("tags", [])]
+    assert outputs == [o for c in kept for o in c.get("outputs", [])]
+
+
+def test_what_is_too_tall_for_one_slide_goes_on_the_next():
+    """Paragraphs are cut apart, a picture leaves its code, and what belongs together stays together."""
+    picture = nbformat.v4.new_output("display_data", {"image/png": "", "text/plain": ""})
+    code = nbformat.v4.new_code_cell("x = 1\n" * 20, outputs=[picture])
+    text = "## Title\n\n" + "word " * 700 + "\n\nThree things:\n\n- one\n- two\n\n" + "word " * 700
+    made = slides.slides(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text), code])
+    )
+    found = [
+        (c.metadata["slideshow"]["slide_type"], c.source[:12], bool(c.get("outputs")))
+        for c in made.cells
+    ]
+    assert found == [
+        ("slide", "## Title\n\nwo", False),
+        ("-", "<style>\n.rev", False),
+        ("subslide", "Three things", False),
+        ("subslide", "word word wo", False),
+        ("subslide", "x = 1\nx = 1\n", False),
+        ("subslide", "", True),
+    ]
 
 
 def test_the_answer_key_has_every_exercise_with_its_code(practice):

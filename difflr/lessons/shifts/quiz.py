@@ -46,19 +46,19 @@ quiz = Quiz(
             ),
         ),
         Question(
-            "Recipe A beats B under noise by 2 points ± 3. The shift that you have is noise. And now?",
+            "Fine-tuned at tiny learning rates, the old task is still mostly forgotten. By what?",
             (
-                "take A, it is better",
-                "take B, it is simpler",
-                "these runs show no difference: decide by cost, or test on your pictures",
-                "take the mean of both",
+                "by the weights of the stem",
+                "by the new head",
+                "by the running statistics of BatchNorm",
+                "by weight decay",
             ),
             2,
             (
-                "The interval holds 0: other seeds might have B in front.",
-                "Simpler is a good reason. But it is a reason of yours, not of these runs.",
-                "What they leave open is decided by what else matters to you.",
-                "A recipe is not a number.",
+                "At tiny rates they have hardly moved.",
+                "The old task is measured with the old head.",
+                "They follow the new pictures at any learning rate. The old ones bring most of it back.",
+                "It shrinks weights by the learning rate times 0.01: next to nothing.",
             ),
         ),
         Question(
