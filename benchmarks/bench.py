@@ -50,6 +50,7 @@ def main() -> None:
         "jobs": ("Studies", sys.executable, task),
         "starting": ("Starting", sys.executable, []),
         "big_models": ("Big models", sys.executable, []),
+        "big_studies": ("Big studies", sys.executable, []),
         "widgets": ("Widgets", sys.executable, ["--browser"]),
     }
     if options.only and "testing" in options.only:  # takes longer than all the others

@@ -1,5 +1,6 @@
 """Studies: every run once, whatever is killed in between; rates chosen apart from the test pictures."""
 
+import gc
 import json
 import os
 import shutil
@@ -33,7 +34,7 @@ from difflr.rangetest.gradients import suggest_lrs
 from difflr.splits import split_model
 from difflr.studies import running
 from difflr.studies.declared import STUDIES, declare
-from difflr.studies.design import Cell, Task
+from difflr.studies.design import Cell, Study, Task
 from difflr.studies.material import load_parts, load_source, load_start
 from difflr.studies.recordings import load_recording, save_recording
 from difflr.studies.running import choose, run_study, share_cores
@@ -209,6 +210,21 @@ def test_a_killed_study_loses_and_doubles_no_run(task, tmp_path):
     assert len(read_journal(path)[1]) == 2, "each call says where it ran"
 
 
+def test_what_stays_is_not_collected_after_every_run(task, tmp_path):
+    """From the second run on only what runs made is looked at; afterwards the process is as it was."""
+    frozen = []
+
+    def trial(task, cell, seed, measured_on, threads):
+        frozen.append(gc.get_freeze_count())
+        return measured(cell, seed, measured_on)
+
+    cells = [Cell("differential", {"lr": 1e-3, "ratio": ratio}, 20, 1) for ratio in (1.0, 10.0)]
+    run_study(Study("s", task, cells, (0, 1), ()), tmp_path, n_jobs=1, progress=False, trial=trial)
+    assert frozen[0] == 0
+    assert min(frozen[1:]) > 10_000
+    assert gc.get_freeze_count() == 0
+
+
 def test_processes_and_their_threads(task, journal, tmp_path):
     """Through joblib's processes the runs are those of a single process, and none is missing."""
     path = run_study(study(task, report_seeds=()), tmp_path, n_jobs=2, threads=1, progress=False)
@@ -222,7 +238,7 @@ def test_processes_and_their_threads(task, journal, tmp_path):
 
 
 def test_a_local_dask_cluster_runs_the_same_study(task, journal, tmp_path):
-    """joblib's Dask backend runs the same cells, and the journal is the same but for the order."""
+    """Dask's workers run the same cells, and the journal is the same but for the order."""
     distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
     with (
         distributed.LocalCluster(
@@ -235,6 +251,50 @@ def test_a_local_dask_cluster_runs_the_same_study(task, journal, tmp_path):
         )
     assert dict(keys(path)) == {k: v for k, v in keys(journal).items() if k[2] == "validation"}
     assert read_journal(path)[1][0]["backend"] == "dask"
+
+
+def test_a_cluster_is_asked_for(task, tmp_path):
+    """Outside a client of Dask there is one line, and nothing runs here instead."""
+    pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    with pytest.raises(DifflrError, match="outside a cluster"):
+        run_study(study(task), tmp_path, backend="dask", progress=False)
+
+
+def mortal(task, cell, seed, measured_on, threads):
+    """A made-up run that kills its worker: the one of ratio 2 once, the one of ratio 3 always."""
+    ratio, mark = cell.options["ratio"], Path(task.data_dir, "died")
+    if ratio == 3.0 or (ratio == 2.0 and not mark.exists()):
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return measured(cell, seed, measured_on)
+
+
+def test_a_cluster_whose_workers_die_loses_and_doubles_nothing(task, tmp_path):
+    """A run whose worker died is given to another; where all die of it, the others' runs are kept."""
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
+    task = replace(task, data_dir=str(tmp_path))
+    ratios = [1.0 + i / 10 for i in range(11)]  # 2.0 among them
+    cells = [Cell("differential", {"lr": 1e-3, "ratio": ratio}, 20, 1) for ratio in ratios]
+    # A single death is enough for Dask to give up on a run: the study does not.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+
+        def go_on():
+            found = Study("s", task, cells, (0, 1), ())
+            return run_study(found, tmp_path, backend="dask", progress=False, trial=mortal)
+
+        first = keys(go_on())
+        assert len(first) == 22
+        assert set(first.values()) == {1}
+        cells.append(Cell("differential", {"lr": 1e-3, "ratio": 3.0}, 20, 1))
+        with pytest.raises(DifflrError, match="finished runs are kept"):
+            go_on()
+    assert keys(tmp_path / "s.jsonl") == first
 
 
 def test_cores_are_shared_out(monkeypatch):
