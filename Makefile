@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export WORKERS
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test test-fast families works-with fuzz attack lint format docs notebooks solved bench peers rivals lab help recorded-pictures readme-images weights clean
+.PHONY: env run test test-fast families works-with fuzz attack lint format docs notebooks solved bench peers rivals lab help recorded-pictures filmstrips readme-images weights clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -125,6 +125,10 @@ recorded-pictures: env ## redraw the README's pictures of the recorded studies (
 	for picture in plateau-500 forgetting-500 which-splits; do \
 	  cp $(OUT)/gallery/$$picture.png images/; done
 	cp $(OUT)/gallery/recipes-cpu-seconds.png images/recipes.png
+
+# The widgets as a learner uses them, in a headless Chromium: a strip of four frames for each.
+filmstrips: env ## redraw the film strips of the widgets (minutes; needs Chromium)
+	$(BIN)/python benchmarks/filmstrips.py
 
 # The pictures and the table of the README, from real photographs (see README, "How it was made").
 readme-images: env ## train on CIFAR_FOLDER with WEIGHTS and draw the README's other pictures

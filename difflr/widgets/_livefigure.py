@@ -48,7 +48,7 @@ class LiveFigure:
         self._movement = self.figure.add_axes((0.535, low, 0.45, 0.9 - low))
         (self.loss,) = self._loss.plot([], [], color=OKABE_ITO[0], lw=1.5)
         (self.accuracy,) = self._accuracy.plot([], [], "k--D", lw=1.5, ms=6)
-        self._accuracy.set_ylim(0, 1)
+        self._accuracy.set_ylim(0, 1.05)  # or the edge would cut off 100%
         self._accuracy.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
         colours = split_colours(len(names))
         self.movement = [

@@ -765,6 +765,10 @@ def test_the_live_picture_shows_what_there_is_and_what_matters():
     figure.update([(0.25, 2.0)], [(1.0, 0.5)], [], 1.0)
     assert figure._accuracy.get_visible()
     assert "accuracy" in figure._loss.get_title("left")
+    figure.update([(0.25, 2.0)], [(1.0, 1.0)], [], 1.0)
+    picture = Image.open(io.BytesIO(figure.png())).convert("L")
+    x, y = figure._accuracy.transData.transform((1.0, 1.0))
+    assert picture.getpixel((round(x), picture.height - round(y) - 4)) < 64, "◆ of 100% is cut off"
 
 
 class Weights(pl.Callback):
