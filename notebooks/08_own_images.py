@@ -269,8 +269,9 @@ display(editor, panel)
 
 # %% [markdown]
 # Each plan has rates of its own: one number for all would have favoured one of them. The suggestion lies where
-# the loss falls fastest. Few pictures come again and again, and then the loss falls at rates that no training
-# survives; so `trial_rates` takes at most a tenth of the rate at which it was lowest, and at most 0.03. Around
+# the smoothed loss falls fastest. (The line averages over steps on both sides. An average of the past alone would show
+# the fall some steps late, and suggest too high a rate.) Few pictures come again and again, and then the loss falls at rates that no training
+# survives; so `trial_rates` takes at most a third of the rate at which it was lowest, and at most 0.03. Around
 # that we try three rates for every recipe, with the same care for each.
 #
 # ## Choose, without looking at the test pictures

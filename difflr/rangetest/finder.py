@@ -28,7 +28,9 @@ class LossCurve:
     """Losses against multipliers that grow by the same factor at each step.
 
     ``smoothed`` is their exponential moving average, freed from the bias of its start as Adam does
-    it (arXiv 1412.6980). ``diverged`` says whether the last loss was too high or no number.
+    it (arXiv 1412.6980). It knows no later losses, and so says things some steps late: it decides when
+    to stop, and ``centred`` where the loss falls. ``diverged`` says whether the last loss was too high or
+    no number.
 
     Args:
         steps: how many losses there will be if none diverges.
@@ -58,17 +60,29 @@ class LossCurve:
         self.diverged = self.smoothed[-1] - best > (self.diverge - 1) * max(abs(best), 1e-3)
         return not self.diverged
 
+    def centred(self, beta: float = 0.85) -> list[float]:
+        """Return the losses averaged over steps on both sides, with weights ``beta ** distance``.
+
+        What explodes at the end counts no more than the highest loss of the first tenth of the steps.
+        """
+        cap = max(self.losses[: self.steps // 10 + 1])
+        steps = np.arange(len(self.losses))
+        weights = beta ** np.abs(steps[:, None] - steps)
+        means: list[float] = (weights @ np.minimum(self.losses, cap) / weights.sum(1)).tolist()
+        return means
+
     def steepest(self) -> float | None:
-        """Return the multiplier at the steepest fall of the smoothed loss before its lowest point.
+        """Return the multiplier at the steepest fall of the centred loss before its lowest point.
 
         None where it never fell by a fiftieth. The first tenth of the steps is left out: an average
         of few losses falls and rises with the luck of their batches, while nothing is learned yet.
         """
         first = self.steps // 10
-        if len(self.smoothed) < first + 3:
+        if len(self.losses) < first + 3:
             return None
-        lowest = first + int(np.argmin(self.smoothed[first:]))
-        falling = np.array(self.smoothed[first : lowest + 1])
+        smoothed = self.centred()
+        lowest = first + int(np.argmin(smoothed[first:]))
+        falling = np.array(smoothed[first : lowest + 1])
         if len(falling) < 3 or falling[0] - falling[-1] < 0.02 * abs(falling[0]):
             return None
         slopes = np.gradient(falling, np.log(self.multipliers[first : lowest + 1]))
@@ -85,8 +99,9 @@ Loss = Callable[[nn.Module, Any], Tensor]
 class RangeTest:
     """What a range test saw: one loss per multiplier, and the multiplier it suggests.
 
-    ``suggestion`` lies where the smoothed loss falls fastest, after the first tenth of the steps; it
-    is None where it does not fall there. ``lrs`` are those of the splits at multiplier 1.
+    ``smoothed`` averages over steps on both sides. ``suggestion`` lies where it falls fastest, after the
+    first tenth of the steps; it is None where it does not fall there. ``lrs`` are those of the splits at
+    multiplier 1.
     """
 
     multipliers: tuple[float, ...]
@@ -192,7 +207,7 @@ def range_test(
     return RangeTest(
         tuple(curve.multipliers),
         tuple(curve.losses),
-        tuple(curve.smoothed),
+        tuple(curve.centred()),
         tuple(phase.lrs) if phase else _per_split(splits, optimizer),
         curve.diverged,
         curve.steepest(),

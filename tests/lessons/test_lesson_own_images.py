@@ -99,7 +99,7 @@ def range_test(suggestion, lowest, lr=1e-3):
     ("test", "rates"),
     [
         (range_test(1.0, 100.0), (3e-4, 1e-3, 3e-3)),
-        (range_test(10.0, 10.0), (3e-4, 1e-3, 3e-3)),  # a tenth of the lowest
+        (range_test(10.0, 10.0), (1e-3, 3e-3, 1e-2)),  # a third of the lowest
         (range_test(300.0, 1e3, lr=3e-3), (1e-2, 3e-2, 9e-2)),  # 0.9 was suggested for the head
         (range_test(None, 1e3), (3e-4, 1e-3, 3e-3)),  # nothing suggested: those of the plan
     ],

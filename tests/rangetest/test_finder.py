@@ -15,7 +15,7 @@ from difflr.experiments.flops import count_costs
 from difflr.freezing import freeze_to
 from difflr.groups import param_groups
 from difflr.plan import Phase
-from difflr.rangetest.finder import RangeTest, range_test
+from difflr.rangetest.finder import LossCurve, RangeTest, range_test
 from difflr.rates import Ratio
 from difflr.splits import split_model
 
@@ -49,6 +49,22 @@ def test_finds_where_the_loss_falls(case):
     assert 1e-3 < result.suggestion < 1e3
     assert result.losses[0] > 1.5 * min(result.losses)
     assert result.suggested_lrs == tuple(lr * result.suggestion for lr in result.lrs)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+@pytest.mark.parametrize("steps", [60, 100])
+def test_the_suggestion_lies_at_the_steepest_fall_and_not_right_of_it(steps, noise):
+    """The loss falls fastest at a multiplier of 1, then explodes: an average of the past would lag."""
+    found = []
+    for seed in range(10):
+        curve, numbers = LossCurve(steps, 3.0), np.random.default_rng(seed)
+        for multiplier in np.geomspace(1e-2, 300, steps):
+            exploded = max(0.0, multiplier / 100 - 1) ** 3
+            loss = 0.3 + 2 / (1 + multiplier) + exploded + noise * numbers.normal()
+            if not curve.add(float(multiplier), loss):
+                break
+        found.append(curve.steepest())
+    assert 0.7 < np.median(found) < 1.4
 
 
 @pytest.mark.parametrize("seed", range(4))
