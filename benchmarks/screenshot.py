@@ -16,7 +16,7 @@ splits = split_model(torchvision.models.resnet18())
 editor = PlanEditor(splits, make_plan("gradual", splits, 8))
 editor.selected = 5
 editor.controls.freeze_to.value = 0
-editor.controls.epochs.value = 3
+editor.controls.epochs.value = "3"
 editor"""
 
 

@@ -41,7 +41,8 @@ class PhaseControls:
         self.freeze_to = w.Dropdown(
             options=[(name, i) for i, name in enumerate(names)], **_described("Train from")
         )
-        self.epochs = w.BoundedIntText(value=1, min=1, max=1000, **_described("Epochs", "12em"))
+        # A box of whole numbers makes 25 of "2.5" in the browser, and 1 of "-5".
+        self.epochs = w.Text(continuous_update=False, **_described("Epochs", "12em"))
         self.moves = w.Dropdown(options=MOVES, **_described("Moves as"))
         self.rise = Slider(
             options=[(f"{i / 100:.2f}", i / 100) for i in range(101)], **_described("pct_start")
@@ -67,7 +68,7 @@ class PhaseControls:
         """Set the controls to a phase. What would show nothing that holds is not shown."""
         phase, shape = draft.phase, draft.shape
         self.freeze_to.value = phase.freeze_to % len(self.rows)
-        self.epochs.value = phase.epochs
+        self.epochs.value = f"{phase.epochs}"
         kind, rise = moves_of(phase)
         self.moves.value = kind
         self.rise.index = round(100 * rise)

@@ -20,6 +20,7 @@ __all__ = [
     "Shape",
     "moves_of",
     "plan_code",
+    "read_epochs",
     "read_lr",
     "round_lr",
 ]
@@ -287,6 +288,20 @@ def read_lr(text: str) -> float:
             "Write one that can train, e.g. 3e-4.",
         )
     return lr
+
+
+def read_epochs(text: str) -> int:
+    """Return the number of epochs that somebody typed.
+
+    Raises:
+        DifflrError: for anything but a whole number from 1 to 1000.
+    """
+    if not re.fullmatch(r"\s*[0-9]{1,4}\s*", text) or not 1 <= int(text) <= 1000:
+        raise DifflrError(
+            f"Received {short_repr(text)}, expected a number of epochs from 1 to 1000.",
+            "Write a whole number, e.g. 3.",
+        )
+    return int(text)
 
 
 def plan_code(plan: Plan) -> str:

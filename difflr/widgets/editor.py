@@ -13,7 +13,7 @@ from difflr.figures.words import count
 from difflr.plan import Plan
 from difflr.recipes import gradual
 from difflr.widgets._controls import PhaseControls
-from difflr.widgets._draft import Draft, read_lr, round_lr
+from difflr.widgets._draft import Draft, read_epochs, read_lr, round_lr
 from difflr.widgets._grab import Grab, grab
 from difflr.widgets._native import NATIVE
 from difflr.widgets._panel import Panel, beside, button, fold, message_html
@@ -135,7 +135,7 @@ class PlanEditor(Panel):
         """Yield each control with the change of the draft that its new ``value`` makes."""
         controls, draft = self.controls, self._draft
         yield controls.freeze_to, draft.train_from
-        yield controls.epochs, lambda value: draft.set(epochs=value)
+        yield controls.epochs, lambda text: draft.set(epochs=read_epochs(text))
         yield controls.moves, draft.set_moves
         yield controls.rise, lambda value: draft.set_moves(controls.moves.value, value)
         for i, row in enumerate(controls.rows):

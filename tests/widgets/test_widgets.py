@@ -1,5 +1,6 @@
 """The widgets' state: what Python sets and presses is what the plan, the texts and the lines say."""
 
+import html
 import io
 import math
 import os
@@ -110,7 +111,7 @@ def echo(control):
 def shown_is_the_plan(editor):
     """Check what the controls show against the plan that the next cell trains with."""
     phase, controls = editor.plan.phases[editor.selected], editor.controls
-    assert controls.epochs.value == phase.epochs
+    assert controls.epochs.value == str(phase.epochs)
     assert controls.freeze_to.value == phase.trained[0]
     assert controls.rise.value == pytest.approx(phase.pct_start, abs=0.005)
     for row, lr, trains in zip(controls.rows, phase.lrs, phase.trainable, strict=True):
@@ -150,7 +151,7 @@ def test_a_shape_stays_until_a_rate_is_set_by_hand(editor, shape):
                 echo(control)
             assert controls.shape.value == shape
             shown_is_the_plan(editor)
-    controls.epochs.value = 3
+    controls.epochs.value = "3"
     editor.selected = 0
     assert controls.shape.value == "by hand"
     editor.selected = 5
@@ -172,7 +173,7 @@ def test_a_plan_set_from_code_moves_the_controls(editor, name):
     assert len(editor.phases.options) == len(plan.phases)
     for index, phase in enumerate(plan.phases):
         editor.selected = index
-        assert editor.controls.epochs.value == phase.epochs
+        assert editor.controls.epochs.value == str(phase.epochs)
         assert editor.controls.freeze_to.value == phase.freeze_to % 6
         rise = phase.shape.warmup if phase.shape else phase.pct_start
         assert editor.controls.rise.value == pytest.approx(rise)
@@ -300,7 +301,7 @@ def test_phase_controls(editor):
     """freeze_to by name, epochs and pct_start end in the plan; a thawed split has a rate to use."""
     editor.selected = 0
     editor.controls.freeze_to.value = NAMES.index("layer4")
-    editor.controls.epochs.value = 3
+    editor.controls.epochs.value = "3"
     editor.controls.rise.value = 0.5
     assert editor.plan.phases[0] == Phase(-2, 3, [0, 0, 0, 0, 1e-3, 1e-3], pct_start=0.5)
     assert editor.plan.epochs == 8
@@ -478,7 +479,7 @@ def test_undo_and_reset(editor):
     assert editor.undo.disabled
     for lr in (1e-5, 1e-4, 1e-3):  # one drag
         editor.controls.rows[5].slider.value = lr
-    editor.controls.epochs.value = 4
+    editor.controls.epochs.value = "4"
     editor.undo.click()
     assert editor.plan.phases[5].epochs == 1
     assert editor.plan.phases[5].lrs[5] == 1e-3
@@ -534,6 +535,18 @@ def test_what_float32_cannot_hold_is_said_to_be_too_small_or_too_large(editor, t
     assert said in editor.message.value
     assert f"Received a learning rate of {typed}" in editor.message.value
     assert editor.plan == plan
+
+
+@pytest.mark.parametrize("typed", ["2.5", "1e3", "-5", "0", "1001", "three", "", "3,0", "99999"])
+def test_what_is_no_number_of_epochs_is_refused(editor, typed):
+    """It is neither rounded nor shortened to one: plan and box stay, and the message says why."""
+    plan, box = editor.plan, editor.controls.epochs
+    box.set_state({"value": typed})
+    assert f"Received {typed!r}" in html.unescape(editor.message.value)
+    assert (editor.plan, box.value) == (plan, "1")
+    box.set_state({"value": " 12 "})
+    assert (editor.plan.phases[0].epochs, box.value) == (12, "12")
+    assert "Not used" not in editor.message.value
 
 
 def test_plan_of_another_model_is_refused(editor):
