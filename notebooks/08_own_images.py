@@ -269,10 +269,11 @@ display(editor, panel)
 
 # %% [markdown]
 # Each plan has rates of its own: one number for all would have favoured one of them. The suggestion lies where
-# the smoothed loss falls fastest. (The line averages over steps on both sides. An average of the past alone would show
-# the fall some steps late, and suggest too high a rate.) Few pictures come again and again, and then the loss falls at rates that no training
-# survives; so `trial_rates` takes at most a third of the rate at which it was lowest, and at most 0.03. Around
-# that we try three rates for every recipe, with the same care for each.
+# the smoothed loss falls fastest. (The line averages over steps on both sides. An average of the past alone would
+# show the fall some steps late, too far to the right.) We try the suggestion, three times and nine times it, for each
+# recipe with the same care: a cycle is at its peak for a moment only, and bears more than a rate that stays. Few
+# pictures come again and again, and then the loss falls at rates that no training survives; so `trial_rates` keeps
+# the middle one below a third of the rate at which the line was lowest, and below 0.03.
 #
 # ## Choose, without looking at the test pictures
 #

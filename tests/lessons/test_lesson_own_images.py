@@ -98,14 +98,14 @@ def range_test(suggestion, lowest, lr=1e-3):
 @pytest.mark.parametrize(
     ("test", "rates"),
     [
-        (range_test(1.0, 100.0), (3e-4, 1e-3, 3e-3)),
+        (range_test(1.0, 100.0), (1e-3, 3e-3, 9e-3)),  # from the suggestion upwards
         (range_test(10.0, 10.0), (1e-3, 3e-3, 1e-2)),  # a third of the lowest
         (range_test(300.0, 1e3, lr=3e-3), (1e-2, 3e-2, 9e-2)),  # 0.9 was suggested for the head
         (range_test(None, 1e3), (3e-4, 1e-3, 3e-3)),  # nothing suggested: those of the plan
     ],
 )
 def test_rates_to_try_are_bounded_and_as_many_for_each_recipe(test, rates):
-    """Three rates a factor of three apart, around a suggestion that no repeated batch can raise."""
+    """Three rates a factor of three apart, from a suggestion on that no repeated batch can raise."""
     assert trial_rates(test) == pytest.approx(rates)
 
 

@@ -14,14 +14,16 @@ _LARGEST = 0.03  # in the middle: above it AdamW moves each weight by its own si
 
 
 def trial_rates(test: RangeTest) -> tuple[float, float, float]:
-    """Return three rates of the fastest split to try, a factor of 3 apart, around the suggestion.
+    """Return three rates of the fastest split to try, a factor of 3 apart, from the suggestion upwards.
 
-    The one in the middle is at most a third of the rate at which the smoothed loss was lowest, and at
+    A cycle is at its peak for a moment only, and bears more than a rate that stays. The one in the
+    middle is at most a third of the rate at which the smoothed loss was lowest, and at
     most 0.03: on few pictures, which come again and again, the loss falls far beyond what is useful.
     """
     largest = max(test.lrs)
     lowest = test.multipliers[int(np.argmin(test.smoothed))]
-    middle = min(max(test.suggested_lrs), lowest * largest / 3, _LARGEST)
+    begin = max(test.suggested_lrs) * (_FACTOR if test.suggestion else 1)
+    middle = min(begin, lowest * largest / 3, _LARGEST)
     rates = (middle / _FACTOR, middle, middle * _FACTOR)
     return tuple(float(f"{rate:.0e}") for rate in rates)  # type: ignore[return-value]
 
