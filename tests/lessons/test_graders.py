@@ -1,6 +1,7 @@
 """Lessons as assignments for nbgrader and otter: what learners get, and what the tools make of an answer."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -50,9 +51,15 @@ def solutions(notebook):
 
 
 def run(*command, cwd):
-    """Run one of the two tools."""
+    """Run one of the two tools, which look for programs of their environment on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True, timeout=500
+        [sys.executable, "-m", *command],
+        cwd=cwd,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=500,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
