@@ -25,7 +25,7 @@
 # - say what a ratio between the learning rates buys on real photographs, what it does not buy, and why,
 # - compare recipes at equal cost, where some freeze for a while.
 #
-# **Time:** 21 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
+# **Time:** 22 minutes to read, 22 minutes of exercises; the cells take under a minute together on two cores.
 # **You need:** lesson 1. Nothing is downloaded.
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["setup"]

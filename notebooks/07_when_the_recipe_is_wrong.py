@@ -26,7 +26,7 @@
 # - tell forgetting by the weights from forgetting by BatchNorm's statistics,
 # - choose a recipe from recorded evidence, also for a shift that nobody knows yet.
 #
-# **Time:** 21 minutes to read, 19 minutes of exercises; the cells take about 3 minutes together on two cores.
+# **Time:** 20 minutes to read, 19 minutes of exercises; the cells take about 3 minutes together on two cores.
 # **You need:** lessons 1, 2 (*running statistics*) and 6. Nothing is downloaded.
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["setup"]

@@ -25,7 +25,7 @@
 # - find a base learning rate for each plan and choose between plans without touching the test pictures,
 # - report once, with an interval, on a sheet from which others can repeat it, and say what it left open.
 #
-# **Time:** 18 minutes to read, 25 minutes of exercises and 9 of an optional one; the cells take under a minute together on two cores.
+# **Time:** 19 minutes to read, 25 minutes of exercises and 9 of an optional one; the cells take about 2 minutes together on two cores.
 # **You need:** the words *split*, *plan* and *seed* (lessons 0, 1 and 6). Nothing is downloaded.
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["setup"]
