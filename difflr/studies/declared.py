@@ -53,7 +53,7 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
 _SEEDS = {
     "plateau": (5, 5),
     "peak": (5, 20),
-    "causes": (5, 5),
+    "causes": (5, 10),
     "networks": (3, 10),
     "text": (3, 10),
 }
