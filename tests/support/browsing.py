@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,6 +176,8 @@ class Notebook:
     PROMPT = ".jp-InputPrompt"
     CELL = ".jp-Notebook .jp-Cell[data-windowed-list-index='{}']"
     PLACE = "doc/tree"
+    DIALOG = ".jp-Dialog"
+    BUTTONS = ".jp-Dialog-footer button"
     AXE = ("violations", "incomplete")
 
     def __init__(self, page, path, address, shots):
@@ -182,10 +185,21 @@ class Notebook:
         self.problems = []
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._console)
+        page.add_locator_handler(page.locator(self.DIALOG).first, self._dismiss)
 
     def _console(self, message):
         if message.type == "error" and "widget" in message.text.lower():
             self.problems.append(message.text)
+
+    def _dismiss(self, dialog):
+        """Answer what the page asks: on a busy machine it asks things that it does not on a quiet one.
+
+        It may want to know the kernel; else the first button is the one that changes nothing.
+        """
+        text = dialog.inner_text()
+        warnings.warn(f"Answered in the browser: {text!r}", stacklevel=2)
+        buttons = dialog.locator(self.BUTTONS)
+        (buttons.last if text.startswith("Select Kernel") else buttons.first).click()
 
     def cell(self, index):
         """Return a cell."""
@@ -303,6 +317,8 @@ class Classic(Notebook):
     PROMPT = ".input_prompt"
     CELL = "#notebook .cell >> nth={}"
     PLACE = "notebooks"
+    DIALOG = ".modal.in .modal-dialog"
+    BUTTONS = ".modal-footer button"
     AXE = ("violations",)  # the mark of a selected cell leaves contrasts undecided
 
 
