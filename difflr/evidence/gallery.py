@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError
 from difflr.evidence import forgetting as forgetting
+from difflr.evidence import gains as gain
 from difflr.evidence import outcomes as outcome
 from difflr.evidence import plateau as plateau
 from difflr.evidence import recipes as recipes
@@ -66,6 +67,8 @@ def _pictures(r: Recording) -> Iterator[Picture]:
             bars = partial(outcome.plot_groups, title="Frozen BatchNorm", shift=shift)
             words = partial(outcome.describe_groups, shift=shift)
             yield _pair(f"frozen-bn-{shift}", bars, words, r, "recipe", "bn")
+    elif gain.gains(r):
+        yield _pair(f"{r.study}-gains", gain.plot_gains, gain.describe_gains, r)
     tag = "ratio" if r.study == "plateau" else "recipe"
     runs = [run for run in r.where(measured_on="test") if run.plan is not None]
     if r.study == "recipes":  # one length: longer runs move further

@@ -15,6 +15,8 @@ from PIL import Image
 from difflr.errors import DifflrError
 from difflr.evidence.equal_cost import at_cost, equal_cost
 from difflr.evidence.forgetting import describe_forgetting, plot_forgetting
+from difflr.evidence.gains import describe_gains, gains, plot_gains
+from difflr.evidence.gallery import draw_all
 from difflr.evidence.outcomes import (
     describe_movement,
     describe_which_splits,
@@ -28,6 +30,7 @@ from difflr.evidence.plateau import (
     plot_heat,
     plot_plateau,
 )
+from difflr.evidence.quotes import quoted
 from difflr.evidence.recipes import describe_recipes, plot_recipes
 from difflr.evidence.summaries import (
     by_rate,
@@ -193,8 +196,6 @@ def test_forgetting_is_divided_into_what_comes_back_and_what_does_not(plateau):
 
 def test_the_time_is_that_of_the_clock_only_where_a_gpu_worked(shifts, tmp_path):
     """A processor's cost is the time that it computed; a GPU's work shows on the clock alone."""
-    from difflr.evidence.gallery import draw_all
-
     on_gpu = replace(shifts, study="recipes", sessions=[{"gpu": "made up"}])
     assert "recipes-seconds.png" in draw_all(on_gpu, tmp_path)
 
@@ -390,10 +391,43 @@ def test_the_examples_in_the_docstrings_are_true():
     assert not failed
 
 
+def test_gains_are_those_of_the_tables(tmp_path):
+    """A dot where the table says, in the order of the argument, and the same in words."""
+    peak = load_recording("peak")
+    (found,) = gains(peak).values()
+    recipes = ("two_rates", "differential ratio=10", "differential ratio=100")
+    assert [*found] == ["head ×10, body even", "graded, ratio 10", "graded, ratio 100"]
+    for label, tags in zip(found, recipes, strict=True):
+        quote = quoted(f"peak tuned recipe={tags} vs recipe=uniform", verdict=False)
+        assert format_estimate(found[label], unit="", sign=True) == quote
+    axes = plot_gains(peak).axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == [*found]
+    dots = [container[0].get_xydata()[0] for container in axes.containers]
+    assert [tuple(dot) for dot in dots] == [(100 * g.mean, i) for i, g in enumerate(found.values())]
+    assert "head ×10, body even tie (+0.4 points ± 0.5)" in describe_gains(peak)
+    assert "peak-gains.png" in draw_all(peak, tmp_path)
+
+
+def test_gains_stand_under_their_conditions_and_at_the_best_rate():
+    """A panel per optimizer; a rate reported before a better one was found does not count."""
+    peak = load_recording("peak")
+    sgd = [replace(run, cell=replace(run.cell, optimizer="SGD")) for run in peak.runs]
+    uniform = [run for run in sgd if run.cell.recipe == "uniform"]
+    early = [
+        replace(run, cell=replace(run.cell, options={"lr": 1e-3}), accuracy=0.1)
+        for run in uniform
+        if run.measured_on == "test"
+    ]
+    both = gains(replace(peak, runs=[*peak.runs, *sgd, *early]))
+    assert [*both] == ["AdamW", "SGD"]
+    assert both["AdamW"] == both["SGD"] == gains(peak)[""]
+    without = [run for run in sgd if run.cell.recipe != "uniform"]
+    assert [*gains(replace(peak, runs=[*peak.runs, *without]))] == ["AdamW"]
+    assert len(plot_gains(replace(peak, runs=[*peak.runs, *sgd])).axes) == 2
+
+
 def test_the_gallery_draws_every_study(plateau, shifts, tmp_path):
     """One command writes the pictures that suit each study, with a text for each."""
-    from difflr.evidence.gallery import draw_all
-
     for name, recording, expected in (
         (
             "plateau",

@@ -1,0 +1,125 @@
+"""What each recipe gains over one rate for all splits, every recipe at its best: a dot with its interval."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from difflr.evidence.nested import tuned_difference
+from difflr.evidence.summaries import describe_difference, estimate, grouped
+from difflr.experiments.statistics import Estimate
+from difflr.figures.style import OKABE_ITO, style
+from difflr.studies.recordings import Recording, Run
+
+__all__ = ["describe_gains", "gains", "plot_gains"]
+
+_UNDER = ("train_size", "epochs", "augment", "optimizer", "bn")
+_SIDE = ("recipe", "ratio", "decay")
+_NAMES = {  # in the order in which they stand in a picture
+    "two_rates": "head ×{ratio:g}, body even",
+    "differential": "graded, ratio {ratio:g}",
+    "layer_decay": "layer decay {decay:g}",
+    "auto_rgn": "rates by gradient norms",
+    "gradual": "gradual unfreezing",
+    "lp_ft": "the head first, then all",
+    "wise_ft": "halfway back to the start",
+    "head_only": "the head alone",
+}
+_TIE = 1.0  # points, as in ``describe_difference``
+
+
+def gains(recording: Recording) -> dict[str, dict[str, Estimate]]:
+    """Return by condition and recipe the tuned difference of test accuracies to a uniform rate.
+
+    Conditions are named by what they differ in ("" where there is one); one without a uniform rate, and a
+    recipe that was not reported, is left out.
+    """
+    under = grouped(recording.runs, *_UNDER)
+    varies = [i for i in range(len(_UNDER)) if len({key[i] for key in under}) > 1]
+    found = {}
+    for key, runs in under.items():
+        sides = {
+            _label(*side): reported
+            for side, own in sorted(grouped(runs, *_SIDE).items(), key=lambda item: _place(item[0]))
+            if (reported := _at_the_best(own))
+        }
+        uniform = sides.pop("uniform", None)
+        if uniform and sides:
+            name = ", ".join(_words(_UNDER[i], key[i]) for i in varies)
+            found[name] = {label: tuned_difference(own, uniform) for label, own in sides.items()}
+    return found
+
+
+def _at_the_best(runs: Sequence[Run]) -> list[Run]:
+    """Return what chose a recipe's rate and what was reported at it (nothing where one is missing).
+
+    A rate that was the best before the grid grew was reported as well.
+    """
+    tried = grouped([run for run in runs if run.measured_on == "validation"], "base_lr")
+    if not tried:
+        return []
+    best = max(tried, key=lambda rate: (len(tried[rate]), estimate(tried[rate]).mean))
+    choosing = [run for own in tried.values() for run in own]
+    test = [run for run in runs if run.measured_on == "test" and (run.tags["base_lr"],) == best]
+    return choosing + test if test else []
+
+
+def plot_gains(recording: Recording) -> Figure:
+    """Draw ``gains``: a panel per condition, a line per recipe; the band is where a difference is a tie."""
+    panels = gains(recording)
+    rows = list(dict.fromkeys(label for found in panels.values() for label in found))
+    size = (3.2 + 3.2 * len(panels), 1.6 + 0.42 * len(rows))
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    columns = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, found) in zip(columns, panels.items(), strict=True):
+        axes.axvspan(-_TIE, _TIE, color="0.92", zorder=0)
+        axes.axvline(0, color="0.4", lw=1)
+        for label, gain in found.items():
+            axes.errorbar(
+                *(100 * gain.mean, rows.index(label)),
+                xerr=100 * gain.half,
+                fmt="o",
+                color=OKABE_ITO[0],
+                capsize=4,
+                ms=7,
+            )
+        axes.set_title(name, size=13)
+        style(axes)
+    columns[0].set_yticks(range(len(rows)), rows, size=13)
+    columns[0].set_ylim(len(rows) - 0.4, -0.6)
+    figure.supxlabel("test accuracy less that of uniform (points), 95% interval", size=13)
+    return figure
+
+
+def describe_gains(recording: Recording) -> str:
+    """Return in words what ``plot_gains`` draws."""
+    parts = [
+        f"{name + ': ' if name else ''}"
+        + ", ".join(f"{label} {describe_difference(gain)}" for label, gain in found.items())
+        for name, found in gains(recording).items()
+    ]
+    return (
+        "Test accuracy against uniform, each at its best learning rate. " + "; ".join(parts) + "."
+    )
+
+
+def _label(recipe: str, ratio: float, decay: float) -> str:
+    if recipe == "layer_decay" and decay == 1:
+        return "uniform"
+    return _NAMES.get(recipe, recipe).format(ratio=ratio, decay=decay)
+
+
+def _place(side: tuple[str, float, float]) -> tuple[int, float, float]:
+    recipe, ratio, decay = side
+    known = [*_NAMES]
+    return known.index(recipe) if recipe in known else len(known), ratio, -decay
+
+
+def _words(tag: str, value: Any) -> str:
+    return {
+        "optimizer": f"{value}",
+        "bn": f"BatchNorm {'frozen' if value == 'frozen' else 'follows'}",
+        "augment": "augmented" if value else "not augmented",
+        "epochs": f"{value} epochs",
+        "train_size": f"{value} training examples",
+    }[tag]
