@@ -12,8 +12,8 @@ from pathlib import Path
 from timing import table, verdict
 
 ROOT = Path(__file__).parents[1]
-# The lessons as they are, and once more with every exercise solved.
-LESSONS = [sys.executable, "-m", "pytest", "notebooks", "tests/lessons/test_notebooks.py"]
+# The lessons as they are, and then every exercise solved.
+LESSONS = [sys.executable, "-m", "pytest", "notebooks"]
 JOBS = {"lessons and solutions": (LESSONS, 10), "make test": (["make", "test"], 15)}
 
 

@@ -333,8 +333,10 @@ def test_the_tables_of_the_docs_say_what_was_recorded():
 def test_a_stale_table_is_said_and_written_anew(tmp_path, capsys, monkeypatch):
     """The command ends with 1 where a row differs and, with --write, mends it; the rest stays."""
     path = tmp_path / "text.md"
-    page = (ROOT / "docs" / "evidence.md").read_text("utf-8")
-    path.write_text(page.replace("| 1 (uniform) | 59.5% ± 1.6 |", "| 1 (uniform) | 99% |"), "utf-8")
+    empty = "Above.\n\n<!-- table: which_splits -->\n<!-- end of table -->\n\nBelow.\n"
+    page, _ = quotes.rewritten(empty)
+    path.write_text(page.replace("| noise |", "| noise | 99% |"), "utf-8")
+    assert path.read_text("utf-8") != page
     monkeypatch.setattr("sys.argv", ["quotes", str(path)])
     assert quotes.main() == 1
     assert "99%" in capsys.readouterr().out

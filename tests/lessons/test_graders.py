@@ -8,15 +8,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import derive
+import graders
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-sys.path.insert(0, str(NOTEBOOKS))
-
-import derive  # noqa: E402
-import graders  # noqa: E402
 
 STUB = 'prediction = {"parameters": ..., "operations": ...}'
 RIGHT = 'prediction = {"parameters": "layer4", "operations": "layer1"}'

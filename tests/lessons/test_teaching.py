@@ -6,16 +6,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import cheatsheet
 import pytest
+import timings
 import torchvision
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "notebooks"
 GUIDE = (HERE / "teaching.md").read_text("utf-8")
-sys.path.insert(0, str(HERE))
-
-import cheatsheet  # noqa: E402
-import timings  # noqa: E402
 
 SCHEDULES = ("### 90 minutes", "### Three hours (180 minutes)", "### A full day (450 minutes)")
 

@@ -64,6 +64,12 @@ def keys(journal):
     return Counter((Cell.of(run).key, run["seed"], run["measured_on"]) for run in runs)
 
 
+def chosen_by(journal, cells):
+    """Count the runs of some cells that were measured on validation pictures."""
+    own = {cell.key for cell in cells}
+    return {k: v for k, v in keys(journal).items() if k[0] in own and k[2] == "validation"}
+
+
 @pytest.fixture(scope="module")
 def journal(task, tmp_path_factory):
     """The journal of a finished tiny study."""
@@ -227,9 +233,9 @@ def test_what_stays_is_not_collected_after_every_run(task, tmp_path):
 
 def test_processes_and_their_threads(task, journal, tmp_path):
     """Through joblib's processes the runs are those of a single process, and none is missing."""
-    path = run_study(study(task, report_seeds=()), tmp_path, n_jobs=2, threads=1, progress=False)
-    alone = {k: v for k, v in keys(journal).items() if k[2] == "validation"}
-    assert dict(keys(path)) == alone
+    part = study(task, cells=CELLS[:2], report_seeds=())
+    path = run_study(part, tmp_path, n_jobs=2, threads=1, progress=False)
+    assert dict(keys(path)) == chosen_by(journal, part.cells)
     session = read_journal(path)[1][0]
     assert (session["jobs"], session["threads"], session["backend"]) == (2, 1, "loky")
     by_key = {(Cell.of(r).key, r["seed"]): r["displacement"] for r in read_journal(journal)[2]}
@@ -246,10 +252,9 @@ def test_a_local_dask_cluster_runs_the_same_study(task, journal, tmp_path):
         ) as cluster,
         distributed.Client(cluster),
     ):
-        path = run_study(
-            study(task, report_seeds=()), tmp_path, backend="dask", threads=1, progress=False
-        )
-    assert dict(keys(path)) == {k: v for k, v in keys(journal).items() if k[2] == "validation"}
+        part = study(task, cells=CELLS[:1], report_seeds=())
+        path = run_study(part, tmp_path, backend="dask", threads=1, progress=False)
+    assert dict(keys(path)) == chosen_by(journal, part.cells)
     assert read_journal(path)[1][0]["backend"] == "dask"
 
 

@@ -13,7 +13,9 @@ if [ ! -e "$other/ready" ]; then
     touch "$other/ready"
 fi
 PYTHONPATH="$other:$PWD" DIFFLR_LIGHTNING_PACKAGE=lightning.pytorch "$python" -m pytest -n "${WORKERS:-2}" --dist loadfile \
-    tests/lightning tests/models tests/core/test_splits.py tests/project/test_versions.py \
+    tests/lightning tests/models/test_held.py tests/project/test_versions.py \
+    tests/models/test_prefix.py::test_a_lightning_module_of_ones_own_can_use_it \
+    tests/core/test_splits.py::test_a_lightning_module_around_a_network_is_cut_like_the_network \
     tests/project/test_reported_elsewhere.py tests/lessons/test_lossline.py \
     tests/widgets/test_widgets.py::test_live_view_shows_what_happens \
     tests/widgets/test_widgets.py::test_live_view_measures_how_far_a_step_moves_each_split
