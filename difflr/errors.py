@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "short_repr", "first_few"]
-
 
 class DifflrError(ValueError):
     """Input that difflr cannot use: what was received and expected, then what to do.

@@ -9,15 +9,13 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from difflr.errors import DifflrError, as_index, as_int, as_number, short_repr
 from difflr.shapes import Anneal, Shape, anneal, position, shape_from_dict
-
-__all__ = ["MAX_EPOCHS", "Phase", "Plan", "Point"]
 
 MAX_EPOCHS = 10**6  # beyond any training, and small enough for step counts to stay exact as floats
 
@@ -75,11 +73,7 @@ class Phase:
         }
         for name, value in normal.items():
             object.__setattr__(self, name, value)  # how a frozen dataclass sets its own fields
-        if not isinstance(self.continues, bool):
-            raise DifflrError(
-                f"Received continues={short_repr(self.continues)}, expected True or False.",
-                "Pass one of them.",
-            )
+        _check_bool("continues", self.continues)
         low = max(lrs) / self.div_factor
         if not math.isfinite(low / self.final_div_factor):
             raise DifflrError(
@@ -153,6 +147,13 @@ def _items(name: str, value: Any) -> list[Any]:
     )
 
 
+def _check_bool(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise DifflrError(
+            f"Received {name}={short_repr(value)}, expected True or False.", "Pass one of them."
+        )
+
+
 MAX_STEPS = 10**9  # per epoch; step counts stay exact as floats
 
 
@@ -216,11 +217,7 @@ class Plan:
             number = as_number(name, getattr(self, name), 0.0, 1.0, below=True)
             object.__setattr__(self, name, number)
         for name in ("cycle_momentum", "train_bn"):
-            if not isinstance(getattr(self, name), bool):
-                raise DifflrError(
-                    f"Received {name}={short_repr(getattr(self, name))}, expected True or False.",
-                    "Pass one of them.",
-                )
+            _check_bool(name, getattr(self, name))
         object.__setattr__(self, "phases", tuple(self.phases))
         for index, phase in enumerate(self.phases, 1):
             try:
@@ -346,16 +343,16 @@ class Plan:
 
         One cycle per phase is written as it always was, so that older files and checkpoints still fit.
         """
-        data = json.loads(
-            json.dumps(asdict(replace(self, phases=[_plain(p) for p in self.phases])))
-        )
-        for entry, phase in zip(data["phases"], self.phases, strict=True):
+        phases = []
+        for phase in self.phases:
+            entry = {**_fields(phase), "lrs": list(phase.lrs), "frozen": list(phase.frozen)}
             del entry["shape"], entry["continues"]
             if isinstance(phase.shape, Shape):
                 entry["shape"] = phase.shape.to_dict()
             if phase.continues:
                 entry["continues"] = True
-        return data
+            phases.append(entry)
+        return {**_fields(self), "phases": phases}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Plan":
@@ -390,10 +387,6 @@ class Plan:
             )
             lines.append(f"{span:>8}  {phase.freeze_to:>9}  {phase.pct_start:>9g}  {rates}")
         return "\n".join(lines)
-
-
-def _plain(phase: Phase) -> Phase:
-    return replace(phase, shape=None, continues=False)
 
 
 def _fields(self: Any) -> dict[str, Any]:

@@ -16,26 +16,6 @@ from difflr.plan import Phase, Plan
 from difflr.rates import MOST_SPLITS, LayerDecay, LRs, Ratio, Ulmfit, expand_lrs
 from difflr.shapes import Constant, Cosine, shape_from_dict
 
-__all__ = [
-    "RECIPES",
-    "Recipe",
-    "as_recipe",
-    "differential",
-    "falling",
-    "fine_tune",
-    "first_splits",
-    "freeze_then_cosine",
-    "gradual",
-    "head_only",
-    "layer_decay",
-    "lp_ft",
-    "make_plan",
-    "milestones_2020",
-    "parse_recipe",
-    "two_rates",
-    "uniform",
-]
-
 N = Sized | int
 Recipe = Literal[
     "uniform",
@@ -231,7 +211,7 @@ def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) 
     plan = recipe(splits, epochs, **{key: options[key] for key in known if key in options})
     changes: dict[str, Any] = {**cycle}
     if other:
-        changes["shape"] = shape_from_dict(_as_shape(other))
+        changes["shape"] = shape_from_dict({"kind": other.pop("shape"), **other})
     if not changes and not continues:
         return plan
     first, *rest = (replace(phase, **changes) for phase in plan.phases)
@@ -241,10 +221,6 @@ def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) 
 _CYCLE = ("pct_start", "div_factor", "final_div_factor")
 
 
-def _as_shape(options: dict[str, float | str]) -> dict[str, float | str]:
-    return {"kind" if key == "shape" else key: value for key, value in options.items()}
-
-
 def as_recipe(name: object) -> Recipe:
     """Return ``name`` if there is a recipe of that name; raise DifflrError otherwise."""
     if not isinstance(name, str) or name not in RECIPES:
@@ -252,36 +228,6 @@ def as_recipe(name: object) -> Recipe:
             f"Received recipe {short_repr(name)}.", f"The recipes are {', '.join(RECIPES)}."
         )
     return name
-
-
-def parse_recipe(text: str) -> tuple[str, dict[str, float]]:
-    """Return name and options of a recipe written ``name`` or ``name:option=number:…``.
-
-    >>> parse_recipe("differential:lr=3e-3:ratio=10")
-    ('differential', {'lr': 0.003, 'ratio': 10.0})
-    """
-    name, *pairs = text.split(":")
-    options = {}
-    for pair in pairs:
-        key, _, value = pair.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            raise DifflrError(
-                f"Received {pair!r} in recipe {text!r}, expected option=number.",
-                "Write e.g. differential:lr=3e-3:ratio=10.",
-            ) from None
-        if key in options:
-            raise DifflrError(f"Received {key} twice in recipe {text!r}.", "Give it once.")
-        if key in ("name", "splits", "epochs"):  # of ``make_plan``, and no options of a recipe
-            raise DifflrError(
-                f"Received {pair!r} in recipe {text!r}.",
-                "Leave it out: the epochs are those of --epochs, the splits those of the network.",
-            )
-        options[key] = (
-            int(number) if number.is_integer() and key in ("count", "freeze_epochs") else number
-        )
-    return name.replace("-", "_"), options
 
 
 def _options(recipe: Callable[..., Plan]) -> dict[str, Any]:

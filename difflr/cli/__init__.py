@@ -1,5 +1,3 @@
 """The command line: ``difflr COMMAND``."""
 
-from difflr.cli.command import main
-
-__all__ = ["main"]
+from difflr.cli.command import main as main

@@ -12,8 +12,6 @@ from difflr.cli.failure import is_out_of_memory, report, tell
 from difflr.errors import DifflrError, short_repr
 from difflr.extras import MissingExtra, extra_of
 
-__all__ = ["main"]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
@@ -162,8 +160,8 @@ def _add_splits(command: argparse.ArgumentParser) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from difflr.experiments.settings import Settings
-    from difflr.foreign import user_path
-    from difflr.models.cuts import parse_cut
+    from difflr.written.cuts import parse_cut
+    from difflr.written.files import user_path
 
     out = user_path(arguments.out)
     settings = Settings.fitting(
@@ -207,10 +205,11 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _plan(arguments: argparse.Namespace) -> None:
     from difflr.figures.plan import plot_plan
     from difflr.figures.words import describe_plan
-    from difflr.foreign import user_path
     from difflr.milestones import from_milestones
-    from difflr.models.cuts import as_patterns, known_names, parse_cut
-    from difflr.recipes import as_recipe, make_plan, parse_recipe
+    from difflr.recipes import as_recipe, make_plan
+    from difflr.written.cuts import as_patterns, known_names, parse_cut
+    from difflr.written.files import user_path
+    from difflr.written.recipes import parse_recipe
 
     cut = as_patterns(parse_cut(arguments.splits))
     names = known_names(arguments.backbone) if cut is None else None
@@ -233,7 +232,7 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 def _curves(arguments: argparse.Namespace) -> None:
     from difflr.figures.logged import plot_logged, read_logged
-    from difflr.foreign import user_path
+    from difflr.written.files import user_path
 
     figure = plot_logged(read_logged(user_path(arguments.folder)), arguments.title)
     print(_save(figure, user_path(arguments.out)))
@@ -256,7 +255,7 @@ def _seeds(words: Sequence[str]) -> list[int]:
 
 
 def _read_milestones(path: Path) -> dict[int, Any]:
-    from difflr.foreign import parse_json, read_within
+    from difflr.written.files import parse_json, read_within
 
     try:
         data = parse_json(read_within(path))

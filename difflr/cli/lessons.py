@@ -8,8 +8,6 @@ from typing import Any
 import difflr
 from difflr.errors import DifflrError, first_few
 
-__all__ = ["add_lessons_command", "copy_lessons"]
-
 
 def add_lessons_command(commands: Any) -> None:
     """Add the command ``lessons`` to the subparsers of the command line."""
@@ -66,7 +64,7 @@ def _shipped() -> list[Path]:
 
 
 def _lessons(arguments: argparse.Namespace) -> None:
-    from difflr.foreign import user_path
+    from difflr.written.files import user_path
 
     folder = user_path(arguments.folder)
     names, kept = copy_lessons(folder)

@@ -5,8 +5,6 @@ from typing import Any
 
 from difflr.errors import DifflrError
 
-__all__ = ["add_progress_command"]
-
 
 def add_progress_command(commands: Any) -> None:
     """Add the command to the parsers of ``difflr``."""
@@ -16,8 +14,8 @@ def add_progress_command(commands: Any) -> None:
 
 
 def _progress(arguments: argparse.Namespace) -> None:
-    from difflr.foreign import user_path
     from difflr.lessons.progress import tabulated
+    from difflr.written.files import user_path
 
     folder = user_path(arguments.folder)
     files = sorted(folder.rglob("*.json"))

@@ -7,8 +7,6 @@ from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 
-__all__ = ["add_study_command"]
-
 
 def add_study_command(commands: Any) -> None:
     """Add the command ``study`` to the subparsers of the command line."""
@@ -62,10 +60,10 @@ def add_study_command(commands: Any) -> None:
 def _study(arguments: argparse.Namespace) -> None:
     from difflr.evidence.gallery import draw_all
     from difflr.experiments.reading import describe_reading
-    from difflr.foreign import user_path
     from difflr.studies.declared import declare
     from difflr.studies.material import load_parts
     from difflr.studies.recordings import load_recording, restore_journal, save_recording
+    from difflr.written.files import user_path
 
     task = _task(arguments)
     study = declare(arguments.name, task, quick=arguments.quick)

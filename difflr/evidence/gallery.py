@@ -18,9 +18,8 @@ from difflr.evidence import outcomes as outcome
 from difflr.evidence import plateau as plateau
 from difflr.evidence import recipes as recipes
 from difflr.evidence.summaries import grouped
+from difflr.experiments.atomic import writing
 from difflr.studies.recordings import Recording, load_recording
-
-__all__ = ["draw_all"]
 
 Picture = tuple[str, Callable[[], Figure], Callable[[], str]]
 
@@ -28,15 +27,11 @@ Picture = tuple[str, Callable[[], Figure], Callable[[], str]]
 def draw_all(recording: Recording, folder: Path) -> dict[str, str]:
     """Write the pictures that suit the study as PNG; return file name to alt text."""
     texts = {}
-    try:
+    with writing(folder, "Pass another --out."):
         folder.mkdir(parents=True, exist_ok=True)
         for name, plot, describe in _pictures(recording):
             plot().savefig(folder / f"{name}.png")
             texts[f"{name}.png"] = describe()
-    except OSError as error:
-        raise DifflrError(
-            f"{folder} cannot be written: {error.strerror}.", "Pass another --out."
-        ) from error
     return texts
 
 

@@ -47,8 +47,6 @@ from difflr.experiments.statistics import detectable, holm, p_value
 from difflr.studies.design import tag_matches
 from difflr.studies.recordings import Recording, Run, load_recording
 
-__all__ = ["MEASURES", "TABLES", "quoted", "rewritten"]
-
 _TABLE = re.compile(
     r"<!-- table: *(?P<name>.*?) *-->\n(?P<text>.*?)<!-- end of table -->", re.DOTALL
 )

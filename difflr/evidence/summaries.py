@@ -10,31 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difflr.errors import DifflrError, as_int, as_number
-from difflr.experiments.statistics import (
-    Estimate,
-    describe_difference,
-    format_estimate,
-    mean_interval,
-    paired,
-)
+from difflr.experiments.statistics import Estimate, mean_interval, paired
+from difflr.experiments.statistics import describe_difference as describe_difference
+from difflr.experiments.statistics import format_estimate as format_estimate
 from difflr.studies.recordings import Recording, Run
-
-__all__ = [
-    "chosen",
-    "Width",
-    "WidthGap",
-    "by_rate",
-    "difference",
-    "estimate",
-    "grouped",
-    "numbers",
-    "plateau_width",
-    "format_estimate",
-    "describe_difference",
-    "when_off",
-    "when_off_difference",
-    "width_difference",
-]
 
 
 def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[Any, ...], list[Run]]:

@@ -2,9 +2,20 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["write_whole"]
+from difflr.errors import DifflrError
+
+
+@contextmanager
+def writing(path: Path, remedy: str = "Pass another folder with --out.") -> Iterator[None]:
+    """Say of an OSError inside the block that ``path`` cannot be written, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise DifflrError(f"{path} cannot be written: {error.strerror}.", remedy) from error
 
 
 def write_whole(path: Path, content: bytes, *, replace: bool = True) -> None:

@@ -11,12 +11,10 @@ import torch
 from torch import nn
 
 from difflr.errors import DifflrError, first_few
-from difflr.experiments.settings import EFFICIENTNET, need_packages
+from difflr.experiments.needs import EFFICIENTNET, need_packages
 from difflr.experiments.statedict import as_float, read_state
-from difflr.foreign import user_path
 from difflr.models.heads import last_linear, replace_head
-
-__all__ = ["Backbone", "file_sha256", "load_backbone"]
+from difflr.written.files import user_path
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -8,11 +8,9 @@ from torch.nn import functional as F
 
 from difflr.experiments.augmentation import random_resized_crop
 from difflr.lightning.module import ParametersSplitsModule
-from difflr.models.cuts import Cut, as_patterns
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
-
-__all__ = ["Classifier", "PictureNetwork", "augment"]
+from difflr.written.cuts import Cut, as_patterns
 
 
 class PictureNetwork(nn.Module):

@@ -29,12 +29,11 @@ from difflr.experiments.statistics import (
 from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
 from difflr.experiments.unfinished import Unfinished
 from difflr.experiments.versions import versions
-from difflr.models.cuts import as_patterns
 from difflr.plan import Plan
-from difflr.recipes import as_recipe, make_plan, parse_recipe
+from difflr.recipes import as_recipe, make_plan
 from difflr.splits import split_model
-
-__all__ = ["compare", "table"]
+from difflr.written.cuts import as_patterns
+from difflr.written.recipes import parse_recipe
 
 
 def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:

@@ -16,11 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.division import Division, divide_tree
 from difflr.experiments.folder import is_plain, read_folder, read_tree
+from difflr.experiments.needs import MAX_IMAGE_SIZE
 from difflr.experiments.reading import Reading
-from difflr.experiments.settings import MAX_IMAGE_SIZE
-from difflr.foreign import user_path
-
-__all__ = ["Data", "Images", "load_data"]
+from difflr.written.files import user_path
 
 _STROKES_TRAIN, _STROKES_TEST = 2000, 2000
 _CROPPED = 96  # pixels a side: a part of a smaller picture of a folder would show too little

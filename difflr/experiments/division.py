@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difflr.errors import DifflrError, first_few
-from difflr.experiments.atomic import write_whole
+from difflr.experiments.atomic import write_whole, writing
 from difflr.experiments.folder import Tree
 from difflr.experiments.partsfile import PARTS_FILE, Row, read_parts
 from difflr.experiments.reading import Reading
 from difflr.experiments.series import COPIES, find_links, join
-
-__all__ = ["Division", "divide_tree"]
 
 _SHARE = 0.2  # of each class, to test on
 _LARGEST = 0.6  # of a class in one group: what links more is no series
@@ -91,13 +89,8 @@ class Division:
             self.files, self.labels, parts, self.group, strict=True
         ):
             table.writerow((file, self.classes[label], part, int(group)))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
             write_whole(path, text.getvalue().encode())
-        except OSError as error:
-            raise DifflrError(
-                f"{path} cannot be written: {error.strerror}.", "Pass another folder with --out."
-            ) from error
         return path
 
 

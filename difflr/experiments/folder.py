@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from difflr.errors import DifflrError, first_few
+from difflr.experiments.needs import need_folder
 from difflr.experiments.partsfile import PARTS_FILE
 from difflr.experiments.picturefile import PICTURE_SUFFIXES, Picture, Skipped, read_picture
 from difflr.experiments.reading import Reading, readable
-from difflr.experiments.settings import need_folder
-
-__all__ = ["Tree", "is_plain", "picture_files", "read_folder", "read_tree"]
 
 _PARTS = ("train", "test")
 _NAMES_OF_PARTS = {*_PARTS, "training", "testing", "val", "valid", "validation", "eval", "dev"}
@@ -62,7 +60,6 @@ def read_folder(root: Path, size: int | None) -> tuple[dict[str, Tree], Reading]
     Raises:
         DifflrError: for a folder without the tree it should have, or a class without a picture.
     """
-    need_folder(root)
     reading = Reading(root)
     for path in sorted(root.iterdir()):
         if path.name not in _PARTS:

@@ -14,11 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
-from difflr.experiments.atomic import write_whole
-from difflr.experiments.settings import with_later_settings
-from difflr.foreign import parse_json
-
-__all__ = ["Journal", "describe_changes", "hold", "read_journal", "write_journal"]
+from difflr.experiments.atomic import write_whole, writing
+from difflr.written.files import parse_json
 
 SCHEMA = "difflr-journal/1"
 _LONGEST = 2**24  # bytes of a line; a run has a few thousand
@@ -120,14 +117,9 @@ class Journal:
             return True
 
     def _open(self) -> int:
-        try:
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self.path, _FLAGS, 0o644)
-        except OSError as error:
-            raise DifflrError(
-                f"{self.path} cannot be written: {error.strerror}.",
-                "Pass another folder with --out.",
-            ) from error
         if stat.S_ISREG(os.fstat(file).st_mode):
             return file
         os.close(file)
@@ -199,7 +191,7 @@ def hold(file: int, *, wait: bool = True) -> bool:
 def describe_changes(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say in which settings an earlier file differs from what is wanted now, one text for each."""
     changes: list[str] = []
-    there = with_later_settings(there, now)
+    there = _with_later_settings(there, now)
     for key in {**there, **now}:
         old, new = there.get(key), now.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -208,6 +200,15 @@ def describe_changes(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
             what = "the pictures are others, " if key in ("pictures_sha256", "data_sha256") else ""
             changes.append(f"{what}{key}: there {short_repr(old)}, now {short_repr(new)}")
     return changes
+
+
+def _with_later_settings(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an older file, with those that it could not hold when it was written."""
+    unsaid = {"precision": "32-true", "pictures_sha256": now.get("pictures_sha256")}
+    unsaid = {name: value for name, value in unsaid.items() if name in now}
+    # Which other files lie in the folder does not matter where the pictures are the same.
+    counted = {name: now[name] for name in ("files",) if name in now}
+    return {**unsaid, **there, **counted}
 
 
 def read_journal(path: Path) -> Lines:
@@ -269,12 +270,8 @@ def write_journal(
     lines: list[Mapping[str, Any]] = [{"schema": SCHEMA, "study": study, "about": about}]
     lines += [{"session": session} for session in sessions]
     lines += [{"run": run} for run in runs]
-    try:
+    with writing(path):
         write_whole(path, b"".join(map(_line, lines)), replace=False)
-    except OSError as error:
-        raise DifflrError(
-            f"{path} cannot be written: {error.strerror}.", "Pass another folder with --out."
-        ) from error
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

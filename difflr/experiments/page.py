@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError
-from difflr.experiments.atomic import write_whole
+from difflr.experiments.atomic import write_whole, writing
 from difflr.experiments.contact import contact_sheet
 from difflr.experiments.data import Data
 from difflr.experiments.figure import plot_runs
@@ -18,12 +18,10 @@ from difflr.experiments.mistakes import plot_confusion, plot_worst, sum_confusio
 from difflr.experiments.provenance import hash_pictures
 from difflr.experiments.reading import describe_reading
 from difflr.experiments.results import Results
-from difflr.experiments.settings import parse_recipe
 from difflr.experiments.statistics import Summary, format_estimate, summarise
 from difflr.figures.picture import Picture
 from difflr.recipes import RECIPES
-
-__all__ = ["write_page"]
+from difflr.written.recipes import parse_recipe
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -91,12 +89,8 @@ def write_page(
         + "\n".join(parts)
         + f"\n<p>Made by difflr, {datetime.date.today()}.</p></body></html>\n"
     )
-    try:
+    with writing(path, "Pass another path."):
         write_whole(path, page.encode())
-    except OSError as error:
-        raise DifflrError(
-            f"{path} cannot be written: {error.strerror}.", "Pass another path."
-        ) from error
     return path
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from difflr.errors import DifflrError, short_repr
-from difflr.foreign import read_within
-
-__all__ = ["PARTS_FILE", "Row", "read_parts"]
+from difflr.written.files import read_within
 
 PARTS_FILE = "parts.csv"
 _MOST = 2**26  # bytes

@@ -20,9 +20,7 @@ from difflr.experiments.classifier import PictureNetwork
 from difflr.experiments.data import Images, load_data
 from difflr.experiments.smallvit import MEAN, PATCH, SIDE, STD, WIDTH, SmallViT
 from difflr.experiments.training import evaluate
-from difflr.foreign import user_path
-
-__all__ = ["MaskedAutoencoder", "pretrain"]
+from difflr.written.files import user_path
 
 BATCH, LR, WEIGHT_DECAY = 128, 1e-3, 0.05
 EPOCHS, MASKED_EPOCHS = 60, 400

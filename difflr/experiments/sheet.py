@@ -8,15 +8,8 @@ from typing import Any
 from difflr.errors import DifflrError, first_few
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.results import Results
-from difflr.experiments.statistics import (
-    describe_power,
-    format_estimate,
-    summarise,
-    verdict,
-)
+from difflr.experiments.statistics import describe_power, format_estimate, summarise
 from difflr.splits import split_model
-
-__all__ = ["verdict", "write_sheet"]
 
 
 def write_sheet(

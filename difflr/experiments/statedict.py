@@ -7,9 +7,7 @@ from typing import Any
 import torch
 
 from difflr.errors import DifflrError, first_few, short_repr
-from difflr.experiments.settings import check_weights_file
-
-__all__ = ["as_float", "read_state"]
+from difflr.experiments.needs import check_weights_file
 
 _REMEDY = "Pass a state dict saved as .safetensors or .pt (tensors only)."
 

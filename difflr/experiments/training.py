@@ -23,11 +23,9 @@ from difflr.experiments.quiet import quiet
 from difflr.experiments.unfinished import Unfinished
 from difflr.lightning.module import ParametersSplitsModule
 from difflr.lightning.package import pl
-from difflr.models.cuts import Cut
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
-
-__all__ = ["OnStep", "Outcome", "TrainingOptions", "evaluate", "fit", "hold_norms", "train"]
+from difflr.written.cuts import Cut
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,6 @@ from difflr.figures.words import count, short, split_names
 from difflr.plan import MAX_STEPS, Plan
 from difflr.shapes import Steps
 
-__all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "plan_curves", "plot_plan"]
-
 
 class PlanFigure:
     """Learning rates, momentum and frozen splits of a plan; ``update`` shows another plan.

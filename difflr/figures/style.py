@@ -4,18 +4,6 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-__all__ = [
-    "OKABE_ITO",
-    "style",
-    "GREY",
-    "MARKERS",
-    "RED",
-    "SIGNS",
-    "Colour",
-    "ink_on",
-    "split_colours",
-]
-
 Colour = tuple[float, float, float, float]
 
 GREY = "#5f5f5f"

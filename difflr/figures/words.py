@@ -7,8 +7,6 @@ from difflr.errors import DifflrError
 from difflr.plan import Phase, Plan
 from difflr.shapes import Shape
 
-__all__ = ["count", "describe_plan", "short", "split_names"]
-
 
 def short(lr: float) -> str:
     """Write a learning rate as pictures and widgets do: up to three digits, no zeros to count.

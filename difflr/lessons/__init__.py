@@ -2,5 +2,3 @@
 
 One module per lesson, named after it, holds the lesson's checks and its quiz.
 """
-
-__all__: list[str] = []

@@ -7,8 +7,6 @@ from IPython.display import display
 
 from difflr.lightning.package import pl
 
-__all__ = ["LossLine"]
-
 _BARS = "▁▂▃▄▅▆▇█"
 
 

@@ -10,21 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int
-from difflr.foreign import parse_json, read_within, user_path
-
-__all__ = [
-    "FILE",
-    "LESSONS",
-    "Attempt",
-    "Progress",
-    "all_titles",
-    "forget",
-    "note",
-    "progress",
-    "read",
-    "read_kept",
-    "tabulated",
-]
+from difflr.written.files import parse_json, read_within, user_path
 
 FILE = "difflr-progress.json"
 #: The folders of ``difflr.lessons`` by the name of their lesson.

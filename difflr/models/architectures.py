@@ -15,8 +15,6 @@ from difflr.models.claims import paths
 from difflr.models.heads import HEADS
 from difflr.models.matchers import matched_layers
 
-__all__ = ["LEVELS", "auto_patterns"]
-
 Cuts = dict[str, list[str]]
 LEVELS = ("stages", "blocks")
 
@@ -195,14 +193,13 @@ def _into_blocks(model: nn.Module, cuts: Cuts) -> list[Unit]:
             blocks.append(Unit(split, _under(model, members)))
             continue
         for path in members:
-            unit = Unit(path, _under(model, [path]))
-            parts = expanded(model, unit) if unit.names else []
-            if len(unit.names) and not any(True for _ in model.get_submodule(path).children()):
-                norm = "norm" in type(model.get_submodule(path)).__name__.lower()
-                if norm and blocks and blocks[-1].path not in ("stem", "head"):
-                    blocks[-1].names.extend(unit.names)
-                    continue
-            blocks.extend(parts)
+            names, module = _under(model, [path]), model.get_submodule(path)
+            alone = not any(True for _ in module.children())
+            norm = alone and "norm" in type(module).__name__.lower()
+            if norm and blocks and blocks[-1].path not in ("stem", "head"):
+                blocks[-1].names.extend(names)
+            elif names:
+                blocks.extend(expanded(model, Unit(path, names)))
     return blocks
 
 

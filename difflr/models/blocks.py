@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = ["Ladder", "Unit", "expanded", "ladder"]
+from difflr.models.claims import paths
 
 _MINOR = 0.12  # a list with less than this share of what all lists hold is no trunk
 _HEAD = re.compile(
@@ -220,9 +220,7 @@ def _placed(model: nn.Module, names: list[str], inside: str, lists: list[_List])
 
 
 def _index(owner: dict[str, int], name: str) -> int | None:
-    parts = name.split(".")
-    paths = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
-    return next((owner[path] for path in paths if path in owner), None)
+    return next((owner[path] for path in reversed(paths(name)) if path in owner), None)
 
 
 def _below(name: str, parent: str) -> bool:

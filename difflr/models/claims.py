@@ -12,8 +12,6 @@ from torch import nn
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.held import held_parameters
 
-__all__ = ["Exclude", "Part", "excluded", "listed", "matched", "owners", "paths"]
-
 Patterns = str | Sequence[str] | EllipsisType
 
 
@@ -108,9 +106,7 @@ def listed(model: nn.Module, items: Any) -> list[Part]:
             f"Received {short_repr(items)}, expected a list of splits, shallow to deep.",
             "Return a list such as [self.model.layer1, self.model.layer2, self.model.fc].",
         )
-    aliases: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        aliases.setdefault(id(parameter), []).append(name)
+    aliases = _aliases(model)
     prefixes = {id(m): f"{name}." if name else "" for name, m in model.named_modules()}
     parts = []
     for index, item in enumerate(items):
@@ -150,6 +146,14 @@ def listed(model: nn.Module, items: Any) -> list[Part]:
     for index, part in enumerate(parts):
         part.name = short[index] if len(set(short)) == len(short) else f"{index}_{part.name}"
     return parts
+
+
+def _aliases(model: nn.Module) -> dict[int, list[str]]:
+    """Return all names of each parameter, by its id."""
+    found: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        found.setdefault(id(parameter), []).append(name)
+    return found
 
 
 def _leaves(item: Any) -> Iterator[nn.Module | nn.Parameter]:
@@ -194,9 +198,7 @@ def excluded(model: nn.Module, exclude: Exclude) -> set[str]:
 def owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dict[int, int]:
     """Return which split owns each parameter (by id), or say what is missing, doubled or empty."""
     free = set(held_parameters(model)) | set(out)
-    aliases: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        aliases.setdefault(id(parameter), []).append(name)
+    aliases = _aliases(model)
     claimants: dict[str, list[int]] = {}
     for index, part in enumerate(parts):
         for name in part.names:

@@ -14,8 +14,6 @@ from torch.optim import Optimizer
 
 from difflr.models import held
 
-__all__ = ["untouched"]
-
 
 @contextmanager
 def untouched(

@@ -7,8 +7,6 @@ from itertools import product
 from difflr.errors import DifflrError, short_repr
 from difflr.studies.design import BN_MODES, OPTIMIZERS, Cell, Study, Task
 
-__all__ = ["STUDIES", "declare"]
-
 # Half-decades wide enough for the best of every recipe to lie inside, on photographs and on strokes;
 # the plateau is followed to where it ends.
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)

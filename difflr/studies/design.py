@@ -5,11 +5,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.settings import MAX_BATCH_SIZE, MAX_IMAGE_SIZE, as_precision
+from difflr.experiments.needs import MAX_BATCH_SIZE, MAX_IMAGE_SIZE, as_precision
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
-
-__all__ = ["BN_MODES", "OPTIMIZERS", "TEXT", "Cell", "Study", "Task", "tag_matches"]
 
 TEXT = "trec6:"  # how data are written that hold questions and not pictures
 
@@ -27,7 +25,7 @@ class Task:
 
     ``clean`` is a network fine-tuned on unshifted pictures, where cells with an input shift start.
     ``probes`` pictures are used for CKA and ``curve`` ones for the accuracy after each epoch;
-    ``precision`` is that of training, one of ``settings.PRECISIONS``;
+    ``precision`` is that of training, one of ``needs.PRECISIONS``;
     ``test_size`` limits validation, test and source pictures each (None: all);
     ``cut`` is how networks are cut, as ``split_model`` takes it: None, or ``"blocks"``.
     """

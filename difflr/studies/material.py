@@ -11,12 +11,10 @@ from difflr.errors import DifflrError
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.folder import read_tree
-from difflr.foreign import user_path
 from difflr.studies.design import Task
 from difflr.studies.shifts import shift_images
 from difflr.studies.text import CLASSES, load_questions, load_text_backbone
-
-__all__ = ["Parts", "Source", "load_parts", "load_source", "load_start", "sample"]
+from difflr.written.files import user_path
 
 _SOURCE_STROKES = 600
 _CLEAN_SHARE = 0.75

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.allocator import release_freed_memory
-from difflr.experiments.atomic import write_whole
+from difflr.experiments.atomic import write_whole, writing
 from difflr.experiments.journal import Journal
 from difflr.experiments.provenance import hash_pictures
 from difflr.experiments.training import TrainingOptions, train
@@ -27,8 +27,6 @@ from difflr.studies.design import Cell, Study, Task
 from difflr.studies.material import load_parts, load_start
 from difflr.studies.provenance import describe_session, describe_task
 from difflr.studies.trial import run_trial
-
-__all__ = ["Choice", "choose", "run_study", "share_cores"]
 
 _CLEAN_EPOCHS = 8
 _AT_ONCE = 1000  # runs that a cluster is given at a time: from their number it sees how many workers it needs
@@ -316,12 +314,8 @@ def _clean_network(study: Study, out: Path) -> Path:
         seed=0,
     )
     state = {k: v.cpu().contiguous() for k, v in model.network.state_dict().items()}
-    try:
+    with writing(path):
         write_whole(path, save(state, origin), replace=False)
-    except OSError as error:
-        raise DifflrError(
-            f"{path} cannot be written: {error.strerror}.", "Pass another folder with --out."
-        ) from error
     return path
 
 

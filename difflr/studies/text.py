@@ -17,10 +17,8 @@ from difflr.experiments.backbones import Backbone, file_sha256
 from difflr.experiments.data import Images
 from difflr.experiments.statedict import as_float, read_state
 from difflr.extras import require
-from difflr.foreign import read_within, user_path
 from difflr.studies.design import TEXT
-
-__all__ = ["CLASSES", "TextNetwork", "load_questions", "load_text_backbone"]
+from difflr.written.files import read_within, user_path
 
 CLASSES = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 _FILES = ("train_5500.label", "TREC_10.label")

@@ -9,7 +9,7 @@ import torch
 from torchvision import models
 
 import difflr
-from difflr.models.cuts import known_names
+from difflr.written.cuts import known_names
 
 BLOCKED = """
 import sys

@@ -13,8 +13,8 @@ from made_up import plateau
 from difflr.errors import DifflrError
 from difflr.experiments.journal import Journal, read_journal
 from difflr.experiments.strokenet import StrokeNet
-from difflr.foreign import MOST_BYTES
 from difflr.studies.recordings import load_recording
+from difflr.written.files import MOST_BYTES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts the pages of a process")
 

@@ -1,20 +1,18 @@
-"""The main job on photographs: crops, own cuts, timm's backbones, sizes that fit, early errors."""
+"""The main job on photographs: crops, own cuts, sizes that fit, early errors."""
 
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from torchvision.models import VisionTransformer
 
 from difflr.cli.command import main
 from difflr.errors import DifflrError
-from difflr.experiments import settings as settings_module
+from difflr.experiments import needs
 from difflr.experiments.augmentation import CROP_AREA, random_resized_crop
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.classifier import Classifier, augment
@@ -22,13 +20,8 @@ from difflr.experiments.compare import _check_size
 from difflr.experiments.data import load_data
 from difflr.experiments.settings import Settings
 from difflr.figures.logged import read_logged
-from difflr.models.cuts import as_patterns, parse_cut
 from difflr.recipes import make_plan
-from difflr.splits import split_model
-
-timm_only = pytest.mark.skipif(
-    find_spec("timm") is None, reason="timm is not installed (tests/support/peers.sh)"
-)
+from difflr.written.cuts import as_patterns, parse_cut
 
 
 def write_tree(root, sides=(120, 96), counts=(4, 2)):
@@ -232,50 +225,13 @@ def test_a_size_that_the_network_does_not_take_is_named():
 
 def test_a_missing_timm_is_one_line(monkeypatch, tmp_path):
     """timm is optional: its absence is named with the remedy, by the settings and by the loader."""
-    monkeypatch.setattr(settings_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(needs, "find_spec", lambda name: None)
     for use in (
         lambda: Settings.fitting(str(tmp_path), backbone="timm:resnet10t", weights="none"),
         lambda: load_backbone("timm:resnet10t", "none"),
     ):
         with pytest.raises(DifflrError, match="pip install timm"):
             use()
-
-
-@timm_only
-def test_a_timm_backbone_is_cut_and_starts_from_weights_of_a_file(tmp_path):
-    """Its own normalisation; weights with another number of classes; a new head; splits by timm."""
-    import timm
-
-    torch.manual_seed(0)
-    source = timm.create_model("vit_tiny_patch16_224", num_classes=7)
-    save_file(source.state_dict(), tmp_path / "w.safetensors")
-    backbone = load_backbone("timm:vit_tiny_patch16_224", str(tmp_path / "w.safetensors"))
-    assert backbone.mean == (0.5, 0.5, 0.5)
-    network = backbone.build(3)
-    assert torch.equal(network.blocks[0].attn.qkv.weight, source.blocks[0].attn.qkv.weight)
-    assert network.head.out_features == 3
-    assert split_model(network).names[-1] == "head"
-    with pytest.raises(DifflrError, match="not those of a timm:resnet10t"):
-        load_backbone("timm:resnet10t", str(tmp_path / "w.safetensors"))
-    with pytest.raises(DifflrError, match="timm:vit_tiny_patch16_224"):
-        load_backbone("timm:vit_tiny_patch16_22", "none")
-
-
-@timm_only
-def test_timm_weights_that_cannot_be_had_name_the_alternatives(monkeypatch):
-    """Without a network there is one line, and never random weights instead."""
-    import timm
-
-    create = timm.create_model
-
-    def offline(name, pretrained=False, **options):
-        if pretrained:
-            raise OSError("no route")
-        return create(name, **options)
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(DifflrError, match="--weights none"):
-        load_backbone("timm:resnet10t")
 
 
 def test_a_folder_of_tall_and_wide_pictures_is_compared_without_squashing(tmp_path):

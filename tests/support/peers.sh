@@ -23,4 +23,4 @@ if [ $# -gt 2 ]; then
     shift 2
     exec "$python" -W ignore "$@"
 fi
-"$python" -m pytest -n "${WORKERS:-2}" --dist worksteal tests/peers tests/experiments/test_photo_job.py
+"$python" -m pytest -n "${WORKERS:-2}" --dist worksteal tests/peers

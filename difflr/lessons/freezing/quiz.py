@@ -2,8 +2,6 @@
 
 from difflr.lessons.quiz import Question, Quiz
 
-__all__ = ["quiz"]
-
 quiz = Quiz(
     "Self-test: freezing",
     [

@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import first_few, short_repr
-from difflr.experiments.sheet import verdict
-from difflr.experiments.statistics import paired
+from difflr.experiments.statistics import paired, verdict
 from difflr.lessons.checking import Wrong
-
-__all__ = ["Sheet", "judge_sheet", "read_sheet"]
 
 _PARTS = {
     "Question": r"\*\*Question\.\*\* \S",

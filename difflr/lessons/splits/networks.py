@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PatchNet", "WordNet"]
-
 
 class PatchNet(nn.Module):
     """A vision transformer in miniature: pictures (N, 3, 32, 32) to logits (N, n_classes)."""

