@@ -274,7 +274,7 @@ def mortal(task, cell, seed, measured_on, threads):
     return measured(cell, seed, measured_on)
 
 
-def test_a_cluster_whose_workers_die_loses_and_doubles_nothing(task, tmp_path):
+def test_a_cluster_whose_workers_die_loses_and_doubles_nothing(task, tmp_path, monkeypatch):
     """A run whose worker died is given to another; where all die of it, the others' runs are kept."""
     dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
     task = replace(task, data_dir=str(tmp_path))
@@ -297,6 +297,7 @@ def test_a_cluster_whose_workers_die_loses_and_doubles_nothing(task, tmp_path):
         assert len(first) == 22
         assert set(first.values()) == {1}
         cells.append(Cell("differential", {"lr": 1e-3, "ratio": 3.0}, 20, 1))
+        monkeypatch.setattr(running, "_FRUITLESS", 1)  # a new worker takes seconds
         with pytest.raises(DifflrError, match="finished runs are kept"):
             go_on()
     assert keys(tmp_path / "s.jsonl") == first
