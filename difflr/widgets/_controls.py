@@ -48,15 +48,16 @@ class PhaseControls:
             options=[(f"{i / 100:.2f}", i / 100) for i in range(101)], **_described("pct_start")
         )
         self.shape = w.Dropdown(options=[_BY_HAND, *SHAPES], **_described("Set all"))
-        self.base = Slider(options=_notches(-7, 0, short), **_described("Largest LR"))
+        looks = _Looks()
+        self.base = Slider(options=looks.notches, **_described("Largest LR"))
         self.ratio = Slider(
             options=_notches(0, 4, "{:g}".format), value=100.0, **_described("Ratio")
         )
         colours = [to_hex(colour) for colour in split_colours(len(names))]
-        self.rows = [_row(name, colour) for name, colour in zip(names, colours, strict=True)]
+        self.rows = [_row(name, colour, looks) for name, colour in zip(names, colours, strict=True)]
         self.splits = w.VBox(
             [
-                w.HBox([_sign(i, colours[i]), *row], layout=w.Layout(align_items="center"))
+                w.HBox([_sign(i, colours[i], looks), *row], layout=looks.line)
                 for i, row in enumerate(self.rows)
             ]
         )
@@ -108,19 +109,28 @@ def _notches(low: int, high: int, write: object) -> list[tuple[str, float]]:
     return [(write(value), value) for value in values]  # type: ignore[operator]
 
 
-def _row(name: str, colour: str) -> SplitRow:
+class _Looks:
+    """What all rows share: each layout is a message to the browser, and notches take time to write."""
+
+    def __init__(self) -> None:
+        self.line = w.Layout(align_items="center")
+        self.sign = w.Layout(flex="0 0 auto", margin="0 4px 0 2px")
+        self.trains = w.Layout(width="7em", margin="0", flex="0 0 auto")
+        self.box = w.Layout(width="5.5em", margin="0", flex="0 0 auto")
+        self.notches = _notches(-7, 0, short)
+
+
+def _row(name: str, colour: str, looks: _Looks) -> SplitRow:
     row = SplitRow(
-        w.Checkbox(
-            description=name, indent=False, layout=w.Layout(width="7em", margin="0", flex="0 0 auto")
-        ),
+        w.Checkbox(description=name, indent=False, layout=looks.trains),
         Slider(
-            options=_notches(-7, 0, short), readout=False, colour=colour,
+            options=looks.notches, readout=False, colour=colour,
             name=f"Learning rate of {name}",
             layout=w.Layout(flex="1 1 7em", width="auto", min_width="5em", margin="0 8px"),
         ),
         w.Text(
             continuous_update=False, description=f"Learning rate of {name}, as a number",
-            layout=w.Layout(width="5.5em", margin="0", flex="0 0 auto"),
+            layout=looks.box,
         ),
     )  # fmt: skip
     inked(row.slider)
@@ -129,10 +139,10 @@ def _row(name: str, colour: str) -> SplitRow:
     return row
 
 
-def _sign(split: int, colour: str) -> w.HTML:
+def _sign(split: int, colour: str, looks: _Looks) -> w.HTML:
     """Return the sign that a split has in the picture, in its colour."""
     mark = f'<div aria-hidden="true" style="width:16px;color:{colour}">{SIGNS[split % len(SIGNS)]}</div>'
-    return inked(w.HTML(mark, layout=w.Layout(flex="0 0 auto", margin="0 4px 0 2px")))
+    return inked(w.HTML(mark, layout=looks.sign))
 
 
 def _put(slider: Slider, value: float) -> None:

@@ -80,7 +80,8 @@ class Draft:
     Every change goes through ``edit``: it ends in a valid plan, or it raises and nothing changed.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, n_splits: int) -> None:
+        _check(plan, n_splits)
         self._first = plan
         self._past: list[tuple[Plan, list[PhaseDraft], int]] = []
         self._load(plan)
@@ -226,7 +227,7 @@ class Draft:
 
     def replace(self, plan: Plan) -> None:
         """Show another plan; undo goes back to the one before."""
-        plan.check(self.plan.n_splits)
+        _check(plan, self.plan.n_splits)
         self._past.append((self.plan, self.phases, self.selected))
         self._load(plan)
 
@@ -243,6 +244,15 @@ class Draft:
         """Take the last change back."""
         if self._past:
             self.plan, self.phases, self.selected = self._past.pop()
+
+
+def _check(plan: Plan, n_splits: int) -> None:
+    if not isinstance(plan, Plan):  # the name of a recipe, or milestones
+        raise DifflrError(
+            f"Received {short_repr(plan)}, expected a plan.",
+            'Pass e.g. difflr.make_plan("gradual", 6), or difflr.from_milestones(…).',
+        )
+    plan.check(n_splits)
 
 
 def moves_of(phase: Phase) -> tuple[str, float]:

@@ -27,7 +27,7 @@ class LiveFigure:
 
     Args:
         names: of the splits.
-        epochs: that are planned.
+        epochs: that are planned; a training that goes on beyond them has room, too.
         plan, steps_per_epoch: whose learning rates to show; none without a plan.
         dpi: dots per inch; the figure is 12 inches wide.
     """
@@ -80,6 +80,7 @@ class LiveFigure:
             self._movement.tick_params(labelbottom=False)
             upright = rates.get_xaxis_transform()
             (self._cursor,) = rates.plot([], [], color=RED, lw=2, transform=upright)
+        self._over_epochs = panels
         for axes in (*panels, self._accuracy):
             axes.set_xlim(0, epochs)
             axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
@@ -132,6 +133,9 @@ class LiveFigure:
             line.set_markevery([int(seen[-1])] if len(seen) else [])
         if self._cursor is not None:
             self._cursor.set_data([now, now], [0, 1])
+        if now > self._loss.get_xlim()[1]:
+            for axes in self._over_epochs:
+                axes.set_xlim(0, 2 * now)
 
     def png(self) -> bytes:
         """Return the picture as PNG."""

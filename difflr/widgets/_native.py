@@ -53,3 +53,8 @@ class Picture(_Drawn, w.Image):
     alt = Unicode().tag(sync=True)
     grip = Unicode().tag(sync=True)
     pointed: Any = Dict().tag(sync=True)
+
+    def show(self, png: bytes, alt: str) -> None:
+        """Show another picture, with its text, in one message to the browser."""
+        with self.hold_sync():
+            self.alt, self.value = alt, png

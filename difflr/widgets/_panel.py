@@ -58,7 +58,10 @@ class Panel:
         self._hide_the_copy()
         view, *copy = self._outputs()
         display(view[0], raw=True)
-        handles = [display(data, metadata=meta, raw=True, display_id=True) for data, meta in copy]
+        handles = [  # the same names at every display: all copies are renewed together
+            display(data, metadata=meta, raw=True, display_id=f"{self.widget.model_id}-{i}")
+            for i, (data, meta) in enumerate(copy)
+        ]
         self._shown = [handle for handle in handles if handle is not None]  # None outside IPython
 
     def _refresh_static(self) -> None:
@@ -164,11 +167,11 @@ def fold(title: str, content: Sequence[w.Widget]) -> w.VBox:
     The header of ipywidgets' ``Accordion`` cannot be reached by keyboard.
     """
     press = w.ToggleButton(layout=w.Layout(width="auto", align_self="flex-start"))
-    inside = w.VBox(content)
+    inside = w.VBox()
 
     def turn(_: Any = None) -> None:
         press.description = f"{'▾' if press.value else '▸'} {title}"
-        inside.layout.display = None if press.value else "none"
+        inside.children = content if press.value else ()  # what nobody sees, no browser draws
 
     press.observe(turn, "value")
     turn()

@@ -68,8 +68,7 @@ class PlanView:
         """Bring picture and texts to a plan."""
         text = describe_plan(plan, self.names)
         self.figure.update(plan)
-        with self.picture.hold_sync():
-            self.picture.alt, self.picture.value = text, self.figure.png()
+        self.picture.show(self.figure.png(), text)
         self.code.value = plan_code(plan)
         self.milestones.value = _as_milestones(plan)
         self.words.value = message_html(text)

@@ -53,9 +53,8 @@ class PlanEditor(Panel):
             from difflr.splits import split_model
 
             splits = split_model(splits)
-        plan = plan or gradual(len(splits))
-        plan.check(len(splits))
-        self._draft = Draft(plan)
+        plan = gradual(len(splits)) if plan is None else plan
+        self._draft = Draft(plan, len(splits))
         self._view = view = PlanView(splits, plan, steps_per_epoch, input_shape)
         self.names, self.figure, self.picture = view.names, view.figure, view.picture
         self.table, self.code = view.table, view.code
@@ -81,8 +80,7 @@ class PlanEditor(Panel):
         self.message = w.HTML(layout=w.Layout(min_height="2.6em"))
         self._connect()
         self.widget = self._assemble()
-        self._show()
-        self._say(view.note, good=None if view.note else True)
+        self._show(view.note, good=None if view.note else True)
 
     @property
     def plan(self) -> Plan:
@@ -94,8 +92,7 @@ class PlanEditor(Panel):
         with self._lock:
             self._draft.replace(plan)
             self._last = (None, 0.0)
-            self._show()
-            self._say("Plan set from code.", good=None)
+            self._show("Plan set from code.")
 
     @property
     def selected(self) -> int:
@@ -170,8 +167,7 @@ class PlanEditor(Panel):
             except DifflrError as error:
                 said = f"Not used: {error} The plan is as it was."
             # Also where nothing changed: the controls show what holds.
-            self._show(picture=self.plan != before)
-            self._say(said, good=not said)
+            self._show(said, good=not said, picture=self.plan != before)
 
     def _dragged(self, where: dict[str, float]) -> None:
         """Do what somebody does who drags on the picture: choose a phase, move a curve or a border."""
@@ -199,8 +195,7 @@ class PlanEditor(Panel):
         with self._lock:
             step()
             self._last = (None, 0.0)
-            self._show()
-            self._say(said, good=None)
+            self._show(said)
 
     def _select(self, index: int | None) -> None:
         with self._lock:
@@ -209,7 +204,7 @@ class PlanEditor(Panel):
                 self._last = (None, 0.0)
                 self._show(picture=False)
 
-    def _say(self, text: str, *, good: bool | None) -> None:
+    def _say(self, text: str, good: bool | None) -> None:
         if not text:
             phases, epochs = len(self.plan.phases), self.plan.epochs
             text = f"Valid plan: {count(phases, 'phase')}, {count(epochs, 'epoch')}."
@@ -232,9 +227,13 @@ class PlanEditor(Panel):
             f"<b>{html.escape(trained)}</b>{more}.</div>"
         )
 
-    def _show(self, *, picture: bool = True) -> None:
-        """Bring every control, the picture and the texts to what the draft says."""
+    def _show(
+        self, said: str | None = None, *, good: bool | None = None, picture: bool = True
+    ) -> None:
+        """Bring the picture, every control and the texts to what the draft says, and ``said`` to it."""
         draft = self._draft
+        if picture:  # first, for it takes its time: numbers and verdict are of the same plan
+            self._view.draw(self.plan)
         self._loading = True
         try:
             count = len(draft.phases)
@@ -249,10 +248,11 @@ class PlanEditor(Panel):
         finally:
             self._loading = False
         self._say_what_trains()
-        if picture:
-            self._view.draw(self.plan)
-            self._refresh_static()
         self._view.tabulate(self.plan, draft.selected)
+        if said is not None:
+            self._say(said, good)
+        if picture:
+            self._refresh_static()
 
     def _assemble(self) -> w.VBox:
         row = w.Layout(flex_flow="row wrap", align_items="center")

@@ -202,8 +202,8 @@ class SplitExplorer(Panel):
     def _freeze(self) -> None:
         with self._lock:
             freeze_to(self.splits, self.freeze_to.value)
-            self.refresh()
             self._show_what_if("Done: the model is frozen like this. ")
+            self.refresh()
 
     def _show_what_if(self, before: str = "") -> None:
         with self._lock:
@@ -223,10 +223,10 @@ class SplitExplorer(Panel):
             held = [s.name for s in self.splits[:first] if bn_mode(s) != "-"]
             if held:
                 text += f". BatchNorm keeps its statistics in {', '.join(held)}"
-            self.message.value = message_html(f"{before}{self._note} {text}.".strip())
             words = f"{text}. " + self.figure.update(sizes, forward, backward, first)
-            with self.picture.hold_sync():
-                self.picture.alt, self.picture.value = words, self.figure.png()
+            self.picture.show(self.figure.png(), words)
+            self.message.value = message_html(f"{before}{self._note} {text}.".strip())
+            self._refresh_static()
 
 
 class _Follow(pl.Callback):

@@ -35,6 +35,8 @@ class LiveView(pl.Callback, Panel):
     length of the step's change over that of the weights, NaN for a frozen split.
     """
 
+    _per_epoch: float  # steps of the optimizer
+
     def __init__(
         self,
         every: float = 0.5,
@@ -63,20 +65,26 @@ class LiveView(pl.Callback, Panel):
         """Build the view, or print what will be done."""
         self.losses, self.accuracies, self.movements, self.stopped = [], [], [], False
         self._movement = Movement(pl_module)
-        # Steps of the optimizer, which accumulate several batches each.
-        self._total = max(1, int(trainer.estimated_stepping_batches))
-        epochs = max(1, trainer.max_epochs or 1)
-        self._per_epoch = max(1.0, self._total / epochs)
         self._scheduler = scheduler_of(trainer)
+        # Steps of the optimizer, which accumulate several batches each; 0 where only Stop ends them.
+        total, batches = trainer.estimated_stepping_batches, trainer.num_training_batches
+        self._total = int(total) if 0 < total < math.inf else 0
+        planned = max(1, trainer.max_epochs or 1)
         if self._scheduler is not None:
             self._per_epoch = self._scheduler.steps_per_epoch
+        elif batches < math.inf:
+            self._per_epoch = math.ceil(batches / trainer.accumulate_grad_batches)
+        else:  # a stream of data
+            self._per_epoch = self._total / planned or 1000
+        epochs = self._total / self._per_epoch or planned
         if self.notebook:
             self._build(epochs, pl_module)
             self._draw(trainer)
             self._ipython_display_()
             self._runs = True
         else:
-            self._write(f"training: {epochs} epochs, {self._total} steps")
+            steps = f"{epochs:g} epochs, {self._total} steps" if self._total else "no end but Stop"
+            self._write(f"training: {steps}")
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
@@ -152,7 +160,8 @@ class LiveView(pl.Callback, Panel):
 
     def _line(self, trainer: pl.Trainer) -> str:
         step = trainer.global_step
-        parts = [f"epoch {self._epoch(trainer):.2f}", f"step {step} of {self._total}"]
+        end = f" of {self._total}" if self._total else ""
+        parts = [f"epoch {self._epoch(trainer):.2f}", f"step {step}{end}"]
         if self.losses:
             recent = [loss for _, loss in self.losses[-20:]]
             parts.append(f"loss {sum(recent) / len(recent):.3f}")
@@ -169,7 +178,7 @@ class LiveView(pl.Callback, Panel):
                 found.setdefault(name, float(group["lr"]))
         return {name: short(lr) if lr else "frozen" for name, lr in found.items()}
 
-    def _build(self, epochs: int, module: pl.LightningModule) -> None:
+    def _build(self, epochs: float, module: pl.LightningModule) -> None:
         plan = self._scheduler.plan if self._scheduler is not None else None
         names = self._movement.names
         if plan is not None and plan.n_splits != len(names):
@@ -183,24 +192,22 @@ class LiveView(pl.Callback, Panel):
         self.text, self.table = w.HTML(), w.HTML()
         self.stop_button = button("Stop", "End the training after the current step", "10em")
         self.stop_button.on_click(lambda _: self.stop())
-        bar = w.HBox([self.stop_button, self.progress], layout=w.Layout(max_width="960px"))
+        known = [self.progress] if self._total else []
+        bar = w.HBox([self.stop_button, *known], layout=w.Layout(max_width="960px"))
         self.widget = w.VBox([bar, self.text, framed(self.picture), self.table])
 
     def _draw(self, trainer: pl.Trainer) -> None:
-        step = trainer.global_step
-        self.progress.value = min(step, self._total)
-        line = self._line(trainer)
-        # No live region while it runs: a screen reader would speak without a pause.
-        self.text.value = f'<div style="font-size:14px">{line}</div>'
-        rates, moved = self._rates(trainer), self._moved()
+        line, rates, moved = self._line(trainer), self._rates(trainer), self._moved()
         rows = [[name, rates.get(name, ""), moved[name]] for name in self._movement.names]
-        self.table.value = table_html(["split", "learning rate now", "a step moves it by"], rows)
-        self.figure.update(self.losses, self.accuracies, self.movements, self._epoch(trainer))
         words = ", ".join(f"{name} {value}" for name, value in moved.items() if value)
         words = f" A step moves, of its weights: {words}." if words else ""
-        with self.picture.hold_sync():
-            self.picture.alt = f"Training: {line}.{words}{self._planned}"
-            self.picture.value = self.figure.png()
+        self.figure.update(self.losses, self.accuracies, self.movements, self._epoch(trainer))
+        # First the picture, which takes its time: numbers and curves are of the same step.
+        self.picture.show(self.figure.png(), f"Training: {line}.{words}{self._planned}")
+        self.progress.value = min(trainer.global_step, self._total)
+        # No live region while it runs: a screen reader would speak without a pause.
+        self.text.value = f'<div style="font-size:14px">{line}</div>'
+        self.table.value = table_html(["split", "learning rate now", "a step moves it by"], rows)
         self._drawn = time.monotonic()
 
     def _moved(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 function render({ model, el }) {
   const img = document.createElement("img");
   let address = null;
-  let drag = 0;
+  let drag = null;
   let start = null;
   img.className = "widget-image";
   img.draggable = false;
@@ -32,7 +32,7 @@ function render({ model, el }) {
     if (!model.get("grip")) return;
     img.setPointerCapture(event.pointerId);
     start = place(event);
-    drag += 1;
+    drag = Date.now(); // another one than in any other view of this picture
     move(event);
   };
   const move = (event) => {

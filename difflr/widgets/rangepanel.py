@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from difflr.errors import DifflrError
 from difflr.figures.picture import figure_png
+from difflr.plan import Phase
 from difflr.rangetest.figure import blank_figure
 from difflr.rangetest.finder import RangeTest, range_test
 from difflr.rangetest.gradients import suggest_lrs
@@ -43,6 +44,7 @@ class RangePanel(Panel):
         editor.plan.check(splits)
         self.editor = editor
         self.result: RangeTest | None = None
+        self._tested: Phase | None = None
         self._arguments = (splits, optimizer, batches)
         self._options = options
         self.test = button("Test the selected phase", "Train a few steps and undo them")
@@ -60,7 +62,7 @@ class RangePanel(Panel):
         self.details = w.Output()
         blank = blank_figure()
         self.picture = picture_box(*blank.canvas.get_width_height())
-        self.picture.alt, self.picture.value = "No range test yet.", figure_png(blank)
+        self.picture.show(figure_png(blank), "No range test yet.")
         self.test.on_click(lambda _: self._work(self.test, "Testing …", self._test))
         self.use.on_click(lambda _: self._use())
         self.share.on_click(lambda _: self._work(self.share, "Measuring gradients …", self._share))
@@ -70,14 +72,13 @@ class RangePanel(Panel):
         self._say("Nothing tested yet.")
 
     def show(self, result: RangeTest) -> None:
-        """Show a result, whoever made it."""
+        """Show a result for the selected phase, whoever made it."""
         with self._lock:
-            self.result = result
-            with self.picture.hold_sync():
-                self.picture.alt = result.describe()
-                self.picture.value = figure_png(result.figure())
+            self.result, self._tested = result, self._phase
+            self.picture.show(figure_png(result.figure()), result.describe())
             self.use.disabled = result.suggestion is None
             self._say(result.describe(), good=result.suggestion is not None)
+            self._refresh_static()
 
     def _work(self, pressed: w.Button, told: str, work: Callable[[], None]) -> None:
         """Do what runs the user's model, and show what it raises."""
@@ -99,13 +100,16 @@ class RangePanel(Panel):
             finally:
                 pressed.disabled = False
 
+    @property
+    def _phase(self) -> Phase:
+        return self.editor.plan.phases[self.editor.selected]
+
     def _test(self) -> None:
-        phase = self.editor.plan.phases[self.editor.selected]
-        self.show(range_test(*self._arguments, phase, **self._options))
+        self.show(range_test(*self._arguments, self._phase, **self._options))
 
     def _share(self) -> None:
         splits, _, batches = self._arguments
-        phase = self.editor.plan.phases[self.editor.selected]
+        phase = self._phase
         found = suggest_lrs(splits, batches, max(phase.lrs), loss=self._options.get("loss"))
         most = max(found.lrs[index] for index in phase.trained)
         if not most:
@@ -127,6 +131,11 @@ class RangePanel(Panel):
         with self._lock:
             if self.result is None or self.result.suggestion is None:
                 return
+            if self._phase != self._tested:  # somebody looks at another one since
+                if self._tested not in self.editor.plan.phases:
+                    self._say("The phase was changed since: test it again.", good=False)
+                    return
+                self.editor.selected = self.editor.plan.phases.index(self._tested)
             self.editor.scale(self.result.suggestion, every=self.every_phase.value)
             # Pressed twice it would multiply twice.
             self.use.disabled = True

@@ -211,14 +211,14 @@ class Replay(Panel):
                     for i, name in enumerate(self.recording.splits)
                 )
                 text += f". Weights moved: {moved}. {self.score}"
-            self.message.value = message_html(said, good=good)
-            self.table.value = self._tabulated() if self._revealed else ""
+            table = self._tabulated() if self._revealed else ""
             picture = self.figure.draw(
                 self.train_size, self.point, runs, epochs, self.prediction, revealed=self._revealed
             )
-            with self.picture.hold_sync():
-                self.picture.alt = f"Replay of the study {self.recording.study}. {text}"
-                self.picture.value = picture
+            # Together, when all is ready: nobody is to see a verdict over the picture before it.
+            self.picture.show(picture, f"Replay of the study {self.recording.study}. {text}")
+            self.message.value = message_html(said, good=good)
+            self.table.value = table
             self._refresh_static()
 
     def _click(self, where: dict[str, float]) -> None:

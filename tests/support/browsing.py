@@ -83,6 +83,7 @@ labels = torch.randint(0, 3, (64,))
 batches = [(torch.randn(3, 3, 8, 8)[labels], labels)]
 RangePanel(PlanEditor(splits, input_shape=None), splits, optimizer, batches, steps=30)""",
     "Replay()",
+    "editor",
 )
 
 

@@ -140,9 +140,12 @@ def test_who_opens_the_saved_notebook_sees_picture_and_words(live):
     reader.wait_for_text(0, "Learning rates over 6 epochs in 6 phases for 6 splits")
     reader.shot("reopened")
     # The default template loses a picture's own text: the words after it are left.
+    said = "Learning rates over 6 epochs in 6 phases for 6 splits"
     page, _ = HTMLExporter().from_filename(reader.path)
     assert "Error displaying widget" not in page
-    assert page.index("<img") < page.index("Learning rates over 6 epochs in 6 phases for 6 splits")
+    assert page.index("<img") < page.index(said)
+    page, _ = HTMLExporter(template_name="classic").from_filename(reader.path)
+    assert f'<img alt="{said}' in page
     reader.page.close()
 
 
@@ -299,6 +302,30 @@ def test_a_finger_moves_bar_and_curve(live):
     live.rest(0)
     assert rates(live)[5] < seen[2] / 2
     assert picture.bounding_box()["y"] == box["y"], "the page must not scroll meanwhile"
+    live.check()
+
+
+def test_two_views_of_an_editor_do_not_take_hold_of_one_another(live):
+    """A drag in a second view moves what is under the pointer there, not what the first one held."""
+    live.cell(0).locator("button:has-text('Reset')").click()
+    live.rest(0)
+    live.start(8)
+    live.cell(8).locator("img.widget-image").wait_for()
+    figure = PlanFigure(from_milestones(MILESTONES_2020), NAMES, 50, dpi=100, compact=True)
+    for index, phase in ((0, 0), (8, 2)):
+        picture = live.cell(index).locator("img.widget-image")
+        picture.scroll_into_view_if_needed()
+        box = picture.bounding_box()
+        peak = phase + 0.3, figure.plan.phases[phase].lrs[5]
+        right, up = figure.lines[5].axes.transData.transform(peak) / figure.size
+        x, y = box["x"] + right * box["width"], box["y"] + (1 - up) * box["height"]
+        live.page.mouse.move(x, y)
+        live.page.mouse.down()
+        live.page.mouse.move(x, y + 0.05 * box["height"], steps=4)
+        live.page.mouse.up()
+        live.rest(0)
+        assert rates(live)[5] < peak[1] / 2
+    assert live.cell(8).locator("button.mod-active").inner_text() == "Phase 3"
     live.check()
 
 

@@ -1,4 +1,4 @@
-"""The plan editor in Notebook 6 with ipywidgets 7, as Colab has it: mouse, keyboard, and no anywidget.
+"""Editor and live view in Notebook 6 with ipywidgets 7, as Colab has it: live, saved, and no anywidget.
 
 ``tests/support/old_widgets.sh`` makes the environment and runs this there.
 """
@@ -29,6 +29,7 @@ editor = PlanEditor(["stem", "layer1", "layer2", "layer3", "layer4", "head"],
 editor"""
 WITHOUT = f"import sys\nsys.modules['anywidget'] = None  # as if it were not installed\n{EDITOR}"
 PLAN = "print('LRS', editor.plan.phases[editor.selected].lrs)"
+TRAINING = "import time, torch\n" + browsing.CELLS[2], browsing.CELLS[3]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def classic(tmp_path_factory):
     folder = os.environ.get("DIFFLR_SCREENSHOTS")
     shots = Path(folder) if folder else tmp_path_factory.mktemp("screenshots")
     shots.mkdir(parents=True, exist_ok=True)
-    with browsing.opened(shots, [EDITOR, PLAN], browsing.Classic) as notebook:
+    with browsing.opened(shots, [EDITOR, PLAN, *TRAINING], browsing.Classic) as notebook:
         yield ready(notebook)
 
 
@@ -148,6 +149,43 @@ def test_a_shape_and_the_other_phases(classic):
     cell.locator("button:has-text('Add phase')").click()
     shown_is_the_plan(classic)
     classic.check()
+
+
+def test_stop_ends_a_training(classic):
+    """While the cell trains, the picture changes and Stop works; the next cell has the model."""
+    cell = classic.cell(2)
+    classic.start(2)
+    picture = cell.locator("img.widget-image")
+    picture.wait_for()
+    old = picture.get_attribute("src")
+    cell.get_by_text("epoch 0.1").wait_for()
+    assert picture.get_attribute("src") != old
+    assert [cell.locator(".output_area").nth(i).is_visible() for i in range(3)] == [
+        True,
+        False,
+        False,
+    ]
+    cell.locator("button:has-text('Stop')").click()
+    cell.locator("button:has-text('Stopped')").wait_for(timeout=30_000)
+    classic.start(3)
+    assert "STOPPED True True tensor(True)" in classic.wait_for_text(3, "STOPPED")
+    assert classic.axe(2) == []
+    classic.shot("notebook6-stopped")
+    classic.check()
+
+
+def test_who_opens_the_saved_notebook_sees_pictures_and_words(classic):
+    """Without a kernel that knows the widgets: of editor and live view the last picture and its text."""
+    reader = classic.reopened("STOPPED")
+    for index, words in ((0, "Learning rates over"), (2, "Training: epoch")):
+        picture = reader.cell(index).locator(".output_png img")
+        picture.wait_for()
+        assert picture.evaluate("img => img.naturalWidth") > 0
+        reader.wait_for_text(index, words)
+        assert not reader.cell(index).locator(".widget-subarea *").count()
+    reader.shot("notebook6-reopened")
+    reader.check()
+    reader.page.close()
 
 
 def test_without_anywidget_the_editor_is_that_of_ipywidgets(classic):

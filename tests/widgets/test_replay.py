@@ -45,6 +45,16 @@ def test_numbers_are_covered_until_a_prediction_is_marked(replay):
         assert name in replay.table.value
 
 
+def test_nothing_is_said_of_a_picture_before_it_is_there(replay):
+    """When verdict and table change, the picture is that of the point they speak of."""
+    replay.reveal()
+    old, seen = replay.png, {}
+    for name, text in {"message": replay.message, "table": replay.table}.items():
+        text.observe(lambda _, name=name: seen.update({name: replay.png != old}), "value")
+    replay.point = (1e-2, 0.1)
+    assert seen == {"message": True, "table": True}
+
+
 def test_a_click_on_the_grid_chooses_its_point(replay):
     """Where the picture is clicked, covered or not, is the point that is looked at then."""
     wide, tall = replay.figure.size

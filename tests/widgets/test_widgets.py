@@ -4,6 +4,7 @@ import html
 import io
 import math
 import os
+import re
 
 import ipywidgets
 import pytest
@@ -559,6 +560,16 @@ def test_plan_of_another_model_is_refused(editor):
         PlanEditor(NAMES, make_plan("uniform", 4))
 
 
+@pytest.mark.parametrize("wrong", ["gradual", MILESTONES_2020, {}, 3])
+def test_what_is_no_plan_is_refused(editor, wrong):
+    """The name of a recipe or a milestones dictionary: what was expected is said, and what makes one."""
+    with pytest.raises(DifflrError, match=r"expected a plan.*make_plan"):
+        PlanEditor(NAMES, wrong)
+    with pytest.raises(DifflrError, match=r"expected a plan.*make_plan"):
+        editor.plan = wrong
+    assert editor.plan == from_milestones(MILESTONES_2020)
+
+
 def test_parameters_and_cost(splits):
     """The table says what trains in each phase, how many parameters that is, and what a step costs."""
     editor = PlanEditor(splits, make_plan("gradual", splits, 3), input_shape=(3, 8, 8))
@@ -603,6 +614,66 @@ def test_static_picture_has_its_text(editor, splits):
         assert static["image/png"] == picture["image/png"]
         width, height = Image.open(io.BytesIO(panel.png)).size
         assert (panel.picture.width, panel.picture.height) == (f"{width}", f"{height}")
+
+
+def use(panel):
+    """Change what a panel shows."""
+    if isinstance(panel, PlanEditor):
+        panel.add.click()
+    elif isinstance(panel, SplitExplorer):
+        panel.freeze_to.value = 2
+    else:
+        panel.show(RangeTest((1.0,), (1.0,), (1.0,), (1.0,), False, None))
+
+
+def panels(splits):
+    """Return an editor, an explorer and a range panel."""
+    small = PlanEditor(splits, input_shape=None)
+    explorer = SplitExplorer(splits, input_shape=(3, 8, 8))
+    return small, explorer, RangePanel(small, splits, None, [])
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_nothing_is_said_of_a_picture_before_it_is_there(splits, which):
+    """When the verdict changes, or the table, the picture is drawn already: nobody sees an old one
+    below a new verdict."""
+    panel = panels(splits)[which]
+    old, seen = panel.png, {}
+    for name in ("message", "table", "now"):
+        if text := getattr(panel, name, None):
+            text.observe(lambda _, name=name: seen.update({name: panel.png != old}), "value")
+    use(panel)
+    assert "message" in seen
+    assert all(seen.values()), seen
+
+
+def test_a_widget_shown_twice_keeps_both_copies_new(editor, monkeypatch):
+    """Displayed in two cells, its copies have the same names, by which a front end renews all."""
+    names = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda *_, display_id=None, **__: names.append(display_id)
+    )
+    editor._ipython_display_()
+    editor._ipython_display_()
+    _, picture, words = names[:3]
+    assert picture != words
+    assert names[3:] == names[:3]
+
+
+class Handle:
+    """An output of a cell that can be renewed."""
+
+    def update(self, data, **_):
+        self.data = data
+
+
+def test_the_copy_in_the_notebook_is_of_what_is_shown(splits):
+    """Whatever changes a widget renews the picture and the words that a saved notebook keeps."""
+    for panel in panels(splits):
+        panel._shown = handles = [Handle(), Handle()]
+        use(panel)
+        kept = [data for data, _ in panel._outputs()[1:]]
+        assert [handle.data for handle in handles] == kept
 
 
 @pytest.mark.skipif(
@@ -658,6 +729,26 @@ def test_range_panel_puts_the_suggestion_into_the_editor(splits):
     assert editor.plan == before
     panel.show(RangeTest((1.0,), (1.0,), (1.0,), (1.0,), False, None))
     assert panel.use.disabled
+
+
+def test_a_suggestion_is_for_the_phase_that_was_tested(splits):
+    """Who looks at another phase meanwhile does not multiply that one; who changed it is told."""
+    editor = PlanEditor(splits, make_plan("gradual", splits, 3), input_shape=None)
+    panel = RangePanel(editor, splits, None, [])
+    before, result = editor.plan.phases, RangeTest((4.0,), (1.0,), (1.0,), (1.0,), False, 4.0)
+    editor.selected = 2
+    panel.show(result)
+    editor.selected = 0
+    panel.use.click()
+    assert editor.selected == 2
+    assert editor.plan.phases[:2] == before[:2]
+    assert editor.plan.phases[2].lrs[2] == pytest.approx(4 * before[2].lrs[2], rel=0.005)
+    panel.show(result)
+    editor.controls.rows[2].box.value = "2e-2"
+    held = editor.plan
+    panel.use.click()
+    assert "test it again" in panel.message.value
+    assert editor.plan == held
 
 
 def test_range_panel_shares_a_rate_out_by_gradients(splits):
@@ -784,6 +875,29 @@ def test_the_live_picture_shows_what_there_is_and_what_matters():
     assert picture.getpixel((round(x), picture.height - round(y) - 4)) < 64, "◆ of 100% is cut off"
 
 
+class Reads(pl.Callback):
+    """Somebody who reads the picture's text whenever the line above the picture changes."""
+
+    def __init__(self, view):
+        self.view, self.said = view, []
+
+    def on_train_start(self, *_):
+        self.view.text.observe(self.read, "value")
+
+    def read(self, change):
+        self.said.append((re.search(r"step \d+ of", change["new"])[0], self.view.alt))
+
+
+def test_the_live_view_says_nothing_of_a_step_before_it_is_drawn():
+    """The line above the picture changes when the picture has the same step."""
+    view = LiveView(notebook=True, every=0.0)
+    reads = Reads(view)
+    fit([view, reads])
+    assert len(reads.said) > 18
+    for step, alt in reads.said:
+        assert step in alt
+
+
 class Weights(pl.Callback):
     """Somebody who measures each step by hand."""
 
@@ -849,6 +963,28 @@ def test_live_view_shows_any_module():
     assert len(view.movements) == 6
     assert all(value > 0 for _, (value,) in view.movements)
     assert "all weights" in view.alt
+
+
+@pytest.mark.parametrize("notebook", [True, False])
+@pytest.mark.parametrize(
+    ("limit", "last"),
+    [({"max_epochs": -1}, "epoch 2.50, step 15,"), ({"max_steps": 9}, "epoch 1.50, step 9 of 9,")],
+)
+def test_a_training_without_a_number_of_epochs(notebook, limit, last):
+    """Until Stop is pressed, or for some steps: epochs are counted by the data, and all is in view."""
+    lines = []
+    view = LiveView(notebook=notebook, every=0.0, write=lines.append)
+    data = TensorDataset(torch.randn(24, 3, 8, 8), torch.randint(0, 3, (24,)))
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(
+        callbacks=[view, PressStop(view, 14)], accelerator="cpu", **limit, **options
+    )
+    trainer.fit(Plain(), DataLoader(data, 4))
+    said = view.text.value if notebook else lines[-1] + view._line(trainer)
+    assert last in said
+    if notebook:
+        assert view.figure.loss.axes.get_xlim()[1] >= view.losses[-1][0]
+        assert ("max_steps" in limit) == (view.progress in view.widget.children[0].children)
 
 
 @pytest.mark.parametrize("notebook", [True, False])
