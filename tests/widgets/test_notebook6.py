@@ -156,15 +156,13 @@ def test_stop_ends_a_training(classic):
     cell = classic.cell(2)
     classic.start(2)
     picture = cell.locator("img.widget-image")
-    picture.wait_for()
+    picture.wait_for(timeout=240_000)  # torch and Lightning are imported first
+    image = picture.element_handle()
     old = picture.get_attribute("src")
-    cell.get_by_text("epoch 0.1").wait_for()
-    assert picture.get_attribute("src") != old
-    assert [cell.locator(".output_area").nth(i).is_visible() for i in range(3)] == [
-        True,
-        False,
-        False,
-    ]
+    classic.page.wait_for_function("([image, old]) => image.src !== old", arg=[image, old])
+    areas = cell.locator(".output_area")
+    shown = [areas.nth(i).is_visible() for i in range(areas.count())]
+    assert shown[-3:] == [True, False, False], "the copies are for those who have no kernel"
     cell.locator("button:has-text('Stop')").click()
     cell.locator("button:has-text('Stopped')").wait_for(timeout=30_000)
     classic.start(3)
@@ -176,13 +174,12 @@ def test_stop_ends_a_training(classic):
 
 def test_who_opens_the_saved_notebook_sees_pictures_and_words(classic):
     """Without a kernel that knows the widgets: of editor and live view the last picture and its text."""
-    reader = classic.reopened("STOPPED")
+    reader = classic.reopened("STOPPED True")
     for index, words in ((0, "Learning rates over"), (2, "Training: epoch")):
         picture = reader.cell(index).locator(".output_png img")
         picture.wait_for()
         assert picture.evaluate("img => img.naturalWidth") > 0
         reader.wait_for_text(index, words)
-        assert not reader.cell(index).locator(".widget-subarea *").count()
     reader.shot("notebook6-reopened")
     reader.check()
     reader.page.close()
