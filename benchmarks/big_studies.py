@@ -2,8 +2,8 @@
 
 For each number of runs: processor time per run (handing out, journal and all), the journal's size and how
 long it takes to be read when the study goes on, the recording's size and how long it takes to be saved and
-read, the replay's first picture, and the largest memory. Then four Dask workers one of which is killed every
-ten seconds: runs that are missing or there twice.
+read, the replay's first picture, and the largest memory. Then four Dask workers one of which is killed after
+every hundred runs or so: runs that are missing or there twice.
 
 Goals: at most 1% of a run of ten seconds; per run no more at the largest number than at the smallest, give
 or take a quarter; nothing missing or twice.
@@ -34,6 +34,7 @@ from difflr.studies.running import run_study
 
 SPLITS = 6
 RUN_SECONDS = 10
+KILL_AFTER = 150_000  # bytes that the journal has grown, whose runs have 1,500 each
 
 
 def trial(
@@ -171,11 +172,16 @@ def killed(runs: int) -> tuple[str, ...]:
 
         def kill() -> None:
             nonlocal kills
-            while not end.wait(10):
-                there = [w.process.pid for w in cluster.workers.values() if w.process]
-                if there:
-                    os.kill(random.choice(there), signal.SIGKILL)
-                    kills += 1
+            journal, size = Path(folder) / "plateau.jsonl", 0
+            while not end.wait(0.2):
+                if not journal.exists() or journal.stat().st_size < size + KILL_AFTER:
+                    continue
+                size = journal.stat().st_size
+                # One that dies before it has reported is given up, and not replaced.
+                up = cluster.scheduler.workers
+                there = [w.process.pid for w in cluster.workers.values() if w.worker_address in up]
+                os.kill(random.choice(there), signal.SIGKILL)
+                kills += 1
 
         killer = threading.Thread(target=kill)
         killer.start()

@@ -45,6 +45,7 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
     no weight. What the user froze stays as it is (see ``difflr.models.held``), the statistics of such
     a BatchNorm layer included.
     """
+    trainable = set(trainable)
     for index, split in enumerate(splits):
         trains = index in trainable
         norms = list(_norms(split))

@@ -15,7 +15,8 @@ from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from difflr.errors import DifflrError, as_index, as_int, as_number, short_repr
-from difflr.shapes import Anneal, Shape, anneal, position, shape_from_dict
+from difflr.shapes import Anneal, Shape, annealing, position, shape_from_dict
+from difflr.spans import name_span, rate_span, spans
 
 MAX_EPOCHS = 10**6  # beyond any training, and small enough for step counts to stay exact as floats
 
@@ -103,8 +104,8 @@ class Phase:
     @property
     def trainable(self) -> tuple[bool, ...]:
         """Whether each split trains in this phase, shallow to deep."""
-        n = len(self.lrs)
-        return tuple(i >= self.freeze_to % n and i not in self.frozen for i in range(n))
+        first, frozen = self.freeze_to % len(self.lrs), set(self.frozen)
+        return tuple(i >= first and i not in frozen for i in range(len(self.lrs)))
 
     @property
     def trained(self) -> tuple[int, ...]:
@@ -285,14 +286,13 @@ class Plan:
             share = phase.shape.factor(step, total, steps_per_epoch)
             return Point(index, tuple(peak * share for peak in phase.lrs), None)
         rising, pct = position(step, total, phase.pct_start)
-        lrs = []
-        for peak in phase.lrs:
-            low = peak / phase.div_factor
-            start, end = (low, peak) if rising else (peak, low / phase.final_div_factor)
-            lrs.append(anneal(start, end, pct, self.anneal))
-        high_to_low = (self.max_momentum, self.base_momentum)
-        start, end = high_to_low if rising else high_to_low[::-1]
-        return Point(index, tuple(lrs), anneal(start, end, pct, self.anneal))
+        between = annealing(pct, self.anneal)
+        div, final = phase.div_factor, phase.final_div_factor
+        if rising:
+            lrs = tuple(between(peak / div, peak) for peak in phase.lrs)
+            return Point(index, lrs, between(self.max_momentum, self.base_momentum))
+        lrs = tuple(between(peak, peak / div / final) for peak in phase.lrs)
+        return Point(index, lrs, between(self.base_momentum, self.max_momentum))
 
     def _stretch(self, index: int) -> tuple[int, int]:
         """Return first epoch and length of the phases over which the shape of phase ``index`` runs."""
@@ -375,17 +375,23 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
-        lines = [
-            f"{'epochs':>8}  {'freeze_to':>9}  {'pct_start':>9}  maximum LR per split (shallow to deep)"
+        rows = [slice(row[0], row[-1] + 1) for row in spans(self.n_splits)]
+        rates = [
+            [rate_span(phase.lrs[row], "{:.2g}".format) for row in rows] for phase in self.phases
         ]
-        for start, phase in zip(self.starts, self.phases, strict=True):
+        title = "maximum LR per split (shallow to deep)"
+        if len(rows) < self.n_splits:
+            heads = [name_span([f"{i}" for i in range(self.n_splits)[row]]) for row in rows]
+            rates.insert(0, [f"split {heads[0]}", *heads[1:]])
+        widths = [max(7, *map(len, column)) for column in zip(*rates, strict=True)]
+        columns = ["  ".join(map(str.rjust, row, widths)) for row in rates]
+        if len(rows) < self.n_splits:
+            title = columns.pop(0)
+        lines = [f"{'epochs':>8}  {'freeze_to':>9}  {'pct_start':>9}  {title}"]
+        for start, phase, column in zip(self.starts, self.phases, columns, strict=True):
             last = start + phase.epochs
             span = f"{start + 1}-{last}" if phase.epochs > 1 else f"{last}"
-            rates = "  ".join(
-                f"{lr:>7.2g}" if trains or lr else f"{'frozen':>7}"
-                for lr, trains in zip(phase.lrs, phase.trainable, strict=True)
-            )
-            lines.append(f"{span:>8}  {phase.freeze_to:>9}  {phase.pct_start:>9g}  {rates}")
+            lines.append(f"{span:>8}  {phase.freeze_to:>9}  {phase.pct_start:>9g}  {column}")
         return "\n".join(lines)
 
 

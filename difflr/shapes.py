@@ -1,12 +1,12 @@
 """How a learning rate moves through its steps, as pure functions: a shape says which share of the peak holds.
 
-Where a phase names no shape it is torch's one cycle (``position`` and ``anneal``), against which the momentum
-moves too. The others are what most fine-tuning does today: a linear warm-up, then a cosine, a line, steps or
-nothing; they leave momentum to the optimizer.
+Where a phase names no shape it is torch's one cycle (``position`` and ``annealing``), against which the
+momentum moves too. The others are what most fine-tuning does today: a linear warm-up, then a cosine, a line,
+steps or nothing; they leave momentum to the optimizer.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -39,11 +39,17 @@ def position(step: int, total_steps: int, pct_start: float) -> Position:
     return Position(False, (step - peak) / (total_steps - 1 - peak))
 
 
-def anneal(start: float, end: float, pct: float, how: Anneal = "cos") -> float:
-    """Interpolate from ``start`` (``pct`` 0) to ``end`` (``pct`` 1) along a cosine or a line."""
+def annealing(pct: float, how: Anneal = "cos") -> Callable[[float, float], float]:
+    """Return what interpolates from a start (``pct`` 0) to an end (``pct`` 1), along a cosine or a line.
+
+    >>> between = annealing(0.5)
+    >>> between(0.0, 1.0), between(2.0, 4.0)
+    (0.5, 3.0)
+    """
     if how == "cos":
-        return end + (start - end) / 2.0 * (math.cos(math.pi * pct) + 1)
-    return (end - start) * pct + start
+        share = math.cos(math.pi * pct) + 1
+        return lambda start, end: end + (start - end) / 2.0 * share
+    return lambda start, end: (end - start) * pct + start
 
 
 @dataclass(frozen=True, kw_only=True)

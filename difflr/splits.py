@@ -95,7 +95,8 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
         raise DifflrError(
             f"Received {short_repr(model)}, expected a torch.nn.Module.", "Pass the model."
         )
-    lazy = [n for n, p in model.named_parameters() if isinstance(p, UninitializedParameter)]
+    aliases = list(model.named_parameters(remove_duplicate=False))
+    lazy = [name for name, p in aliases if isinstance(p, UninitializedParameter)]
     if lazy:
         raise DifflrError(
             f"Parameters without a shape yet (lazy modules): {first_few(lazy)}.",
@@ -106,10 +107,9 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     if isinstance(how, Splits) and how.model is model:
         return how
     out = excluded(model, exclude)
-    every = [name for name, _ in model.named_parameters()]
-    if not every:
+    if not aliases:
         raise DifflrError("The model has no parameters.", "Pass a model that can be trained.")
-    if out.issuperset(every):
+    if out.issuperset(name for name, _ in model.named_parameters()):
         raise DifflrError(
             "exclude leaves nothing of the model.", "Exclude what is not to train only."
         )
@@ -123,15 +123,16 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     parameters: list[dict[str, nn.Parameter]] = [{} for _ in parts]
     seen: set[int] = set()
     claimed = {key: i for i in reversed(range(len(parts))) for key in parts[i].modules}
-    aliases = list(model.named_parameters(remove_duplicate=False))
-    inside = {path for name, p in aliases if id(p) in owner for path in paths(name)}
-    outside = {path for name, _ in aliases for path in paths(name)} - inside
+    outside = {path for name, p in aliases if id(p) not in owner for path in paths(name)}
+    if outside:
+        outside -= {path for name, p in aliases if id(p) in owner for path in paths(name)}
     current = 0
     for prefix, module in model.named_modules():
         if prefix in outside or prefix.rpartition(".")[0] in outside:
             outside.add(prefix)  # a teacher, and its dropout and BatchNorm without parameters
             continue
-        own = {f"{prefix}.{n}".lstrip("."): p for n, p in module.named_parameters(recurse=False)}
+        here = module._parameters.items()
+        own = {f"{prefix}.{n}".lstrip("."): p for n, p in here if p is not None}
         # A module without parameters goes where it was put, else with the one before it.
         known = [owner[id(p)] for p in own.values() if id(p) in owner]
         if own and not known:

@@ -22,6 +22,7 @@ from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, split_colou
 from difflr.figures.words import count, short, split_names
 from difflr.plan import MAX_STEPS, Plan
 from difflr.shapes import Steps
+from difflr.spans import FEW, name_span, spans
 
 
 class PlanFigure:
@@ -49,17 +50,24 @@ class PlanFigure:
         self.names = tuple(names)
         self.steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1, MAX_STEPS)
         self._colours = split_colours(len(self.names))
+        self._spans, self._many = spans(len(self.names)), len(self.names) > FEW
+        # Upper and lower edge of each split in the strip, where all of a span share its row.
+        shares = [
+            (row, i, len(span)) for row, span in enumerate(self._spans) for i in range(len(span))
+        ]
+        self._edges = [(row + i / n, row + (i + 1) / n) for row, i, n in shares]
+        rim = 0.0 if self._many else 1.5  # between many cells there would be little else
         self._axes = PlanAxes(self.names, dpi, compact)
         self.figure = self._axes.figure
         (self.momentum,) = self._axes.momentum.plot([], [], color="black", lw=2)
         self.lines = [self._split_line(i, colour) for i, colour in enumerate(self._colours)]
-        self._trained = PolyCollection([], edgecolors="white", linewidths=1.5)
+        self._trained = PolyCollection([], edgecolors="white", linewidths=rim)
         self._frozen = PolyCollection(
-            [], facecolors="#eeeeee", edgecolors="#9a9a9a", linewidths=0.5, hatch="////"
+            [], facecolors="#eeeeee", edgecolors="#9a9a9a", linewidths=rim / 3, hatch="////"
         )
         for cells in (self._trained, self._frozen):
             self._axes.strip.add_collection(cells, autolim=False)
-        self._patch = Rectangle((0, 0), 0, 0, visible=False, ec="white", lw=1.5)
+        self._patch = Rectangle((0, 0), 0, 0, visible=False, ec="white", lw=rim)
         self._axes.strip.add_patch(self._patch)
         self._borders = [_upright(axes, color=GREY, lw=1) for axes in self._axes.all]
         self._cursors = [_upright(axes, color=RED, lw=2.5, zorder=5) for axes in self._axes.all]
@@ -76,7 +84,8 @@ class PlanFigure:
         for i, line in enumerate(self.lines):
             line.set_data(curves.x, curves.lrs[:, i])
             # The markers of splits with equal LRs stand side by side, not on one another.
-            line.set_markevery(curves.points(0.15 + 0.45 * (i + 0.5) / len(self.lines)))
+            if not self._many:
+                line.set_markevery(curves.points(0.15 + 0.45 * (i + 0.5) / len(self.lines)))
         self.momentum.set_data(curves.x, curves.momentum)
         self._axes.fit(plan, curves.lr_limits)
         self._set_cells(plan)
@@ -108,14 +117,15 @@ class PlanFigure:
         canvas.restore_region(kept)
         for line in moving:
             self.figure.draw_artist(line)
-        for text, old, (start, length, split) in zip(
+        for text, old, (start, length, trained) in zip(
             self._peaks, written, self._written_cells, strict=False
         ):
             if text.get_text() != old:
-                self._patch.set(
-                    bounds=(start, split, length, 1), fc=self._colours[split], visible=True
-                )
-                self.figure.draw_artist(self._patch)
+                for split in trained:
+                    top, bottom = self._edges[split]
+                    cell = (start, top, length, bottom - top)
+                    self._patch.set(bounds=cell, fc=self._colours[split], visible=True)
+                    self.figure.draw_artist(self._patch)
                 self.figure.draw_artist(text)
         self._patch.set_visible(False)
         return canvas_png(self.figure)
@@ -136,39 +146,48 @@ class PlanFigure:
     def _split_line(self, split: int, colour: Any) -> Line2D:
         # Where lines lie on one another, the deeper one is narrower and leaves a rim.
         width = 5.0 - 3.0 * split / max(1, len(self.names) - 1)
-        marker = MARKERS[split % len(MARKERS)]
-        (line,) = self._axes.lr.plot(
-            [], [], color=colour, lw=width, marker=marker, ms=self._axes.text_size - 2
-        )
-        line.set(mec="white", mew=0.8)
+        beside: dict[str, Any] = {
+            "transform": self._axes.strip.get_yaxis_transform(),
+            "clip_on": False,
+        }
+        if self._many:  # the key is a bar of colours, each beside its row
+            top, bottom = self._edges[split]
+            key = Rectangle((-0.02, top), 0.013, bottom - top, fc=colour, **beside)
+            self._axes.strip.add_patch(key)
+            return self._axes.lr.plot([], [], color=colour, lw=width / 2)[0]
+        sign = {"color": colour, "marker": MARKERS[split], "ms": self._axes.text_size - 2}
+        (line,) = self._axes.lr.plot([], [], lw=width, mec="white", mew=0.8, **sign)
         # The key: the same marker beside the split's name.
-        (key,) = self._axes.strip.plot(
-            [-0.013], [split + 0.5], color=colour, marker=marker, ms=self._axes.text_size - 2
-        )
-        key.set(transform=self._axes.strip.get_yaxis_transform(), clip_on=False)
+        self._axes.strip.plot([-0.013], [split + 0.5], **sign, **beside)
         return line
 
     def _set_cells(self, plan: Plan) -> None:
-        """Fill the strip: a coloured cell with the peak LR where a split trains, else a hatched one."""
-        trained: list[list[tuple[int, int]]] = []
+        """Fill the strip: a coloured cell with the peak LR where a split trains, else a hatched one.
+
+        Of many splits each span has one number: the largest.
+        """
+        cells: dict[bool, list[list[tuple[int, float]]]] = {True: [], False: []}
         colours: list[Colour] = []
-        frozen: list[list[tuple[int, int]]] = []
         self._written_cells = []
         texts = []
         for start, phase in zip(plan.starts, plan.phases, strict=True):
             end = start + phase.epochs
-            for i, trains in enumerate(phase.trainable):
-                cell = [(start, i), (end, i), (end, i + 1), (start, i + 1)]
-                (trained if trains else frozen).append(cell)
+            awake = phase.trainable
+            for i, trains in enumerate(awake):
+                top, bottom = self._edges[i]
+                cells[trains].append([(start, top), (end, top), (end, bottom), (start, bottom)])
                 if trains:
                     colours.append(self._colours[i])
-                if trains and phase.epochs / plan.epochs > 0.08:  # else the number has no room
-                    self._written_cells.append((start, phase.epochs, i))
-                    ink = ink_on(self._colours[i])
-                    texts.append(((start + end) / 2, i + 0.52, short(phase.lrs[i]), ink))
-        self._trained.set_verts(trained)
+            for row, span in enumerate(self._spans):
+                trained = [i for i in span if awake[i]]
+                if trained and phase.epochs / plan.epochs > 0.08:  # else the number has no room
+                    self._written_cells.append((start, phase.epochs, trained))
+                    ink = ink_on(self._colours[trained[len(trained) // 2]])
+                    most = short(max(phase.lrs[i] for i in trained))
+                    texts.append(((start + end) / 2, row + 0.52, most, ink))
+        self._trained.set_verts(cells[True])
         self._trained.set_facecolor(colours)
-        self._frozen.set_verts(frozen)
+        self._frozen.set_verts(cells[False])
         _write(
             self._axes.strip,
             self._peaks,
@@ -220,10 +239,13 @@ class PlanAxes:
     """
 
     def __init__(self, names: Sequence[str], dpi: float, compact: bool) -> None:
-        n = len(names)
-        wide, momentum, lr, row = (7.5, 0.35, 1.5, 0.23) if compact else (9, 0.7, 2.4, 0.26)
-        strip = min(max(1.0, row * n), 4.0)
-        self.text_size = min(11.0, 72 * strip / n * 0.7)
+        n = len(rows := spans(len(names)))
+        self._what = "Learning rate of each split" if n == len(names) else "Learning rates"
+        self._labels = [name_span(names[row[0] : row[-1] + 1], brief=True) for row in rows]
+        wide, momentum, lr, line = (7.5, 0.35, 1.5, 0.23) if compact else (9, 0.7, 2.4, 0.26)
+        strip = max(1.0, line * n)
+        longest = max(map(len, self._labels)) if n < len(names) else 1
+        self.text_size = max(6.0, min(11.0, 72 * strip / n * 0.7, 115 / longest))
         tall = 1.35 + momentum + lr + strip
         self.figure = Figure(figsize=(wide, tall), dpi=dpi)
         FigureCanvasAgg(self.figure)
@@ -244,7 +266,7 @@ class PlanAxes:
         self._no_momentum = self.momentum.text(
             0.5, 0.5, "", transform=self.momentum.transAxes, ha="center", va="center"
         )
-        self._dress(names)
+        self._dress()
         if compact:  # no room for it upright
             label = self.momentum.yaxis.label
             label.set(rotation=0, ha="right", va="center", fontsize=8)
@@ -252,9 +274,10 @@ class PlanAxes:
 
     def fit(self, plan: Plan, lr_limits: tuple[float, float]) -> None:
         """Set title and limits for a plan; those of the learning rates are powers of ten."""
-        self._title.set_text(f"Learning rate of each split over {count(plan.epochs, 'epoch')}")
+        self._title.set_text(f"{self._what} over {count(plan.epochs, 'epoch')}")
         frozen = not all(all(phase.trainable) for phase in plan.phases)
-        self._hatched.set_text("hatched: frozen" if frozen else "")
+        notes = ["numbers: the largest of each row"] if len(self._labels) < plan.n_splits else []
+        self._hatched.set_text("; ".join([*notes, "hatched: frozen"][: len(notes) + frozen]))
         bottom, top = lr_limits
         self.lr.set_ylim(10.0**bottom, 10.0**top)
         decades = range(math.ceil(bottom), math.floor(top) + 1, max(1, round((top - bottom) / 6)))
@@ -267,7 +290,7 @@ class PlanAxes:
         for axes in self.all:
             axes.set_xlim(0, plan.epochs)
 
-    def _dress(self, names: Sequence[str]) -> None:
+    def _dress(self) -> None:
         momentum, strip, lr = self.momentum, self.strip, self.lr
         lr.set_yscale("log")
         lr.set_ylabel("learning rate", fontsize=12)
@@ -275,8 +298,8 @@ class PlanAxes:
         # Plain text: the default power of ten is typeset anew at every drawing.
         lr.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
         lr.grid(axis="y", color="#dddddd", lw=0.8)
-        strip.set_ylim(len(names), 0)
-        strip.set_yticks([i + 0.5 for i in range(len(names))], names)
+        strip.set_ylim(len(self._labels), 0)
+        strip.set_yticks([i + 0.5 for i in range(len(self._labels))], self._labels)
         momentum.set_ylabel("momentum", fontsize=10)
         momentum.set_xlabel("epoch", fontsize=12)
         momentum.xaxis.set_major_locator(MaxNLocator(12, integer=True))

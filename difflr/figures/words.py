@@ -6,6 +6,7 @@ from itertools import groupby
 from difflr.errors import DifflrError
 from difflr.plan import Phase, Plan
 from difflr.shapes import Shape
+from difflr.spans import FEW, name_span, rate_span, spans
 
 
 def short(lr: float) -> str:
@@ -29,8 +30,7 @@ def describe_plan(plan: Plan, names: Sequence[str] | None = None) -> str:
         last = start + phase.epochs
         span = f"epoch {last}" if phase.epochs == 1 else f"epochs {start + 1} to {last}"
         peaks = [
-            short(lr) if trains else "frozen"
-            for lr, trains in zip(phase.lrs, phase.trainable, strict=True)
+            lr if trains else 0.0 for lr, trains in zip(phase.lrs, phase.trainable, strict=True)
         ]
         parts.append(f"Phase {index}, {span}, {_moves(phase)}: {', '.join(_runs(names, peaks))}.")
     if plan.moves_momentum:
@@ -50,14 +50,16 @@ def _moves(phase: Phase) -> str:
     return f"peaks after {phase.pct_start:.0%} of its steps"
 
 
-def _runs(names: Sequence[str], values: Sequence[str]) -> list[str]:
-    """Say what holds for each split, neighbours with the same value together."""
-    parts = []
-    for value, pairs in groupby(zip(names, values, strict=True), key=lambda pair: pair[1]):
-        members = [name for name, _ in pairs]
-        who = members[0] if len(members) == 1 else f"{members[0]} to {members[-1]}"
-        parts.append(f"{who} {value}")
-    return parts
+def _runs(names: Sequence[str], peaks: Sequence[float]) -> list[str]:
+    """Say the peak of each split, neighbours with the same one together; of many those of each span."""
+    runs = [
+        range(group[0], group[-1] + 1)
+        for _, pairs in groupby(range(len(names)), key=lambda i: peaks[i])
+        if (group := list(pairs))
+    ]
+    runs = spans(len(names)) if len(runs) > FEW else runs
+    ends = [slice(run[0], run[-1] + 1) for run in runs]
+    return [f"{name_span(names[end])} {rate_span(peaks[end], short)}" for end in ends]
 
 
 def split_names(plan: Plan, names: Sequence[str] | None) -> tuple[str, ...]:

@@ -50,9 +50,10 @@ def auto_patterns(
             f"Received {short_repr(level)}, expected {' or '.join(map(repr, LEVELS))}, or a cut.",
             "Pass None for stages, 'blocks' for one split per block, or the splits yourself.",
         )
-    inside = list(_networks(model, frozenset(out), frozenset(held)))
-    for inner, prefix in inside:
-        spare = {*out, *held} if _adapted(inner) else set(out)
+    inside = []
+    for inner, prefix in _networks(model, frozenset(out), frozenset(held)):
+        inside.append((inner, prefix))
+        spare = {*out, *held} if held and _adapted(inner) else set(out)
         for reader in (_by_matcher, _by_family, _by_lists):
             units = reader(inner, level == "blocks") or []
             if not units or not _grades(units):
@@ -97,12 +98,16 @@ def _unwrapped(model: nn.Module, skip: frozenset[str], prefix: str = "") -> tupl
     """Go into wrappers around one model: LightningModules, torch.compile, PEFT, DataParallel."""
     if callable(getattr(type(model), "group_matcher", None)):
         return model, prefix
-    own = {n: [name for name, _ in c.named_parameters()] for n, c in model.named_children()}
-    kept = [n for n, names in own.items() if any(f"{prefix}{n}.{p}" not in skip for p in names)]
+    own = dict(model.named_children())
+    kept = [
+        name
+        for name, child in own.items()
+        if any(f"{prefix}{name}.{p}" not in skip for p, _ in child.named_parameters())
+    ]
     # Where the user froze all of it, the plan will say so.
-    kept = kept or [n for n, names in own.items() if names]
+    kept = kept or [name for name, child in own.items() if any(True for _ in child.parameters())]
     if len(kept) == 1 and not any(True for _ in model.parameters(recurse=False)):
-        return _unwrapped(model.get_submodule(kept[0]), skip, f"{prefix}{kept[0]}.")
+        return _unwrapped(own[kept[0]], skip, f"{prefix}{kept[0]}.")
     return model, prefix
 
 
@@ -171,7 +176,8 @@ def _sizes(model: nn.Module) -> dict[str, int]:
     return {
         f"{path}.{own}".lstrip("."): 0 if isinstance(module, nn.Embedding) else parameter.numel()
         for path, module in model.named_modules(remove_duplicate=False)
-        for own, parameter in module.named_parameters(recurse=False)
+        for own, parameter in module._parameters.items()
+        if parameter is not None
     }
 
 

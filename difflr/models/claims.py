@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from types import EllipsisType
 from typing import Any
 
@@ -50,6 +50,8 @@ def matched(model: nn.Module, patterns: Mapping[str, Patterns]) -> list[Part]:
                 )
             part.names |= hit_params
             part.modules |= hit_modules
+    if ... not in patterns.values():
+        return parts
     rest = {name for name, _ in params.items}.difference(*(part.names for part in parts))
     # A module that holds a parameter of another split, at whatever depth, is not of the rest.
     others = {path for name, _ in params.items if name not in rest for path in paths(name)}
@@ -83,8 +85,7 @@ class _Names:
 
 def paths(name: str) -> list[str]:
     """Return a dotted name's prefixes, the shallowest first and itself last."""
-    parts = name.split(".")
-    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+    return list(accumulate(name.split("."), lambda above, own: f"{above}.{own}"))
 
 
 def _globs(split: str, globs: Any) -> list[str]:
@@ -197,7 +198,6 @@ def excluded(model: nn.Module, exclude: Exclude) -> set[str]:
 
 def owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dict[int, int]:
     """Return which split owns each parameter (by id), or say what is missing, doubled or empty."""
-    free = set(held_parameters(model)) | set(out)
     aliases = _aliases(model)
     claimants: dict[str, list[int]] = {}
     for index, part in enumerate(parts):
@@ -208,17 +208,16 @@ def owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dic
     for key, names in aliases.items():
         first = claimants.get(names[0], [])
         claims = sorted({index for name in names for index in claimants.get(name, [])})
-        if not claims and free.intersection(names):
-            continue
         if not claims:
-            missing.append(names[0])
+            missing.append(names)
         elif len(first or claims) > 1:
             doubled.append(f"{names[0]} ({' and '.join(parts[i].name for i in first or claims)})")
         else:
             owner[key] = (first or claims)[0]
-    if missing:
+    free = {*held_parameters(model), *out} if missing else set()
+    if lost := [names[0] for names in missing if free.isdisjoint(names)]:
         raise DifflrError(
-            f"{_count(missing)} in no split: {first_few(missing)}.",
+            f"{_count(lost)} in no split: {first_few(lost)}.",
             "Add them to a split: together the splits hold every parameter exactly once.",
         )
     if doubled:

@@ -30,6 +30,7 @@ from difflr.studies.trial import run_trial
 
 _CLEAN_EPOCHS = 8
 _AT_ONCE = 1000  # runs that a cluster is given at a time: from their number it sees how many workers it needs
+_TIDIED = 100  # runs after which those in the journal are no longer looked at for garbage
 _FRUITLESS = 3  # times that workers died with no run finished, until a study gives up
 Trial = Callable[[Task, Cell, int, str, int | None], dict[str, Any]]
 Call = tuple[Trial, Task, Cell, int, str, int]
@@ -191,8 +192,10 @@ class _Workers:
             with tqdm(
                 total=total, desc=title, unit="pic", unit_scale=True, disable=not self.progress
             ) as bar:
-                for run in runs(calls, jobs):
+                for count, run in enumerate(runs(calls, jobs)):
                     self.journal.add(run)
+                    if count % _TIDIED == 0:
+                        gc.freeze()  # or tidying after a run would look at all the runs before it
                     bar.update(run["train_size"] * run["epochs"])
         except joblib.externals.loky.process_executor.BrokenProcessPool as error:
             raise DifflrError(

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -120,10 +120,10 @@ class Draft:
         frozen = [i for i in self.current.phase.frozen if i > first]
         self.set(freeze_to=self._freeze_to(first), frozen=frozen)
 
-    def set_trains(self, split: int, trains: bool) -> None:
-        """Train or freeze one split of the selected phase (inside ``edit``)."""
-        on = list(self.current.phase.trainable)
-        on[split] = trains
+    def set_trains(self, splits: Collection[int], trains: bool) -> None:
+        """Train or freeze some splits of the selected phase (inside ``edit``)."""
+        now = self.current.phase.trainable
+        on = [trains if i in splits else old for i, old in enumerate(now)]
         if not any(on):
             raise DifflrError("A phase must train a split.", "Tick another one first.")
         first = on.index(True)
@@ -133,11 +133,18 @@ class Draft:
     def _freeze_to(self, first: int) -> int:
         return first - self.plan.n_splits if first else 0  # as the recipes write it
 
-    def set_lr(self, split: int, lr: float) -> None:
-        """Set one LR of the selected phase, with three digits (inside ``edit``)."""
-        current = self.current
-        if round_lr(lr) != round_lr(current.wishes[split]):
-            current.wishes[split], current.shape = round_lr(lr), None
+    def set_lr(self, splits: Sequence[int], lr: float) -> None:
+        """Set one LR of the selected phase, with three digits (inside ``edit``).
+
+        Of several splits it is the largest of those that train; the others keep their share of it.
+        """
+        current, lr = self.current, round_lr(lr)
+        awake = [i for i in splits if current.phase.trainable[i]]
+        largest = max(current.wishes[i] for i in awake or splits)
+        if lr != round_lr(largest):
+            for i in splits:  # with digits enough for the shares to survive a long drag
+                current.wishes[i] = float(f"{lr * (current.wishes[i] / largest):.6g}")
+            current.shape = None
             self.set()
 
     def set_lrs(self, lrs: Sequence[float]) -> None:
@@ -208,7 +215,7 @@ class Draft:
         self.selected += 1
         frozen = [i for i, trains in enumerate(self.current.phase.trainable) if not trains]
         if frozen:
-            self.set_trains(frozen[-1], True)
+            self.set_trains(frozen[-1:], True)
         else:
             self.scale(0.5, every=False)
 

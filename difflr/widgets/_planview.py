@@ -10,6 +10,7 @@ from difflr.figures.plan import PlanFigure
 from difflr.figures.words import describe_plan
 from difflr.milestones import to_milestones
 from difflr.plan import Plan
+from difflr.spans import FEW, name_span
 from difflr.widgets._draft import plan_code
 from difflr.widgets._panel import fold, message_html, picture_box, table_html
 
@@ -92,10 +93,16 @@ class PlanView:
 
 
 def run_of(chosen: Sequence[str], names: Sequence[str]) -> str:
-    """Name some of the splits; neighbours in one run, as most phases train them, by first and last."""
-    first = names.index(chosen[0])
-    run = len(chosen) > 1 and tuple(chosen) == tuple(names[first : first + len(chosen)])
-    return f"{chosen[0]} to {chosen[-1]}" if run else ", ".join(chosen)
+    """Name some of the splits; neighbours in one run, as most phases train them, by first and last.
+
+    So are those in several runs where there are many.
+    """
+    places = [names.index(name) for name in chosen]
+    starts = [i for i, at in enumerate(places) if i == 0 or at != places[i - 1] + 1]
+    if len(starts) > 1 and len(names) <= FEW:
+        return ", ".join(chosen)
+    ends = [*starts[1:], len(chosen)]
+    return ", ".join(name_span(chosen[a:b]) for a, b in zip(starts, ends, strict=True))
 
 
 def _costs(splits: Any, input_shape: Sequence[int] | None) -> "tuple[Costs | None, str]":

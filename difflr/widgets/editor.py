@@ -13,7 +13,7 @@ from difflr.figures.words import count
 from difflr.plan import Plan
 from difflr.recipes import gradual
 from difflr.widgets._controls import PhaseControls
-from difflr.widgets._draft import Draft, read_epochs, read_lr, round_lr
+from difflr.widgets._draft import Draft, read_epochs, read_lr
 from difflr.widgets._grab import Grab, grab
 from difflr.widgets._native import NATIVE
 from difflr.widgets._panel import Panel, beside, button, fold, message_html
@@ -122,6 +122,8 @@ class PlanEditor(Panel):
         ]
         for press, change in changes:
             press.on_click(partial(self._pressed, change))
+        for row, press in self.controls.splits.openers.items():
+            press.on_click(partial(self._open, row))
         self.undo.on_click(lambda _: self._go_back(draft.undo, "Last change taken back."))
         self.reset.on_click(lambda _: self._go_back(draft.reset, "Back at the first plan."))
         self.picture.observe(lambda change: self._dragged(change["new"]), "pointed")
@@ -136,14 +138,20 @@ class PlanEditor(Panel):
         yield controls.moves, draft.set_moves
         yield controls.rise, lambda value: draft.set_moves(controls.moves.value, value)
         for i, row in enumerate(controls.rows):
-            yield row.slider, partial(draft.set_lr, i)
+            yield row.slider, partial(self._set_lr, i)
             yield row.box, partial(self._typed, i)
-            yield row.trains, partial(draft.set_trains, i)
+            yield row.trains, partial(self._set_trains, i)
         for control in (controls.shape, controls.base, controls.ratio):
             yield control, lambda _: draft.set_shape(controls.read_shape())
 
-    def _typed(self, split: int, text: str) -> None:
-        self._draft.set_lr(split, read_lr(text))
+    def _set_lr(self, row: int, lr: float) -> None:
+        self._draft.set_lr(self.controls.splits.spans[row], lr)
+
+    def _typed(self, row: int, text: str) -> None:
+        self._set_lr(row, read_lr(text))
+
+    def _set_trains(self, row: int, trains: bool) -> None:
+        self._draft.set_trains(self.controls.splits.spans[row], trains)
 
     def _pressed(self, change: Callable[[], None], _: w.Button) -> None:
         self._edit(None, change)
@@ -188,8 +196,9 @@ class PlanEditor(Panel):
                 self._edit(held, lambda: self._draft.set_border(held.phase, epochs))
             elif held.split is not None:
                 up = 10 ** ((where["y0"] - where["y"]) * held.decades)
-                lr = round_lr(min(max(phase.lrs[held.split] * up, 1e-7), 1.0))
-                self._edit(held, partial(self._draft.set_lr, held.split, lr))
+                splits = self.controls.splits.together(held.split)
+                lr = min(max(max(phase.lrs[i] for i in splits) * up, 1e-7), 1.0)
+                self._edit(held, partial(self._draft.set_lr, splits, lr))
 
     def _go_back(self, step: Callable[[], None], said: str) -> None:
         with self._lock:
@@ -203,6 +212,12 @@ class PlanEditor(Panel):
                 self._draft.selected = index
                 self._last = (None, 0.0)
                 self._show(picture=False)
+
+    def _open(self, row: int, _: w.Button) -> None:
+        with self._lock:
+            self.controls.splits.open(row)
+            self._last = (None, 0.0)  # the rows below it are those of other splits now
+            self._show(picture=False)
 
     def _say(self, text: str, good: bool | None) -> None:
         if not text:
@@ -262,7 +277,7 @@ class PlanEditor(Panel):
         more = fold("More settings", [controls.settings, order])
         top = beside(
             [self.picture, self.message],
-            [self.phases, self.now, controls.splits, bar, more],
+            [self.phases, self.now, controls.splits.box, bar, more],
             self.picture.layout.max_width,
         )
         return w.VBox([top, self.table, self._view.texts], layout=w.Layout(max_width="100%"))

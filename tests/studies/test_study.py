@@ -231,6 +231,20 @@ def test_what_stays_is_not_collected_after_every_run(task, tmp_path):
     assert gc.get_freeze_count() == 0
 
 
+def test_tidying_after_a_run_does_not_look_at_all_runs_before_it(task, tmp_path):
+    """As many objects are looked at for garbage after 400 runs as after 200: a long study stays as fast."""
+    tracked = []
+
+    def trial(task, cell, seed, measured_on, threads):
+        tracked.append(len(gc.get_objects()))
+        return measured(cell, seed, measured_on)
+
+    cells = [Cell("differential", {"lr": 1e-3, "ratio": 1.0 + i}, 20, 1) for i in range(20)]
+    made_up = Study("s", task, cells, tuple(range(20)), ())
+    run_study(made_up, tmp_path, n_jobs=1, progress=False, trial=trial)
+    assert max(tracked[300:]) < 1.1 * max(tracked[100:200])
+
+
 def test_processes_and_their_threads(task, journal, tmp_path):
     """Through joblib's processes the runs are those of a single process, and none is missing."""
     part = study(task, cells=CELLS[:2], report_seeds=())

@@ -20,6 +20,12 @@ from difflr.plan import Plan
 #: Of small screens, and of Colab's output.
 SIZES = [(1280, 720), (1024, 768), (900, 720)]
 NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
+MANY = """\
+from difflr import make_plan
+from difflr.widgets import PlanEditor
+names = ["stem", *(f"blocks.{i}" for i in range(46)), "head"]
+editor = PlanEditor(names, make_plan("layer_decay", 48, 6, decay=0.9))
+editor"""
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +134,26 @@ def check_view(notebook, width, height, name):
 def test_picture_sliders_and_verdict_are_in_view_at_once(live, width, height):
     """At the sizes of small screens nobody scrolls between a slider and the curve that it moves."""
     check_view(live, width, height, "editor")
+
+
+def test_many_splits_fit_the_screen_and_can_be_opened(notebook):
+    """48 splits have eight rows; one that is opened by keyboard shows its splits, each with its rate."""
+    many = notebook.other([MANY, "print('LRS', editor.plan.phases[0].lrs)"])
+    many.start(0)
+    cell = many.cell(0)
+    cell.locator("img.widget-image").wait_for()
+    check_view(many, 1280, 720, "many")
+    cell.locator("button:has-text('▸')").first.press("Enter")
+    box = cell.get_by_label("Learning rate of blocks.3, as a number")
+    box.fill("3e-4")
+    box.press("Enter")
+    many.rest(0)
+    assert rates(many)[4] == 3e-4
+    assert cell.get_by_label("Learning rate of blocks.0 to 6, as a number").input_value() == "3e-4"
+    many.shot("many-opened")
+    assert many.axe(0) == []
+    many.check()
+    many.page.close()
 
 
 def test_who_opens_the_saved_notebook_sees_picture_and_words(live):
