@@ -86,6 +86,7 @@ def editor(notebook: Any, cell: Any) -> Frames:
     cell.locator("button:has-text('Phase 6')").click()
     yield "A click shows another phase"
     pull(notebook, cell.locator("input[type='range']").first, 0.7)
+    cell.get_by_text("Drag a bar").wait_for(state="hidden")
     yield "A bar is dragged: the curve follows"
     cell.locator("button:has-text('More settings')").click()
     yield "More settings: epochs, shape, ratio"
@@ -107,7 +108,7 @@ def rangepanel(notebook: Any, cell: Any) -> Frames:
     """Test, use the suggestion, share out by gradients."""
     yield "At first: nothing is tested yet"
     cell.locator("button:has-text('Test the selected phase')").click()
-    cell.get_by_text("Suggested multiplier").wait_for()
+    cell.get_by_text("Suggested multiplier").first.wait_for()  # its copy is there, too
     yield "One press: loss against multiplier"
     cell.locator("button:has-text('Use the suggestion')").click()
     yield "Another: the plan has the suggestion"
@@ -118,6 +119,7 @@ def rangepanel(notebook: Any, cell: Any) -> Frames:
 
 def liveview(notebook: Any, cell: Any) -> Frames:
     """Watch a training and stop it."""
+    cell.get_by_text("loss").first.wait_for()
     notebook.page.wait_for_timeout(1500)
     yield "The training has begun"
     for epoch in (1, 2):
@@ -135,11 +137,13 @@ def replay(notebook: Any, cell: Any) -> Frames:
     lr, ratio = (cell.get_by_role("slider", name=name, exact=True) for name in ("Base LR", "Ratio"))
     pull(notebook, lr, 0.5)
     pull(notebook, ratio, 0.75)
+    cell.get_by_alt_text("Base LR 3e-3, ratio 100").wait_for()
     yield "Two sliders choose a point"
     cell.locator("button:has-text('I predict')").click()
     yield "The prediction is marked and compared"
     for _ in range(2):
         lr.press("ArrowRight")
+    cell.get_by_alt_text("Base LR 3e-2, ratio 100").wait_for()
     yield "Then look around"
 
 
