@@ -10,41 +10,66 @@ from typing import TYPE_CHECKING, Any
 from difflr.extras import MissingExtra, extra_of
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time ``_HOME`` says the same
-    from difflr.errors import DifflrError as DifflrError
-    from difflr.experiments.backbones import load_backbone as load_backbone
-    from difflr.figures.plan import plot_plan as plot_plan
-    from difflr.figures.words import describe_plan as describe_plan
-    from difflr.freezing import freeze_to as freeze_to
-    from difflr.freezing import set_trainable as set_trainable
-    from difflr.groups import param_groups as param_groups
-    from difflr.inspector import report as report
-    from difflr.lightning.callback import PlanCallback as PlanCallback
-    from difflr.lightning.module import ParametersSplitsModule as ParametersSplitsModule
-    from difflr.lightning.module import SplitsMixin as SplitsMixin
-    from difflr.milestones import MILESTONES_2020 as MILESTONES_2020
-    from difflr.milestones import from_milestones as from_milestones
-    from difflr.milestones import to_milestones as to_milestones
-    from difflr.models.heads import replace_head as replace_head
-    from difflr.models.interpolation import interpolate as interpolate
-    from difflr.models.prefix import CachedPrefix as CachedPrefix
-    from difflr.models.running_stats import recalibrate as recalibrate
-    from difflr.optimizers import JoinedOptimizer as JoinedOptimizer
-    from difflr.order import check_order as check_order
-    from difflr.plan import Phase as Phase
-    from difflr.plan import Plan as Plan
-    from difflr.rangetest.finder import range_test as range_test
-    from difflr.rangetest.gradients import suggest_lrs as suggest_lrs
-    from difflr.rates import LayerDecay as LayerDecay
-    from difflr.rates import Ratio as Ratio
-    from difflr.rates import Ulmfit as Ulmfit
-    from difflr.rates import expand_lrs as expand_lrs
-    from difflr.recipes import RECIPES as RECIPES
-    from difflr.recipes import make_plan as make_plan
-    from difflr.schedule import PlanScheduler as PlanScheduler
-    from difflr.splits import Split as Split
-    from difflr.splits import Splits as Splits
-    from difflr.splits import split_model as split_model
+    from difflr.errors import DifflrError
+    from difflr.experiments.backbones import load_backbone
+    from difflr.figures.plan import plot_plan
+    from difflr.figures.words import describe_plan
+    from difflr.freezing import freeze_to, set_trainable
+    from difflr.groups import param_groups
+    from difflr.inspector import report
+    from difflr.lightning.callback import PlanCallback
+    from difflr.lightning.module import ParametersSplitsModule, SplitsMixin
+    from difflr.milestones import MILESTONES_2020, from_milestones, to_milestones
+    from difflr.models.heads import replace_head
+    from difflr.models.interpolation import interpolate
+    from difflr.models.prefix import CachedPrefix
+    from difflr.models.running_stats import recalibrate
+    from difflr.optimizers import JoinedOptimizer
+    from difflr.order import check_order
+    from difflr.plan import Phase, Plan
+    from difflr.rangetest.finder import range_test
+    from difflr.rangetest.gradients import suggest_lrs
+    from difflr.rates import LayerDecay, Ratio, Ulmfit, expand_lrs
+    from difflr.recipes import RECIPES, make_plan
+    from difflr.schedule import PlanScheduler
+    from difflr.splits import Split, Splits, split_model
 
+__all__ = [
+    "MILESTONES_2020",
+    "RECIPES",
+    "CachedPrefix",
+    "DifflrError",
+    "JoinedOptimizer",
+    "LayerDecay",
+    "ParametersSplitsModule",
+    "Phase",
+    "Plan",
+    "PlanCallback",
+    "PlanScheduler",
+    "Ratio",
+    "Split",
+    "Splits",
+    "SplitsMixin",
+    "Ulmfit",
+    "check_order",
+    "describe_plan",
+    "expand_lrs",
+    "freeze_to",
+    "from_milestones",
+    "interpolate",
+    "load_backbone",
+    "make_plan",
+    "param_groups",
+    "plot_plan",
+    "range_test",
+    "recalibrate",
+    "replace_head",
+    "report",
+    "set_trainable",
+    "split_model",
+    "suggest_lrs",
+    "to_milestones",
+]
 __version__ = "0.1.0"
 
 _HOME = {
@@ -73,7 +98,6 @@ _HOME = {
     "splits": ["Split", "Splits", "split_model"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-__all__ = sorted(_MODULE_OF)
 
 
 if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for one that exists

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+__all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "first_few", "short_repr"]
+
 
 class DifflrError(ValueError):
     """Input that difflr cannot use: what was received and expected, then what to do.

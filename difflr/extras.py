@@ -2,6 +2,8 @@
 
 from importlib.util import find_spec
 
+__all__ = ["MissingExtra", "extra_of", "require"]
+
 _EXTRAS = {
     "lightning": ["pytorch_lightning"],
     "kit": [

@@ -9,6 +9,8 @@ from difflr.models import held
 from difflr.models.running_stats import follows_data
 from difflr.splits import Split, Splits
 
+__all__ = ["bn_mode", "freeze_to", "set_trainable", "train_mode"]
+
 
 def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
     """Train split ``n`` and all after it; freeze those before.

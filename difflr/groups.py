@@ -12,6 +12,8 @@ from difflr.models.weight_decay import without_decay
 from difflr.rates import LRs, expand_lrs
 from difflr.splits import Splits
 
+__all__ = ["param_groups"]
+
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 

@@ -10,6 +10,8 @@ from difflr.freezing import bn_mode
 from difflr.models.held import held_parameters
 from difflr.splits import Splits
 
+__all__ = ["SplitRow", "report", "split_rows"]
+
 
 @dataclass(frozen=True)
 class SplitRow:

@@ -10,6 +10,8 @@ from typing import Any
 from difflr.errors import DifflrError, as_int, short_repr
 from difflr.plan import Phase, Plan
 
+__all__ = ["MILESTONES_2020", "from_milestones", "to_milestones"]
+
 _OPTIONAL = {"pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "frozen": ()}
 _REQUIRED = ("freeze_to", "duration", "lrs")
 

@@ -8,6 +8,8 @@ from torch.optim import Optimizer
 
 from difflr.errors import DifflrError, short_repr
 
+__all__ = ["JoinedOptimizer"]
+
 
 class JoinedOptimizer(Optimizer):
     """Optimizers that step together, such as Muon for matrices and AdamW for the rest.

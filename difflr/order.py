@@ -9,6 +9,8 @@ import torch
 from difflr.errors import DifflrError, first_few
 from difflr.splits import Splits
 
+__all__ = ["ForwardOrder", "check_order", "describe_order"]
+
 
 class ForwardOrder:
     """A context in which the first call of each module with parameters of its own is noted.

@@ -18,6 +18,8 @@ from difflr.errors import DifflrError, as_index, as_int, as_number, short_repr
 from difflr.shapes import Anneal, Shape, annealing, position, shape_from_dict
 from difflr.spans import name_span, rate_span, spans
 
+__all__ = ["MAX_EPOCHS", "Phase", "Plan", "Point"]
+
 MAX_EPOCHS = 10**6  # beyond any training, and small enough for step counts to stay exact as floats
 
 

@@ -16,6 +16,25 @@ from difflr.plan import Phase, Plan
 from difflr.rates import MOST_SPLITS, LayerDecay, LRs, Ratio, Ulmfit, expand_lrs
 from difflr.shapes import Constant, Cosine, shape_from_dict
 
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "as_recipe",
+    "differential",
+    "falling",
+    "fine_tune",
+    "first_splits",
+    "freeze_then_cosine",
+    "gradual",
+    "head_only",
+    "layer_decay",
+    "lp_ft",
+    "make_plan",
+    "milestones_2020",
+    "two_rates",
+    "uniform",
+]
+
 N = Sized | int
 Recipe = Literal[
     "uniform",

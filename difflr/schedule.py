@@ -15,6 +15,8 @@ from difflr.plan import Phase, Plan
 from difflr.shapes import Constant, Cosine, Linear, Steps
 from difflr.splits import Splits
 
+__all__ = ["PlanScheduler", "check_fingerprint", "check_held", "warn_of_lost_phases"]
+
 # Checkpoints that hold a plan, among a module's hyperparameters for instance, load with weights_only=True.
 torch.serialization.add_safe_globals([Plan, Phase, Cosine, Linear, Constant, Steps])
 

@@ -12,6 +12,18 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 
+__all__ = [
+    "Anneal",
+    "Constant",
+    "Cosine",
+    "Linear",
+    "Position",
+    "Shape",
+    "Steps",
+    "position",
+    "shape_from_dict",
+]
+
 Anneal = Literal["cos", "linear"]
 
 

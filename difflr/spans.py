@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+__all__ = ["FEW", "name_span", "rate_span", "spans"]
+
 FEW = 12  # as many as there are markers to tell them apart
 _RUNS = 6
 

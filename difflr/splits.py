@@ -12,6 +12,8 @@ from difflr.models.architectures import auto_patterns
 from difflr.models.claims import Exclude, excluded, listed, matched, owners, paths
 from difflr.models.held import held_parameters
 
+__all__ = ["Split", "Splits", "split_model"]
+
 How = str | Mapping[str, str | Sequence[str]] | Iterable[Any] | Callable[[nn.Module], Any] | None
 
 

@@ -1,3 +1,5 @@
 """The command line: ``difflr COMMAND``."""
 
-from difflr.cli.command import main as main
+from difflr.cli.command import main
+
+__all__ = ["main"]

@@ -12,6 +12,8 @@ from difflr.cli.failure import is_out_of_memory, report, tell
 from difflr.errors import DifflrError, short_repr
 from difflr.extras import MissingExtra, extra_of
 
+__all__ = ["main"]
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.

@@ -14,6 +14,8 @@ from typing import Any
 
 from difflr.errors import DifflrError
 
+__all__ = ["Finding", "add_doctor_command", "examine"]
+
 _NEEDED = ("numpy", "torch", "torchvision", "matplotlib", "ipywidgets", "jupyterlab")
 _LIGHTNING = ("pytorch_lightning", "lightning")
 _FREE_DISK, _FREE_MEMORY = (

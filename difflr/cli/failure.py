@@ -8,6 +8,8 @@ import traceback
 
 from difflr.errors import short_repr
 
+__all__ = ["FAILED", "is_out_of_memory", "report", "tell"]
+
 FAILED = 70  # EX_SOFTWARE of BSD's sysexits.h
 
 

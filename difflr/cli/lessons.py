@@ -8,6 +8,8 @@ from typing import Any
 import difflr
 from difflr.errors import DifflrError, first_few
 
+__all__ = ["add_lessons_command", "copy_lessons"]
+
 
 def add_lessons_command(commands: Any) -> None:
     """Add the command ``lessons`` to the subparsers of the command line."""

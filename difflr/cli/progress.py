@@ -5,6 +5,8 @@ from typing import Any
 
 from difflr.errors import DifflrError
 
+__all__ = ["add_progress_command"]
+
 
 def add_progress_command(commands: Any) -> None:
     """Add the command to the parsers of ``difflr``."""

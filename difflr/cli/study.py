@@ -7,6 +7,8 @@ from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 
+__all__ = ["add_study_command"]
+
 
 def add_study_command(commands: Any) -> None:
     """Add the command ``study`` to the subparsers of the command line."""

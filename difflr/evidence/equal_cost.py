@@ -8,6 +8,8 @@ from difflr.evidence.summaries import estimate, grouped
 from difflr.experiments.statistics import Estimate, paired
 from difflr.studies.recordings import Run
 
+__all__ = ["COSTS", "at_cost", "equal_cost"]
+
 COSTS = {
     "flops": "training FLOPs",
     "cpu_seconds": "processor seconds of training",

@@ -11,6 +11,8 @@ from difflr.figures.style import OKABE_ITO, style
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording
 
+__all__ = ["describe_forgetting", "plot_forgetting"]
+
 _KEPT, _STATISTICS, _WEIGHTS = OKABE_ITO[0], OKABE_ITO[5], "0.82"
 
 

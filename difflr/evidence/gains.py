@@ -11,6 +11,8 @@ from difflr.experiments.statistics import Estimate
 from difflr.figures.style import OKABE_ITO, style
 from difflr.studies.recordings import Recording, Run
 
+__all__ = ["describe_gains", "gains", "plot_gains"]
+
 _UNDER = ("train_size", "epochs", "augment", "optimizer", "bn")
 _SIDE = ("recipe", "ratio", "decay")
 _NAMES = {  # in the order in which they stand in a picture

@@ -12,14 +12,14 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError
-from difflr.evidence import forgetting as forgetting
+from difflr.evidence import forgetting, plateau, recipes
 from difflr.evidence import gains as gain
 from difflr.evidence import outcomes as outcome
-from difflr.evidence import plateau as plateau
-from difflr.evidence import recipes as recipes
 from difflr.evidence.summaries import grouped
 from difflr.experiments.atomic import writing
 from difflr.studies.recordings import Recording, load_recording
+
+__all__ = ["draw_all"]
 
 Picture = tuple[str, Callable[[], Figure], Callable[[], str]]
 

@@ -12,6 +12,8 @@ from difflr.evidence.summaries import by_rate
 from difflr.experiments.statistics import Estimate, paired
 from difflr.studies.recordings import Run
 
+__all__ = ["Side", "nested_difference", "tuned_difference"]
+
 
 class Side(NamedTuple):
     """A recipe: what its learning rate was chosen by, and what was reported at the chosen one.

@@ -14,6 +14,15 @@ from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import MARKERS, OKABE_ITO, style
 from difflr.studies.recordings import Recording, Run
 
+__all__ = [
+    "describe_groups",
+    "describe_movement",
+    "describe_which_splits",
+    "plot_groups",
+    "plot_movement",
+    "plot_which_splits",
+]
+
 _LABELS = {  # in the order in which they stand in a picture
     "none": "new labels",
     "noise": "noise",

@@ -24,6 +24,8 @@ from difflr.figures.style import MARKERS, OKABE_ITO, ink_on, style
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording
 
+__all__ = ["describe_heat", "describe_plateau", "draw_heat", "plot_heat", "plot_plateau"]
+
 
 def draw_heat(
     axes: Axes, recording: Recording, train_size: int, measure: str = "accuracy", size: float = 12

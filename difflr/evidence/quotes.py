@@ -13,6 +13,7 @@ difference. The measure is a field of ``difflr.studies.recordings.Run`` with one
 ``width``: decades of the base LR within ``within=0.02`` of the best (``plateau_width``, against a rival
 ``width_difference``); or ``ten_times_too_high`` (``when_off_difference``); or ``tuned``
 (``tuned_difference``: the choice of the learning rate is part of its interval);
+or ``best_rate`` (the base LR of the runs);
 or ``detectable`` (the smallest difference of accuracies seen with 80% power); or ``holm`` (p of the
 difference, corrected for all recipes that were compared with the rival); or
 ``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``).
@@ -44,13 +45,19 @@ from difflr.evidence.summaries import (
     width_difference,
 )
 from difflr.experiments.statistics import detectable, holm, p_value
+from difflr.figures.words import short
 from difflr.studies.design import tag_matches
 from difflr.studies.recordings import Recording, Run, load_recording
+
+__all__ = ["MEASURES", "TABLES", "quoted", "rewritten"]
 
 _TABLE = re.compile(
     r"<!-- table: *(?P<name>.*?) *-->\n(?P<text>.*?)<!-- end of table -->", re.DOTALL
 )
-MEASURES = ("accuracy", "source_accuracy", "source_before", "source_old_bn", "cpu_seconds", "flops")
+MEASURES = (
+    *("accuracy", "source_accuracy", "source_before", "source_old_bn", "source_recalibrated"),
+    *("cpu_seconds", "flops"),
+)
 _SIDE = ("recipe", "ratio", "decay")  # what two recipes that are compared differ in
 _PAIRED = ("accuracy_at_equal_seconds", "detectable", "holm", "ten_times_too_high", "tuned")
 
@@ -69,6 +76,8 @@ _RECIPES = {
     "finetuning-scheduler, a split more in each epoch": "finetuning_scheduler",
     "the same with the schedule that it generates": "finetuning_scheduler:defaults",
 }
+_PLAIN = "optimizer=AdamW bn=kept"
+_GAINS = ("", "best LR", "test accuracy", "against uniform", "p (Holm)", "could have seen")
 _SHIFTS = {
     "new labels": "none",
     "noise": "noise",
@@ -139,6 +148,46 @@ def _text_row(recipe: str) -> list[str]:
     return [*[""] * left, *tried, *[""] * right, f"text accuracy {recipe}", *against]
 
 
+def _rival_row(recipe: str, uniform: str, *more: str) -> list[str]:
+    """Return a recipe's best rate and accuracy, what it gains over uniform, and ``more`` measures."""
+    study, _, ours = recipe.partition(" ")
+    against = [f"{recipe} vs {uniform}".removeprefix(f"{study} ")] if ours != uniform else []
+    return [
+        *(f"{study} {measure} {ours}" for measure in ("best_rate", "accuracy")),
+        *(
+            f"{study} {measure} {against[0]}" if against else ""
+            for measure in ("tuned", "holm", "detectable")
+        ),
+        *(f"{study} {measure} {ours}" for measure in more),
+    ]
+
+
+def _cause_row(recipe: str) -> list[str]:
+    return _rival_row(
+        f"causes {_PLAIN} {recipe}", f"{_PLAIN} recipe=uniform", "source_recalibrated"
+    )
+
+
+def _under_row(under: str) -> list[str]:
+    uniform, two, graded = (
+        f"{under} {recipe}"
+        for recipe in (
+            "recipe=uniform",
+            "recipe=two_rates ratio=10",
+            "recipe=differential ratio=100",
+        )
+    )
+    return [
+        f"causes accuracy {uniform}",
+        *(f"causes tuned {ours} vs {uniform}" for ours in (two, graded)),
+        f"causes tuned {graded} vs {two}",
+    ]
+
+
+def _vit_row(decay: str) -> list[str]:
+    return _rival_row(f"vit decay={decay}", "decay=1", "source_accuracy")
+
+
 def _shift_row(shift: str) -> list[str]:
     uniform = f"shift={shift} recipe=uniform"
     rivals = ("first_splits", "head_only", "differential", "falling")
@@ -181,6 +230,54 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
                 ("ratio 10", "recipe=differential ratio=10"),
                 ("ratio 100", "recipe=differential ratio=100"),
             )
+        },
+    ),
+    "causes": (
+        [*_GAINS, "source task kept, statistics estimated anew"],
+        {
+            label: _cause_row(f"recipe={tags}")
+            for label, tags in (
+                ("uniform", "uniform"),
+                ("the head ten times the body", "two_rates ratio=10"),
+                ("graded, ratio 100", "differential ratio=100"),
+                ("graded by gradient norms (Auto-RGN)", "auto_rgn"),
+                ("the head first, then all (LP-FT)", "lp_ft"),
+                ("halfway back to the start (WiSE-FT)", "wise_ft"),
+            )
+        },
+    ),
+    "causes_under": (
+        [
+            "",
+            "uniform",
+            "the head ten times the body",
+            "graded, ratio 100",
+            "the second against the first",
+        ],
+        {
+            "AdamW, BatchNorm follows": _under_row(_PLAIN),
+            "AdamW, BatchNorm frozen": _under_row("optimizer=AdamW bn=frozen"),
+            "SGD with momentum, BatchNorm follows": _under_row("optimizer=SGD bn=kept"),
+        },
+    ),
+    "networks": (
+        [*_GAINS],
+        {
+            label: _rival_row(f"networks recipe={tags}", "recipe=uniform")
+            for label, tags in (
+                ("uniform", "uniform"),
+                ("the head ten times the body", "two_rates ratio=10"),
+                ("graded, ratio 100", "differential ratio=100"),
+                ("the head first, then all (LP-FT)", "lp_ft"),
+                ("the head alone", "head_only"),
+            )
+        },
+    ),
+    "vit": (
+        [*_GAINS, "source task kept"],
+        {
+            "uniform": _vit_row("1"),
+            **{f"layer decay {decay}": _vit_row(decay) for decay in ("0.75", "0.5")},
         },
     ),
     "recipes": (
@@ -267,6 +364,9 @@ def quoted(what: str, *, verdict: bool = True) -> str:
         raise DifflrError(f"Received {short_repr(what)}.", "Say vs whose.")
     if measure == "width" and rival:
         return str(width_difference(runs, theirs, within))
+    if measure == "best_rate":
+        (rate,) = {run.tags["base_lr"] for run in runs}
+        return short(rate)
     if measure == "detectable":
         return f"{100 * detectable(difference(runs, theirs)):.1f} points"
     if measure == "holm":

@@ -15,6 +15,8 @@ from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import GREY, MARKERS, OKABE_ITO, style
 from difflr.studies.recordings import Recording, Run
 
+__all__ = ["describe_recipes", "plot_recipes"]
+
 _SHADOWS = ("uniform", "differential")  # drawn in grey behind the other packages' recipes
 
 

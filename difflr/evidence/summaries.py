@@ -10,10 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difflr.errors import DifflrError, as_int, as_number
-from difflr.experiments.statistics import Estimate, mean_interval, paired
-from difflr.experiments.statistics import describe_difference as describe_difference
-from difflr.experiments.statistics import format_estimate as format_estimate
+from difflr.experiments.statistics import (
+    Estimate,
+    describe_difference,
+    format_estimate,
+    mean_interval,
+    paired,
+)
 from difflr.studies.recordings import Recording, Run
+
+__all__ = [
+    "Width",
+    "WidthGap",
+    "by_rate",
+    "chosen",
+    "describe_difference",
+    "difference",
+    "estimate",
+    "format_estimate",
+    "grouped",
+    "numbers",
+    "plateau_width",
+    "when_off",
+    "when_off_difference",
+    "width_difference",
+]
 
 
 def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[Any, ...], list[Run]]:

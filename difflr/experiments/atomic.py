@@ -8,6 +8,8 @@ from pathlib import Path
 
 from difflr.errors import DifflrError
 
+__all__ = ["write_whole"]
+
 
 @contextmanager
 def writing(path: Path, remedy: str = "Pass another folder with --out.") -> Iterator[None]:

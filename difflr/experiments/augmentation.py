@@ -5,6 +5,8 @@ import math
 import torch
 from torch.nn import functional as F
 
+__all__ = ["CROP_AREA", "random_resized_crop"]
+
 CROP_AREA = 0.35  # of the picture at least: below it, what the picture shows is often cut away
 _STRETCH = 4 / 3  # of width against height at most
 

@@ -16,6 +16,8 @@ from difflr.experiments.statedict import as_float, read_state
 from difflr.models.heads import last_linear, replace_head
 from difflr.written.files import user_path
 
+__all__ = ["Backbone", "file_sha256", "load_backbone"]
+
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from difflr.errors import DifflrError
 
+__all__ = ["CLASSES", "read_cifar10"]
+
 CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),

@@ -12,6 +12,8 @@ from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
 from difflr.written.cuts import Cut, as_patterns
 
+__all__ = ["Classifier", "PictureNetwork", "augment"]
+
 
 class PictureNetwork(nn.Module):
     """A network behind the normalisation that its weights expect: takes uint8 pictures.

@@ -35,6 +35,8 @@ from difflr.splits import split_model
 from difflr.written.cuts import as_patterns
 from difflr.written.recipes import parse_recipe
 
+__all__ = ["compare", "table"]
+
 
 def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     """Train every recipe from every seed and return the runs, those of an earlier call included.
@@ -193,7 +195,7 @@ def _check_size(name: str, network: nn.Module, size: int) -> None:
         with torch.inference_mode():
             network.eval()(torch.zeros(1, 3, size, size))
     except Exception as error:  # each family complains in its own way
-        why = (str(error) or repr(error)).splitlines()[0].rstrip(".")
+        why = (str(error) or repr(error)).splitlines()[0].rstrip(".!")
         raise DifflrError(
             f"{name} takes no pictures of {size} pixels a side: {why}.",
             "Pass --image-size with the side that its weights were made for, mostly 224.",

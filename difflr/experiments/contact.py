@@ -8,6 +8,8 @@ from difflr.experiments.augmentation import random_resized_crop
 from difflr.experiments.classifier import augment
 from difflr.experiments.data import Data
 
+__all__ = ["contact_sheet"]
+
 
 def contact_sheet(data: Data, each: int = 8, most: int = 10, *, augmented: bool = False) -> Figure:
     """Draw a row per class (``most`` at most): its first ``each`` training pictures.

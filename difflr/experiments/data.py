@@ -20,6 +20,8 @@ from difflr.experiments.needs import MAX_IMAGE_SIZE
 from difflr.experiments.reading import Reading
 from difflr.written.files import user_path
 
+__all__ = ["Data", "Images", "load_data"]
+
 _STROKES_TRAIN, _STROKES_TEST = 2000, 2000
 _CROPPED = 96  # pixels a side: a part of a smaller picture of a folder would show too little
 

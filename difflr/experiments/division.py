@@ -17,6 +17,8 @@ from difflr.experiments.partsfile import PARTS_FILE, Row, read_parts
 from difflr.experiments.reading import Reading
 from difflr.experiments.series import COPIES, find_links, join
 
+__all__ = ["Division", "divide_tree"]
+
 _SHARE = 0.2  # of each class, to test on
 _LARGEST = 0.6  # of a class in one group: what links more is no series
 

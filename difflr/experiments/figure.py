@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from difflr.experiments.statistics import summarise
 
+__all__ = ["plot_runs"]
+
 
 def plot_runs(
     runs: Sequence[Mapping[str, Any]], title: str = "", measured_on: str = "test"

@@ -11,6 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from difflr.errors import DifflrError
 from difflr.splits import Splits
 
+__all__ = ["Costs", "count_costs"]
+
 
 @dataclass(frozen=True)
 class Costs:

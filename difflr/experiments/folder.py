@@ -14,6 +14,8 @@ from difflr.experiments.partsfile import PARTS_FILE
 from difflr.experiments.picturefile import PICTURE_SUFFIXES, Picture, Skipped, read_picture
 from difflr.experiments.reading import Reading, readable
 
+__all__ = ["Tree", "is_plain", "picture_files", "read_folder", "read_tree"]
+
 _PARTS = ("train", "test")
 _NAMES_OF_PARTS = {*_PARTS, "training", "testing", "val", "valid", "validation", "eval", "dev"}
 

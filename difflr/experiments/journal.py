@@ -17,6 +17,8 @@ from difflr.errors import DifflrError, short_repr
 from difflr.experiments.atomic import write_whole, writing
 from difflr.written.files import parse_json
 
+__all__ = ["Journal", "describe_changes", "hold", "read_journal", "write_journal"]
+
 SCHEMA = "difflr-journal/1"
 _LONGEST = 2**24  # bytes of a line; a run has a few thousand
 _LARGEST = 2**30  # of a journal, which holds about a million runs

@@ -10,6 +10,8 @@ from torch import nn
 
 from difflr.experiments.data import Data, Images
 
+__all__ = ["find_mistakes", "plot_confusion", "plot_worst", "sum_confusion", "worst_of"]
+
 _WORST = 12  # errors that are kept of a run
 _CLASSES = 50  # with more, a table of confusion is no longer read
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 
+__all__ = ["as_precision", "check_weights_file", "need_folder", "need_packages"]
+
 MAX_BATCH_SIZE = 10**6
 MAX_IMAGE_SIZE = 10**4
 

@@ -23,6 +23,8 @@ from difflr.figures.picture import Picture
 from difflr.recipes import RECIPES
 from difflr.written.recipes import parse_recipe
 
+__all__ = ["write_page"]
+
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
        color: #1b1b1b; background: #fff; }

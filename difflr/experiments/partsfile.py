@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 from difflr.errors import DifflrError, short_repr
 from difflr.written.files import read_within
 
+__all__ = ["PARTS_FILE", "Row", "read_parts"]
+
 PARTS_FILE = "parts.csv"
 _MOST = 2**26  # bytes
 _REMEDY = "Correct it, or take the file out of the folder: then the pictures are divided anew."

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+__all__ = ["PICTURE_SUFFIXES", "Picture", "Skipped", "fit_square", "read_picture"]
+
 _KINDS = "jpg jpeg jpe jfif mpo png apng gif webp tif tiff bmp dib ppm pgm pbm pnm jp2 avif heic heif hif"
 PICTURE_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 

@@ -22,6 +22,8 @@ from difflr.experiments.smallvit import MEAN, PATCH, SIDE, STD, WIDTH, SmallViT
 from difflr.experiments.training import evaluate
 from difflr.written.files import user_path
 
+__all__ = ["MaskedAutoencoder", "pretrain"]
+
 BATCH, LR, WEIGHT_DECAY = 128, 1e-3, 0.05
 EPOCHS, MASKED_EPOCHS = 60, 400
 SMOOTHING = 0.1  # of the labels

@@ -12,6 +12,8 @@ import torch
 from difflr.experiments.data import Images
 from difflr.written.files import user_path
 
+__all__ = ["data_name", "describe_machine", "hash_pictures"]
+
 
 def hash_pictures(*parts: Images) -> str:
     """Return the SHA-256 of all pixels and labels, in this order."""

@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+__all__ = ["quiet"]
+
 _PACKAGES = ("pytorch_lightning", "lightning.pytorch")
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from difflr.errors import first_few
 
+__all__ = ["Reading", "describe_reading", "readable"]
+
 _NAMED = 3  # files of a kind that are named; all are counted
 
 

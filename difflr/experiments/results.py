@@ -11,6 +11,8 @@ from difflr.experiments.journal import Journal, describe_changes
 from difflr.experiments.provenance import describe_machine
 from difflr.written.files import parse_json, read_within
 
+__all__ = ["Results"]
+
 SCHEMA = 1
 
 

@@ -20,6 +20,8 @@ from torch.nn import functional as F
 
 from difflr.experiments.folder import Tree
 
+__all__ = ["COPIES", "find_links", "join"]
+
 COPIES = "copies, mirrored or scaled ones too"
 _TIME = "taken within 10 seconds by one camera"
 _RUN = "neighbours by number that look alike"

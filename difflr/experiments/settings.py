@@ -19,6 +19,18 @@ from difflr.written.cuts import Cut
 from difflr.written.files import user_path
 from difflr.written.recipes import parse_recipe
 
+__all__ = [
+    "EFFICIENTNET",
+    "MAX_BATCH_SIZE",
+    "MAX_IMAGE_SIZE",
+    "Settings",
+    "as_precision",
+    "check_weights_file",
+    "fitting_batch",
+    "need_folder",
+    "need_packages",
+]
+
 MAX_SEED = 10**12  # so that the seed of a step's augmentation stays below 2**63
 
 # What fits a source of data, where the caller does not say. The learning rates for strokes were

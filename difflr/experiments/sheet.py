@@ -11,6 +11,8 @@ from difflr.experiments.results import Results
 from difflr.experiments.statistics import describe_power, format_estimate, summarise
 from difflr.splits import split_model
 
+__all__ = ["write_sheet"]
+
 
 def write_sheet(
     path: Path,

@@ -9,6 +9,8 @@ import torch
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.experiments.needs import check_weights_file
 
+__all__ = ["as_float", "read_state"]
+
 _REMEDY = "Pass a state dict saved as .safetensors or .pt (tensors only)."
 
 

@@ -7,6 +7,22 @@ from typing import Any
 
 from difflr.errors import DifflrError, first_few
 
+__all__ = [
+    "Estimate",
+    "MARGIN",
+    "Summary",
+    "describe_difference",
+    "describe_power",
+    "detectable",
+    "format_estimate",
+    "holm",
+    "mean_interval",
+    "p_value",
+    "paired",
+    "summarise",
+    "verdict",
+]
+
 MARGIN = 0.01  # a difference of less than a point of accuracy is none that matters
 _POWER = 0.8
 

@@ -23,6 +23,8 @@ from torch.nn import functional as F
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.strokes import SOURCE_CLASSES, source_task
 
+__all__ = ["MEAN", "STD", "StrokeNet", "embedded_weights_path", "pretrain"]
+
 MEAN = (0.334, 0.334, 0.334)  # of the source task's channels, on a scale from 0 to 1
 STD = (0.152, 0.152, 0.152)
 

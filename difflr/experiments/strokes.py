@@ -14,6 +14,15 @@ from numpy.typing import NDArray
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 
+__all__ = [
+    "SHIFT_KINDS",
+    "SOURCE_CLASSES",
+    "TARGET_CLASSES",
+    "source_task",
+    "target_classes",
+    "target_task",
+]
+
 SOURCE_CLASSES = 60
 TARGET_CLASSES = 10
 SHIFT_KINDS = ("contrast", "noise", "invert", "blur", "colour")

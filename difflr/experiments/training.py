@@ -27,6 +27,8 @@ from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
 from difflr.written.cuts import Cut
 
+__all__ = ["OnStep", "Outcome", "TrainingOptions", "evaluate", "fit", "hold_norms", "train"]
+
 
 @dataclass(frozen=True)
 class TrainingOptions:

@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader
 
 from difflr.lightning.package import pl
 
+__all__ = ["Unfinished"]
+
 
 class Unfinished(pl.Callback):
     """Keeps a checkpoint of the last whole epoch in the folder of a run, until the run is finished.

@@ -6,6 +6,8 @@ from importlib import metadata
 
 from difflr.lightning.package import pl
 
+__all__ = ["versions"]
+
 _PACKAGES = ("difflr", "torch", "torchvision", "numpy")
 _LIGHTNING = {"pytorch_lightning": "pytorch-lightning", "lightning.pytorch": "lightning"}
 

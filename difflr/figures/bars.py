@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+__all__ = ["describe_shares", "plot_shares"]
+
 
 def plot_shares(values: Mapping[str, float | Sequence[float]], title: str = "") -> Figure:
     """Draw named shares (0 to 1) as horizontal bars with their percentages.

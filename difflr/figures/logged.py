@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError
 
+__all__ = ["plot_logged", "read_logged"]
+
 
 def read_logged(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Return the curves ``lr/<split>`` and ``momentum/<split>`` of a TensorBoard folder.

@@ -9,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+__all__ = ["Picture", "canvas_png", "figure_png", "figure_size", "picture_bundle"]
+
 
 class Picture:
     """A picture that a notebook shows with a text for those who do not see it.

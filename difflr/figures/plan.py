@@ -24,6 +24,8 @@ from difflr.plan import MAX_STEPS, Plan
 from difflr.shapes import Steps
 from difflr.spans import FEW, name_span, spans
 
+__all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "plan_curves", "plot_plan"]
+
 
 class PlanFigure:
     """Learning rates, momentum and frozen splits of a plan; ``update`` shows another plan.

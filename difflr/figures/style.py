@@ -4,6 +4,18 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
+__all__ = [
+    "Colour",
+    "GREY",
+    "MARKERS",
+    "OKABE_ITO",
+    "RED",
+    "SIGNS",
+    "ink_on",
+    "split_colours",
+    "style",
+]
+
 Colour = tuple[float, float, float, float]
 
 GREY = "#5f5f5f"

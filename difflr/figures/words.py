@@ -8,6 +8,8 @@ from difflr.plan import Phase, Plan
 from difflr.shapes import Shape
 from difflr.spans import FEW, name_span, rate_span, spans
 
+__all__ = ["count", "describe_plan", "short", "split_names"]
+
 
 def short(lr: float) -> str:
     """Write a learning rate as pictures and widgets do: up to three digits, no zeros to count.

@@ -17,6 +17,8 @@ from difflr.lessons.plain import materialised, plain, same
 from difflr.lessons.progress import Attempt, forget, note, read_kept
 from difflr.lessons.stubs import fingerprint, is_unfinished
 
+__all__ = ["Lesson", "Unfinished", "Wrong", "called", "tried"]
+
 _PACKAGE = str(Path(__file__).parents[1])
 _STANDARD = str(Path(traceback.__file__).parent)
 _COPIED = {  # what is handed out as a copy, how it is called, and how one works on a copy

@@ -15,6 +15,8 @@ from difflr.experiments.quiet import quiet
 from difflr.figures.style import OKABE_ITO, split_colours
 from difflr.lightning.package import pl
 
+__all__ = ["BATCHES", "EPOCHS", "drive", "plot_changes", "plot_curves", "rehearse"]
+
 EPOCHS, BATCHES = 4, 12  # of a rehearsal
 
 _STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))

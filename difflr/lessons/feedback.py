@@ -4,6 +4,8 @@ import html
 import re
 from dataclasses import dataclass
 
+__all__ = ["Feedback", "Unfinished", "Wrong"]
+
 
 class Wrong(Exception):
     """An answer that is not right yet: the misconception that it shows, and hints in steps.

@@ -7,6 +7,8 @@ from IPython.display import display
 
 from difflr.lightning.package import pl
 
+__all__ = ["LossLine"]
+
 _BARS = "▁▂▃▄▅▆▇█"
 
 

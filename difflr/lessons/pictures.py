@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+__all__ = ["plot_pictures"]
+
 
 def plot_pictures(rows: Mapping[str, NDArray[np.uint8]]) -> Figure:
     """Draw named rows of pictures, each an array (pictures, 3, H, W); columns show the same thing."""

@@ -12,6 +12,8 @@ from torch import nn
 from difflr.errors import short_repr
 from difflr.lessons.feedback import Wrong
 
+__all__ = ["chosen", "materialised", "number", "plain", "same"]
+
 _MOST = 10_000  # items taken from an iterator, which may never end
 _LAZY = (Iterator, KeysView, ValuesView, ItemsView)
 

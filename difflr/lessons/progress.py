@@ -12,6 +12,20 @@ from typing import Any
 from difflr.errors import DifflrError, as_int
 from difflr.written.files import parse_json, read_within, user_path
 
+__all__ = [
+    "Attempt",
+    "FILE",
+    "LESSONS",
+    "Progress",
+    "all_titles",
+    "forget",
+    "note",
+    "progress",
+    "read",
+    "read_kept",
+    "tabulated",
+]
+
 FILE = "difflr-progress.json"
 #: The folders of ``difflr.lessons`` by the name of their lesson.
 LESSONS = {

@@ -12,6 +12,8 @@ import ipywidgets as w
 from difflr.errors import DifflrError
 from difflr.widgets import button, message_html
 
+__all__ = ["Question", "Quiz"]
+
 
 @dataclass(frozen=True)
 class Question:

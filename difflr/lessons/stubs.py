@@ -9,6 +9,8 @@ import tokenize
 from types import FunctionType
 from typing import Any
 
+__all__ = ["fingerprint", "is_unfinished"]
+
 # Tokens that no one means: comments, and how the lines are broken. What is indented means something.
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE}
 _BLOCK = {tokenize.INDENT: "<indent>", tokenize.DEDENT: "<dedent>"}  # however wide

@@ -16,6 +16,8 @@ from torch.optim.optimizer import (
 from difflr.lessons.checking import tried
 from difflr.splits import Split
 
+__all__ = ["Passes", "copied", "moved", "performed", "tensors", "train_step"]
+
 
 def performed(function: Any, *arguments: Any) -> None:
     """Run a learner's function that works on its arguments and need not return anything."""

@@ -23,6 +23,8 @@ from difflr.plan import Plan
 from difflr.schedule import PlanScheduler, check_fingerprint, check_held
 from difflr.splits import Split, Splits
 
+__all__ = ["PlanCallback", "scheduler_of"]
+
 
 class PlanCallback(pl.Callback):
     """Freeze what the plan says at every point where training can begin, and log each split's LR.

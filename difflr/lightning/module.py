@@ -23,6 +23,8 @@ from difflr.splits import Splits, split_model
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+__all__ = ["ParametersSplitsModule", "PlanCallback", "SplitsMixin", "steps_per_epoch"]
+
 # Settings of the cycle that a module written for the 2020 recipe keeps as attributes of its own.
 _CYCLE = ("div_factor", "final_div_factor", "base_momentum", "max_momentum")
 

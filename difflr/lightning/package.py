@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from difflr.extras import MissingExtra
 
+__all__ = ["PACKAGES", "either", "package_of", "pl"]
+
 PACKAGES = ("pytorch_lightning", "lightning.pytorch")
 
 

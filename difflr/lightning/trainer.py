@@ -12,6 +12,16 @@ from difflr.lightning.package import either, package_of, pl
 from difflr.plan import Plan
 from difflr.schedule import warn_of_lost_phases
 
+__all__ = [
+    "check_strategy",
+    "check_trainer",
+    "count_epoch",
+    "epochs_done",
+    "steps_per_epoch",
+    "warn_of_lost_steps",
+    "warn_of_mix",
+]
+
 # Callbacks that do the plan's work a second time, otherwise.
 _RIVALS = {
     "BaseFinetuning": "freezes splits and adds parameter groups of its own",

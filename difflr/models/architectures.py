@@ -15,6 +15,8 @@ from difflr.models.claims import paths
 from difflr.models.heads import HEADS
 from difflr.models.matchers import matched_layers
 
+__all__ = ["LEVELS", "auto_patterns"]
+
 Cuts = dict[str, list[str]]
 LEVELS = ("stages", "blocks")
 

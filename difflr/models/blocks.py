@@ -14,6 +14,8 @@ from torch import nn
 
 from difflr.models.claims import paths
 
+__all__ = ["Ladder", "Unit", "expanded", "ladder"]
+
 _MINOR = 0.12  # a list with less than this share of what all lists hold is no trunk
 _HEAD = re.compile(
     r"^(fc\d*|classifier|heads?|head_\w+|\w+_head|aux\w*|AuxLogits|logit_\w+|(text|visual)_projection|cls"

@@ -12,6 +12,8 @@ from torch import nn
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.held import held_parameters
 
+__all__ = ["Exclude", "Part", "excluded", "listed", "matched", "owners", "paths"]
+
 Patterns = str | Sequence[str] | EllipsisType
 
 

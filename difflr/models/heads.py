@@ -6,6 +6,8 @@ from torch import nn
 
 from difflr.errors import DifflrError
 
+__all__ = ["HEADS", "last_linear", "replace_head"]
+
 HEADS = (
     *("classification_head", "classifier", "heads", "head", "fc", "last_linear", "score"),
     *("output_layer", "output", "out", "logits"),

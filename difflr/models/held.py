@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from torch import nn
 
+__all__ = ["freeze", "held_parameters", "is_held", "notes", "restore", "wake", "wake_all"]
+
 _NOTE = "_frozen_by_difflr"
 
 

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from difflr.errors import DifflrError, as_number, first_few, short_repr
 
+__all__ = ["interpolate"]
+
 Weights = nn.Module | Mapping[str, Tensor]
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+__all__ = ["matched_layers"]
+
 _WITH_THE_LAST = 99999.0  # timm's MATCH_PREV_GROUP: what belongs to the group before it
 
 

@@ -10,6 +10,8 @@ from torch.nn.modules.dropout import _DropoutNd
 from difflr.errors import DifflrError, short_repr
 from difflr.models.running_stats import follows_data
 
+__all__ = ["CachedPrefix", "cut_prefix"]
+
 _RANDOM = ("dropout", "drop_path", "stochastic_depth")
 
 

@@ -11,6 +11,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 
 from difflr.errors import DifflrError
 
+__all__ = ["follows_data", "recalibrate"]
+
 
 def follows_data(module: nn.Module) -> bool:
     """Whether the forward of a module in train mode moves its own buffers.

@@ -5,6 +5,8 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
+__all__ = ["without_decay"]
+
 _TOKENS = re.compile(
     r"(^|[._])(cls|class|dist|distillation|reg|register|mask)_?(tokens?|embedding)$"
     r"|(^|\.)(abs_|absolute_)?pos(ition)?_embed(ding)?s?$|relative_position_bias_table$"

@@ -10,6 +10,8 @@ from matplotlib.ticker import FuncFormatter
 from difflr.figures.style import RED
 from difflr.figures.words import short
 
+__all__ = ["blank_figure", "range_figure"]
+
 
 def range_figure(
     multipliers: Sequence[float],

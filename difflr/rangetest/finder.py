@@ -21,6 +21,8 @@ from difflr.plan import Phase
 from difflr.rangetest.snapshot import untouched
 from difflr.splits import Splits
 
+__all__ = ["Loss", "LossCurve", "RangeTest", "cross_entropy_of_pair", "range_test"]
+
 
 class LossCurve:
     """Losses against multipliers that grow by the same factor at each step.

@@ -18,6 +18,8 @@ from difflr.rangetest.finder import Loss, cross_entropy_of_pair
 from difflr.rangetest.snapshot import untouched
 from difflr.splits import Split, Splits
 
+__all__ = ["SuggestedLRs", "suggest_lrs"]
+
 
 @dataclass(frozen=True)
 class SuggestedLRs:

@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 
 from difflr.models import held
 
+__all__ = ["untouched"]
+
 
 @contextmanager
 def untouched(

@@ -9,6 +9,8 @@ from difflr.experiments.needs import MAX_BATCH_SIZE, MAX_IMAGE_SIZE, as_precisio
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
 
+__all__ = ["BN_MODES", "Cell", "OPTIMIZERS", "Study", "TEXT", "Task", "tag_matches"]
+
 TEXT = "trec6:"  # how data are written that hold questions and not pictures
 
 BN_MODES = ("kept", "drifting", "trained", "frozen")

@@ -16,6 +16,8 @@ from difflr.studies.shifts import shift_images
 from difflr.studies.text import CLASSES, load_questions, load_text_backbone
 from difflr.written.files import user_path
 
+__all__ = ["Parts", "Source", "load_parts", "load_source", "load_start", "sample"]
+
 _SOURCE_STROKES = 600
 _CLEAN_SHARE = 0.75
 

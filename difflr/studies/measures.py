@@ -18,6 +18,17 @@ from difflr.lightning.package import pl
 from difflr.plan import Plan
 from difflr.splits import Split, Splits
 
+__all__ = [
+    "Curve",
+    "displacement",
+    "drift",
+    "linear_cka",
+    "similarity",
+    "split_features",
+    "training_flops",
+    "with_old_head",
+]
+
 
 def linear_cka(x: torch.Tensor, y: torch.Tensor) -> float:
     """Return the linear CKA of two sets of features of the same pictures: 0 (unlike) to 1 (alike).

@@ -9,6 +9,8 @@ from difflr.splits import split_model
 from difflr.studies.design import Task
 from difflr.studies.material import load_parts, load_source, load_start
 
+__all__ = ["describe_session", "describe_task"]
+
 
 def describe_task(task: Task) -> dict[str, Any]:
     """Return what decides the numbers and is the same for all runs; no path of this machine."""

@@ -28,6 +28,8 @@ from difflr.studies.material import load_parts, load_start
 from difflr.studies.provenance import describe_session, describe_task
 from difflr.studies.trial import run_trial
 
+__all__ = ["Choice", "choose", "run_study", "share_cores"]
+
 _CLEAN_EPOCHS = 8
 _AT_ONCE = 1000  # runs that a cluster is given at a time: from their number it sees how many workers it needs
 _TIDIED = 100  # runs after which those in the journal are no longer looked at for garbage

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.experiments.data import Images
 
+__all__ = ["SHIFTS", "shift_images"]
+
 
 def shift_images(images: Images, kind: str, strength: float = 1.0, seed: int = 0) -> Images:
     """Return the pictures shifted, uint8 as before; at a strength of 0 no byte changes.

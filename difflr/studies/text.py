@@ -20,6 +20,8 @@ from difflr.extras import require
 from difflr.studies.design import TEXT
 from difflr.written.files import read_within, user_path
 
+__all__ = ["CLASSES", "TextNetwork", "load_questions", "load_text_backbone"]
+
 CLASSES = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 _FILES = ("train_5500.label", "TREC_10.label")
 _TOKENS = 40  # the longest question has 41 with the two marks around it

@@ -32,6 +32,8 @@ from difflr.studies.measures import (
     with_old_head,
 )
 
+__all__ = ["Staged", "as_run", "changes", "run_trial", "stage"]
+
 
 class Staged(NamedTuple):
     """What a run is given: the network to start from, pictures to train and to be measured on."""

@@ -14,6 +14,8 @@ from difflr.widgets._draft import PhaseDraft, round_lr
 from difflr.widgets._native import Slider
 from difflr.widgets._panel import button, inked
 
+__all__ = ["SplitRow", "SplitRows", "notches", "put", "reveal"]
+
 _PER_DECADE = 20  # notches of a slider
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from difflr.errors import DifflrError, short_repr
 from difflr.written.files import read_within, user_path
 
+__all__ = ["Cut", "as_patterns", "known_names", "parse_cut"]
+
 #: What ``split_model`` takes, in JSON: its word, or patterns by split, where "..." is all the rest.
 Cut = str | Mapping[str, Sequence[str]]
 

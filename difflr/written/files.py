@@ -7,6 +7,8 @@ from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 
+__all__ = ["MOST_BYTES", "MOST_VALUES", "parse_json", "read_within", "user_path"]
+
 # Of one file; the largest recording that comes with difflr has a third of one.
 MOST_BYTES = 64 * 2**20
 MOST_VALUES = 2 * 10**6  # a value takes about a hundred bytes of memory, and two in a file

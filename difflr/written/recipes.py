@@ -2,6 +2,8 @@
 
 from difflr.errors import DifflrError
 
+__all__ = ["parse_recipe"]
+
 
 def parse_recipe(text: str) -> tuple[str, dict[str, float]]:
     """Return name and options of a recipe written ``name`` or ``name:option=number:…``.

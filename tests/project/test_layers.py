@@ -1,5 +1,7 @@
 """The layers that CONTRIBUTING.md draws are those that import-linter holds."""
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -12,6 +14,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
     "contracts"
 ]
 (CONTRACT,) = (c for c in CONTRACTS if c["type"] == "layers")
+_DEFINES = (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
 ROOMS = [path.parent.name for path in ROOT.glob("difflr/*/__init__.py")]
 
 
@@ -28,3 +31,15 @@ def test_no_module_is_left_out():
     assert CONTRACT["exhaustive"] is True
     assert CONTRACT["exhaustive_ignores"] == ["__main__", "extras"]
     assert set(ROOMS) <= set(CONTRACT["layers"])
+
+
+def test_every_module_says_what_is_public():
+    """``__all__`` is written out and holds what is there; what defines nothing needs none."""
+    for path in sorted((ROOT / "difflr").rglob("*.py")):
+        nodes = ast.parse(path.read_text("utf-8")).body
+        if path.name == "__main__.py" or not any(isinstance(node, _DEFINES) for node in nodes):
+            continue
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        module = importlib.import_module(name)
+        assert "__all__" in vars(module), name
+        assert [public for public in module.__all__ if not hasattr(module, public)] == [], name

@@ -87,8 +87,8 @@ def test_right_code_is_accepted_and_each_mistake_is_reported(tmp_path):
 def test_every_public_name_has_its_type_and_its_home():
     """What checkers see (``TYPE_CHECKING``) and what is loaded at run time are the same names."""
     text = Path(difflr.__file__).read_text("utf-8")
-    seen = re.findall(r"^    from (difflr[\w.]*) import (\w+) as \2$", text, re.MULTILINE)
-    homes = {name: module for module, name in seen}
+    seen = re.findall(r"^    from (difflr[\w.]*) import (.+)$", text, re.MULTILINE)
+    homes = {name: module for module, names in seen for name in names.split(", ")}
     assert set(homes) == set(difflr.__all__)
     assert homes == {name: f"difflr.{module}" for name, module in difflr._MODULE_OF.items()}
 

@@ -21,6 +21,16 @@ from difflr.lessons.comparing.labs import Lab
 from difflr.lessons.plain import number
 from difflr.studies.recordings import Run, load_recording
 
+__all__ = [
+    "SIZE",
+    "check_fair",
+    "check_interval",
+    "check_prediction",
+    "check_robust",
+    "lesson",
+    "worst",
+]
+
 lesson = Lesson("Lesson 6")
 SIZE = 500  # training pictures of the recorded grid that the lesson looks at
 _ENOUGH = 0.02

@@ -11,6 +11,8 @@ from difflr.lessons.checking import Wrong
 from difflr.lessons.comparing.labs import Lab
 from difflr.lessons.plain import number, plain
 
+__all__ = ["as_estimate", "judge"]
+
 
 def as_estimate(value: Any) -> Estimate:
     """Return a learner's (mean, half-width) as an estimate, from a pair or from an ``Estimate``."""

@@ -9,6 +9,8 @@ from scipy.stats import t
 from difflr.experiments.statistics import Estimate, paired
 from difflr.lessons.checking import Wrong
 
+__all__ = ["lone_seed", "wrong_half", "wrong_mean"]
+
 
 def lone_seed(seen: str) -> Wrong:
     """Say that a seed has no partner, and what was seen of it."""

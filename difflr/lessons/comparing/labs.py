@@ -6,6 +6,8 @@ import numpy as np
 
 from difflr.errors import DifflrError, short_repr
 
+__all__ = ["Lab"]
+
 
 class Lab:
     """Trains nothing: ``run`` returns an accuracy as a real run would, with noise, in no time.

@@ -13,6 +13,8 @@ from difflr.lessons.freezing.frozen import as_asked, two_epochs
 from difflr.lessons.trials import Passes, copied, moved, performed, tensors, train_step
 from difflr.splits import split_model
 
+__all__ = ["check_freeze", "check_prediction", "check_schedule", "check_training", "lesson"]
+
 lesson = Lesson("Lesson 2")
 
 _WHY = {

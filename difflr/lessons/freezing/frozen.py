@@ -9,6 +9,8 @@ from difflr.lessons.checking import Wrong
 from difflr.lessons.trials import Passes, moved, tensors
 from difflr.splits import Split, Splits
 
+__all__ = ["as_asked", "two_epochs"]
+
 
 def as_asked(splits: Splits, first: int) -> None:
     """Raise ``Wrong`` unless splits from ``first`` on are set to train, and all others to rest."""

@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 
 from difflr.figures.style import GREY, MARKERS, RED, split_colours
 
+__all__ = ["plot_weights"]
+
 
 def plot_weights(paths: Mapping[str, Sequence[float]], frozen_at: int, title: str = "") -> Figure:
     """Draw named paths of a weight over the steps, and the step at which it was frozen."""

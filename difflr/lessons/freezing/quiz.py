@@ -2,6 +2,8 @@
 
 from difflr.lessons.quiz import Question, Quiz
 
+__all__ = ["quiz"]
+
 quiz = Quiz(
     "Self-test: freezing",
     [

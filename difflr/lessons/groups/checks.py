@@ -23,6 +23,8 @@ from difflr.lessons.trials import copied, moved, train_step
 from difflr.rates import Ratio, expand_lrs
 from difflr.splits import split_model
 
+__all__ = ["check_configure", "check_design", "check_groups", "check_rates", "lesson"]
+
 lesson = Lesson("Lesson 3")
 
 

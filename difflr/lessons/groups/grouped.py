@@ -14,6 +14,8 @@ from difflr.lessons.checking import Wrong
 from difflr.lessons.plain import number
 from difflr.splits import Splits
 
+__all__ = ["decay_or_wrong", "every_parameter", "near", "optimizer_or_wrong", "rates_or_wrong"]
+
 
 def optimizer_or_wrong(groups: Any) -> Optimizer:
     """Return an AdamW of the learner's groups, or say what they lack."""

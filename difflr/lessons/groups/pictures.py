@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 
 from difflr.figures.style import MARKERS, split_colours
 
+__all__ = ["plot_rates"]
+
 
 def plot_rates(
     rates: Mapping[str, Sequence[float]],

@@ -9,6 +9,8 @@ from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
 from difflr.rates import LRs, Ratio, Ulmfit, expand_lrs
 
+__all__ = ["SAID", "aimed_or_wrong", "predicted_or_wrong"]
+
 SAID: dict[str, LRs] = {
     "slice(1e-2)": slice(1e-2),
     "Ratio(1e-2, 1000)": Ratio(1e-2, 1000),

@@ -13,6 +13,8 @@ from difflr.lessons.curves import BATCHES, EPOCHS, drive, rehearse
 from difflr.lessons.one_cycle.cycles import VARIANTS, cycle_lr
 from difflr.lessons.plain import number
 
+__all__ = ["check_configure", "check_curve", "check_cycle", "check_prediction", "lesson"]
+
 lesson = Lesson("Lesson 4")
 
 # total_steps, max_lr, pct_start, div_factor, final_div_factor; the peak lies on a step, or between two.

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+__all__ = ["VARIANTS", "cycle_lr"]
+
 
 def cycle_lr(
     step: int,

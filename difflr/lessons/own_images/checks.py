@@ -19,6 +19,15 @@ from difflr.lessons.plain import number, plain
 from difflr.plan import Plan
 from difflr.splits import Splits, split_model
 
+__all__ = [
+    "check_choice",
+    "check_leaks",
+    "check_plans",
+    "check_prediction",
+    "check_sheet",
+    "lesson",
+]
+
 lesson = Lesson("Lesson 8")
 _EPOCHS = 6
 

@@ -5,6 +5,8 @@ import math
 from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
 
+__all__ = ["judge_choice", "made_runs"]
+
 _NEAR = 1e-6  # as far as single precision tells accuracies apart
 
 

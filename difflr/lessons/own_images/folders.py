@@ -15,6 +15,8 @@ from difflr.experiments.provenance import data_name, hash_pictures
 from difflr.experiments.reading import Reading
 from difflr.experiments.strokes import target_task
 
+__all__ = ["results_folder", "without_copies", "write_example"]
+
 _CLASSES = (0, 1, 5, 6)  # of the target task: two pairs that resemble each other
 _COUNTS = {"train": (40, 40, 40, 20), "test": (60, 60, 60, 20)}
 _COPIED = 6  # test pictures that are in train/ as well

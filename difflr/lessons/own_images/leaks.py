@@ -10,6 +10,8 @@ from PIL import Image
 from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
 
+__all__ = ["judge_leaks", "place", "write_trap"]
+
 
 def write_trap(folder: Path) -> None:
     """Write the tree: three test pictures of it are in ``train/`` too."""

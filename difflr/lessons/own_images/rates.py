@@ -7,6 +7,8 @@ from difflr.experiments.results import Results
 from difflr.experiments.statistics import Summary, summarise
 from difflr.rangetest.finder import RangeTest
 
+__all__ = ["best_rates", "trial_rates"]
+
 _FACTOR = 3.0  # between two rates that are tried
 _LARGEST = 0.03  # in the middle: above it AdamW moves each weight by its own size in a few steps
 

@@ -9,6 +9,8 @@ from difflr.errors import first_few, short_repr
 from difflr.experiments.statistics import paired, verdict
 from difflr.lessons.checking import Wrong
 
+__all__ = ["Sheet", "judge_sheet", "read_sheet"]
+
 _PARTS = {
     "Question": r"\*\*Question\.\*\* \S",
     "Data": r"^## Data\n+\S",

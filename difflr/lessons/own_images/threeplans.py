@@ -10,6 +10,8 @@ from difflr.recipes import make_plan
 from difflr.splits import Splits
 from difflr.studies.measures import training_flops
 
+__all__ = ["judge_plans"]
+
 
 def judge_plans(plans: Mapping[str, Plan], splits: Splits) -> float:
     """Return what ``few`` costs as a share of training all, or raise ``Wrong``.

@@ -13,6 +13,15 @@ from difflr.milestones import MILESTONES_2020, from_milestones
 from difflr.plan import Phase, Plan
 from difflr.splits import split_model
 
+__all__ = [
+    "SCHEDULE",
+    "check_budget",
+    "check_in_force",
+    "check_phases",
+    "check_prediction",
+    "lesson",
+]
+
 lesson = Lesson("Lesson 5")
 
 #: Three milestones of different length, for six splits.

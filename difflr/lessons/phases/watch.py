@@ -8,6 +8,8 @@ from torch.optim import Optimizer
 from difflr.lightning.package import pl
 from difflr.splits import Splits, split_model
 
+__all__ = ["Watch"]
+
 
 class Watch(pl.Callback):
     """Note the learning rates of every optimizer step, and which splits each epoch has moved.

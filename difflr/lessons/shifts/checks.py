@@ -29,6 +29,17 @@ from difflr.splits import Splits, split_model
 from difflr.studies.measures import displacement
 from difflr.studies.recordings import Run, load_recording
 
+__all__ = [
+    "INPUT_SHIFTS",
+    "check_adapt",
+    "check_choice",
+    "check_prediction",
+    "check_surgical",
+    "lesson",
+    "regret",
+    "reported",
+]
+
 lesson = Lesson("Lesson 7")
 INPUT_SHIFTS = ("noise", "blur", "contrast", "colour")
 _ENOUGH = 0.01  # a point of accuracy

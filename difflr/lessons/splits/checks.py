@@ -16,6 +16,8 @@ from difflr.lessons.splits.networks import PatchNet, WordNet
 from difflr.lessons.trials import copied, moved
 from difflr.splits import split_model
 
+__all__ = ["check_budget", "check_cut", "check_groups", "check_prediction", "lesson"]
+
 lesson = Lesson("Lesson 1")
 _PICTURE = (3, 32, 32)
 

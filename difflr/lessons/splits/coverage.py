@@ -10,6 +10,8 @@ from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
 from difflr.splits import Split
 
+__all__ = ["covering_or_wrong"]
+
 
 def covering_or_wrong(
     parameters: Mapping[str, nn.Parameter], groups: Any

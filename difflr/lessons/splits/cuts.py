@@ -10,6 +10,8 @@ from difflr.lessons.checking import Wrong
 from difflr.models.claims import listed, matched
 from difflr.splits import Splits, split_model
 
+__all__ = ["cut_or_wrong", "last_two"]
+
 
 def cut_or_wrong(
     network: nn.Module, how: Any, depth: Callable[[str], int], least: int, most: int

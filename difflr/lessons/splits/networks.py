@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+__all__ = ["PatchNet", "WordNet"]
+
 
 class PatchNet(nn.Module):
     """A vision transformer in miniature: pictures (N, 3, 32, 32) to logits (N, n_classes)."""

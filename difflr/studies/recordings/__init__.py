@@ -42,10 +42,17 @@ from difflr.experiments.atomic import write_whole
 from difflr.experiments.journal import read_journal, write_journal
 from difflr.plan import Plan
 from difflr.studies.design import Cell
-from difflr.studies.recordings.schema import SCHEMA, parse
-from difflr.studies.recordings.schema import Recording as Recording
-from difflr.studies.recordings.schema import Run as Run
+from difflr.studies.recordings.schema import SCHEMA, Recording, Run, parse
 from difflr.written.files import MOST_BYTES, MOST_VALUES, parse_json, user_path
+
+__all__ = [
+    "Recording",
+    "Run",
+    "list_recordings",
+    "load_recording",
+    "restore_journal",
+    "save_recording",
+]
 
 
 def list_recordings() -> list[str]:

@@ -9,6 +9,8 @@ from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.plan import Plan
 from difflr.studies.design import Cell
 
+__all__ = ["Recording", "Run", "SCHEMA", "parse"]
+
 SCHEMA = "difflr-recording/1"
 _SHARES = ("accuracy", "source_before", "source_accuracy", "source_old_bn", "source_recalibrated")
 _POSITIVE = ("loss", "seconds", "cpu_seconds", "flops")
