@@ -253,6 +253,15 @@ SENTENCES = [
         "comes and goes: {v} for the faster head where BatchNorm is frozen, but {v} under SGD.",
         [f"causes tuned {under} {TWO} vs {under} recipe=uniform" for under in UNDER[1:]],
     ),
+    (LESSON_6, "a ratio of 100 loses {v} (rec", [f"networks tuned {GRADED} vs recipe=uniform"]),
+    (
+        "README.md",
+        "uniform is ahead of two rates by {m} points, on EfficientNet-Lite0 of ratio 100 by {m};",
+        [
+            f"causes tuned {UNDER[2]} {TWO} vs {UNDER[2]} recipe=uniform",
+            f"networks tuned {GRADED} vs recipe=uniform",
+        ],
+    ),
     (
         LESSON_6,
         "the faster head keeps {v} more of the source task",

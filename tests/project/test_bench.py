@@ -49,29 +49,20 @@ def test_rivals_train_on_the_batches_that_difflr_trains_on(benchmarks, monkeypat
     assert classifier.augment is rivals.augment
 
 
-def test_the_best_peer_is_the_best_of_those_that_are_tuned(benchmarks, tmp_path):
-    """Peers are chosen by validation means, whatever the test says; defaults, not tuned, stay out."""
+def test_peers_train_at_the_rates_that_were_chosen_for_them(benchmarks, tmp_path):
+    """Those of other packages, at their reported rates; defaults, not tuned, stay out, as does difflr."""
     import accuracy
 
     recording = made_up.shifts(tmp_path)
     told = {"falling": "fastai.fine_tune", "first_splits": "other", "head_only": "other:defaults"}
     runs = [
-        replace(
-            run,
-            plan=None,
-            cell=replace(run.cell, recipe=told[run.cell.recipe]),
-            accuracy=0.99
-            if told[run.cell.recipe] == "other:defaults"
-            or (told[run.cell.recipe], run.measured_on) == ("other", "test")
-            else run.accuracy,
-        )
+        replace(run, plan=None, cell=replace(run.cell, recipe=told[run.cell.recipe]))
         if run.cell.recipe in told
         else run
         for run in recording.where(shift="none")
     ]
-    name, best = accuracy.best_peer(replace(recording, runs=runs), 2)
-    assert name == "fastai.fine_tune"
-    assert {(run.tags["recipe"], run.tags["epochs"]) for run in best} == {("fastai.fine_tune", 2)}
+    found = accuracy.tuned_peers(replace(recording, runs=runs), 2)
+    assert found == {"other": 1e-3, "fastai.fine_tune": 3e-2}
 
 
 def test_reached_is_what_is_not_shown_to_be_worse(benchmarks):
