@@ -537,8 +537,8 @@ comparing.check_robust(choice)
 # One network, one pair of tasks, small pictures, 500 to 5,000 of them, few epochs, AdamW and one schedule.
 # The grid has half-decades (with 5,000 pictures some are left out), so a peak between two of its rates is
 # missed, a narrow one by more: uniform's by about a point. The best ratio of another network may be another one: on
-# EfficientNet-Lite0 uniform is ahead, and a ratio of 100 loses -3.1 points ± 1.6 (recording `networks`). What is
-# likely to carry over are the two walls, not the numbers.
+# EfficientNet-Lite0 uniform is ahead, and a ratio of 100 against it is at -3.1 points ± 1.6 (recording `networks`).
+# What is likely to carry over are the two walls, not the numbers.
 #
 # ## Test yourself
 

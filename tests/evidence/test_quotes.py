@@ -223,7 +223,7 @@ SENTENCES = [
             ),
             (
                 "need no ratio: {v} from uniform. **LP-FT** is {v} in less time. **WiSE-FT**, "
-                "halfway back, loses {v}.",
+                "halfway back, is at {v}.",
                 [
                     f"causes tuned {UNDER[0]} recipe={recipe} vs {UNDER[0]} recipe=uniform"
                     for recipe in ("auto_rgn", "lp_ft", "wise_ft")
@@ -234,7 +234,7 @@ SENTENCES = [
                 [f"causes source_recalibrated {UNDER[0]} {GRADED} vs {UNDER[0]} recipe=uniform"],
             ),
             (
-                "ratio 100 loses {v} to it, a head ten times as fast as the body {v}.",
+                "against it ratio 100 is at {v}, a head ten times as fast as the body at {v}.",
                 [f"networks tuned {recipe} vs recipe=uniform" for recipe in (GRADED, TWO)],
             ),
             (
@@ -253,7 +253,11 @@ SENTENCES = [
         "comes and goes: {v} for the faster head where BatchNorm is frozen, but {v} under SGD.",
         [f"causes tuned {under} {TWO} vs {under} recipe=uniform" for under in UNDER[1:]],
     ),
-    (LESSON_6, "a ratio of 100 loses {v} (rec", [f"networks tuned {GRADED} vs recipe=uniform"]),
+    (
+        LESSON_6,
+        "a ratio of 100 against it is at {v} (rec",
+        [f"networks tuned {GRADED} vs recipe=uniform"],
+    ),
     (
         "README.md",
         "uniform is ahead of two rates by {m} points, on EfficientNet-Lite0 of ratio 100 by {m};",
