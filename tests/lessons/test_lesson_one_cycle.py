@@ -53,7 +53,7 @@ def with_difflr(step, total, high, pct_start, div, final):
     """difflr's two functions, strict at the peak."""
     rising, share = onecycle.position(step, total, pct_start)
     first = high / div
-    return onecycle.anneal(*((first, high) if rising else (high, first / final)), share)
+    return onecycle.annealing(share)(*((first, high) if rising else (high, first / final)))
 
 
 def with_torch(step, total, high, pct_start, div, final):

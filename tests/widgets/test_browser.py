@@ -145,8 +145,12 @@ def test_many_splits_fit_the_screen_and_can_be_opened(notebook):
     check_view(many, 1280, 720, "many")
     cell.locator("button:has-text('▸')").first.press("Enter")
     box = cell.get_by_label("Learning rate of blocks.3, as a number")
+    box.wait_for()
+    many.rest(0)
+    old = source(many)
     box.fill("3e-4")
     box.press("Enter")
+    wait_for_new_picture(many, old)
     many.rest(0)
     assert rates(many)[4] == 3e-4
     assert cell.get_by_label("Learning rate of blocks.0 to 6, as a number").input_value() == "3e-4"
@@ -354,7 +358,8 @@ def test_two_views_of_an_editor_do_not_take_hold_of_one_another(live):
         lr = rates(live)[5]
         assert lr < peak[1] / 2
         plan = plan_with(lr)
-    assert live.cell(8).locator("button.mod-active").inner_text() == "Phase 3"
+    shown = live.cell(8).locator(".widget-toggle-buttons button.mod-active")
+    assert shown.inner_text() == "Phase 3"
     live.check()
 
 
