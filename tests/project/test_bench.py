@@ -85,15 +85,17 @@ def test_reached_is_what_is_not_shown_to_be_worse(benchmarks):
     assert "0.40 (0.40 to 0.40)" in text
 
 
-def test_the_short_way_trains_all_but_the_first_splits(benchmarks):
-    """Their features can be kept; the head has the base rate, the others a tenth of it."""
+def test_the_short_way_lets_one_more_split_train_in_each_epoch(benchmarks):
+    """From the last two on, at one constant rate; the first stays frozen."""
     import accuracy
 
     splits = split_model(load_backbone("strokenet").build(2))
-    (phase,) = accuracy.short_plan(splits, 1e-2).phases
-    assert set(phase.trained) == {2, 3, 4, 5}
-    assert phase.lrs[:2] == (0, 0)
-    assert phase.lrs[2:] == pytest.approx((1e-3, 1e-3, 1e-3, 1e-2))
+    plan = accuracy.short_plan(splits, 1e-2)
+    assert [min(phase.trained) for phase in plan.phases] == [4, 3, 2, 1]
+    for step in (0, 15, 39):
+        rates = plan.lrs(step, 10)
+        assert set(rates[4 - step // 10 :]) == {1e-2}
+        assert set(rates[: 4 - step // 10]) == {0.0}
 
 
 def test_rivals_can_do_without_augmentation(benchmarks):
