@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "first_few", "short_repr"]
+__all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "short_repr", "first_few"]
 
 
 class DifflrError(ValueError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from difflr.errors import DifflrError, as_int, as_number, as_plain, short_repr
 
-__all__ = ["LRs", "LayerDecay", "MOST_SPLITS", "Ratio", "Ulmfit", "expand_lrs"]
+__all__ = ["MOST_SPLITS", "LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs"]
 
 MOST_SPLITS = (
     100_000  # any model has fewer; a number beyond it is a slip, and no list could hold it

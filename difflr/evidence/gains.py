@@ -1,20 +1,20 @@
 """What each recipe gains over one rate for all splits, every recipe at its best: a dot with its interval."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from difflr.evidence.nested import tuned_difference
-from difflr.evidence.summaries import describe_difference, estimate, grouped
-from difflr.experiments.statistics import Estimate
+from difflr.evidence.nested import tried_rates, tuned_difference
+from difflr.evidence.summaries import SIDE, describe_difference, grouped
+from difflr.experiments.statistics import MARGIN, Estimate
 from difflr.figures.style import OKABE_ITO, style
 from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_gains", "gains", "plot_gains"]
 
 _UNDER = ("train_size", "epochs", "augment", "optimizer", "bn")
-_SIDE = ("recipe", "ratio", "decay")
 _NAMES = {  # in the order in which they stand in a picture
     "two_rates": "head ×{ratio:g}, body even",
     "differential": "graded, ratio {ratio:g}",
@@ -25,10 +25,12 @@ _NAMES = {  # in the order in which they stand in a picture
     "wise_ft": "halfway back to the start",
     "head_only": "the head alone",
 }
-_TIE = 1.0  # points, as in ``describe_difference``
 
 
-def gains(recording: Recording) -> dict[str, dict[str, Estimate]]:
+Gains = Mapping[str, Mapping[str, Estimate]]
+
+
+def gains(recording: Recording) -> Gains:
     """Return by condition and recipe the tuned difference of test accuracies to a uniform rate.
 
     Conditions are named by what they differ in ("" where there is one); one without a uniform rate, and a
@@ -40,7 +42,7 @@ def gains(recording: Recording) -> dict[str, dict[str, Estimate]]:
     for key, runs in under.items():
         sides = {
             _label(*side): reported
-            for side, own in sorted(grouped(runs, *_SIDE).items(), key=lambda item: _place(item[0]))
+            for side, own in sorted(grouped(runs, *SIDE).items(), key=lambda item: _place(item[0]))
             if (reported := _at_the_best(own))
         }
         uniform = sides.pop("uniform", None)
@@ -55,24 +57,21 @@ def _at_the_best(runs: Sequence[Run]) -> list[Run]:
 
     A rate that was the best before the grid grew was reported as well.
     """
-    tried = grouped([run for run in runs if run.measured_on == "validation"], "base_lr")
-    if not tried:
-        return []
-    best = max(tried, key=lambda rate: (len(tried[rate]), estimate(tried[rate]).mean))
-    choosing = [run for own in tried.values() for run in own]
-    test = [run for run in runs if run.measured_on == "test" and (run.tags["base_lr"],) == best]
-    return choosing + test if test else []
+    tried = tried_rates(runs)
+    best = max(tried, key=lambda lr: fmean(tried[lr].values()), default=None)
+    reported = [run for run in runs if (run.measured_on, run.tags["base_lr"]) == ("test", best)]
+    choosing = [run for run in runs if run.measured_on == "validation"]
+    return choosing + reported if reported else []
 
 
-def plot_gains(recording: Recording) -> Figure:
-    """Draw ``gains``: a panel per condition, a line per recipe; the band is where a difference is a tie."""
-    panels = gains(recording)
+def plot_gains(panels: Gains) -> Figure:
+    """Draw what ``gains`` returned: a panel per condition, a line per recipe; in the band it may be a tie."""
     rows = list(dict.fromkeys(label for found in panels.values() for label in found))
     size = (3.2 + 3.2 * len(panels), 1.6 + 0.42 * len(rows))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     columns = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (name, found) in zip(columns, panels.items(), strict=True):
-        axes.axvspan(-_TIE, _TIE, color="0.92", zorder=0)
+        axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.92", zorder=0)
         axes.axvline(0, color="0.4", lw=1)
         for label, gain in found.items():
             axes.errorbar(
@@ -91,12 +90,12 @@ def plot_gains(recording: Recording) -> Figure:
     return figure
 
 
-def describe_gains(recording: Recording) -> str:
+def describe_gains(panels: Gains) -> str:
     """Return in words what ``plot_gains`` draws."""
     parts = [
         f"{name + ': ' if name else ''}"
         + ", ".join(f"{label} {describe_difference(gain)}" for label, gain in found.items())
-        for name, found in gains(recording).items()
+        for name, found in panels.items()
     ]
     return (
         "Test accuracy against uniform, each at its best learning rate. " + "; ".join(parts) + "."

@@ -62,8 +62,8 @@ def _pictures(r: Recording) -> Iterator[Picture]:
             bars = partial(outcome.plot_groups, title="Frozen BatchNorm", shift=shift)
             words = partial(outcome.describe_groups, shift=shift)
             yield _pair(f"frozen-bn-{shift}", bars, words, r, "recipe", "bn")
-    elif gain.gains(r):
-        yield _pair(f"{r.study}-gains", gain.plot_gains, gain.describe_gains, r)
+    elif found := gain.gains(r):
+        yield _pair(f"{r.study}-gains", gain.plot_gains, gain.describe_gains, found)
     tag = "ratio" if r.study == "plateau" else "recipe"
     runs = [run for run in r.where(measured_on="test") if run.plan is not None]
     if r.study == "recipes":  # one length: longer runs move further

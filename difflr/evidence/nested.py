@@ -12,7 +12,7 @@ from difflr.evidence.summaries import by_rate
 from difflr.experiments.statistics import Estimate, paired
 from difflr.studies.recordings import Run
 
-__all__ = ["Side", "nested_difference", "tuned_difference"]
+__all__ = ["Side", "nested_difference", "tried_rates", "tuned_difference"]
 
 
 class Side(NamedTuple):
@@ -33,11 +33,7 @@ def tuned_difference(runs: Sequence[Run], rival: Sequence[Run]) -> Estimate:
     """
     sides = []
     for side in (runs, rival):
-        tried = by_rate([run for run in side if run.measured_on == "validation"])
-        most = max(
-            map(len, tried.values()), default=0
-        )  # a rate given up early was not to be chosen
-        tried = {lr: own for lr, own in tried.items() if len(own) == most}
+        tried = tried_rates(side)
         tested = [run for run in side if run.measured_on == "test"]
         sides.append(Side(tried, {run.seed: run.accuracy for run in tested}))
         if len(sides[-1].reported) != len(tested):
@@ -46,6 +42,13 @@ def tuned_difference(runs: Sequence[Run], rival: Sequence[Run]) -> Estimate:
                 "Compare two recipes, each tuned.",
             )
     return nested_difference(*sides)
+
+
+def tried_rates(runs: Sequence[Run]) -> dict[float, dict[int, float]]:
+    """Return base LR to seed to validation accuracy; a rate given up early was not to be chosen."""
+    tried = by_rate([run for run in runs if run.measured_on == "validation"])
+    most = max(map(len, tried.values()), default=0)
+    return {lr: own for lr, own in tried.items() if len(own) == most}
 
 
 def nested_difference(ours: Side, rival: Side, *, resamples: int = 2000, seed: int = 0) -> Estimate:

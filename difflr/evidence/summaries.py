@@ -20,21 +20,24 @@ from difflr.experiments.statistics import (
 from difflr.studies.recordings import Recording, Run
 
 __all__ = [
+    "SIDE",
+    "chosen",
     "Width",
     "WidthGap",
     "by_rate",
-    "chosen",
-    "describe_difference",
     "difference",
     "estimate",
-    "format_estimate",
     "grouped",
     "numbers",
     "plateau_width",
+    "format_estimate",
+    "describe_difference",
     "when_off",
     "when_off_difference",
     "width_difference",
 ]
+
+SIDE = ("recipe", "ratio", "decay")  # tags that two recipes which are compared differ in
 
 
 def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[Any, ...], list[Run]]:

@@ -8,8 +8,8 @@ from typing import Any
 from difflr.errors import DifflrError, first_few
 
 __all__ = [
-    "Estimate",
     "MARGIN",
+    "Estimate",
     "Summary",
     "describe_difference",
     "describe_power",

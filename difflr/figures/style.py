@@ -5,15 +5,15 @@ import numpy as np
 from matplotlib.axes import Axes
 
 __all__ = [
-    "Colour",
+    "OKABE_ITO",
+    "style",
     "GREY",
     "MARKERS",
-    "OKABE_ITO",
     "RED",
     "SIGNS",
+    "Colour",
     "ink_on",
     "split_colours",
-    "style",
 ]
 
 Colour = tuple[float, float, float, float]

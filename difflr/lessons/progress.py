@@ -13,9 +13,9 @@ from difflr.errors import DifflrError, as_int
 from difflr.written.files import parse_json, read_within, user_path
 
 __all__ = [
-    "Attempt",
     "FILE",
     "LESSONS",
+    "Attempt",
     "Progress",
     "all_titles",
     "forget",

@@ -9,7 +9,7 @@ from difflr.experiments.needs import MAX_BATCH_SIZE, MAX_IMAGE_SIZE, as_precisio
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
 
-__all__ = ["BN_MODES", "Cell", "OPTIMIZERS", "Study", "TEXT", "Task", "tag_matches"]
+__all__ = ["BN_MODES", "OPTIMIZERS", "TEXT", "Cell", "Study", "Task", "tag_matches"]
 
 TEXT = "trec6:"  # how data are written that hold questions and not pictures
 

@@ -219,6 +219,14 @@ class Notebook:
                     return
         raise AssertionError(f"Cell {index} does not start.")
 
+    def stop(self, index):
+        """Press Stop below a cell that trains, then run the next cell; return what that one says."""
+        cell = self.cell(index)
+        cell.locator("button:has-text('Stop')").click()
+        cell.locator("button:has-text('Stopped')").wait_for(timeout=30_000)
+        self.start(index + 1)
+        return self.wait_for_text(index + 1, "STOPPED")
+
     def wait_for_text(self, index, text, timeout=60_000):
         """Wait until a cell's output holds a text; return the output."""
         output = self.cell(index).locator(self.OUTPUT).first

@@ -163,10 +163,7 @@ def test_stop_ends_a_training(classic):
     areas = cell.locator(".output_area")
     shown = [areas.nth(i).is_visible() for i in range(areas.count())]
     assert shown[-3:] == [True, False, False], "the copies are for those who have no kernel"
-    cell.locator("button:has-text('Stop')").click()
-    cell.locator("button:has-text('Stopped')").wait_for(timeout=30_000)
-    classic.start(3)
-    assert "STOPPED True True tensor(True)" in classic.wait_for_text(3, "STOPPED")
+    assert "STOPPED True True tensor(True)" in classic.stop(2)
     assert classic.axe(2) == []
     classic.shot("notebook6-stopped")
     classic.check()

@@ -9,7 +9,7 @@ from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.plan import Plan
 from difflr.studies.design import Cell
 
-__all__ = ["Recording", "Run", "SCHEMA", "parse"]
+__all__ = ["SCHEMA", "Recording", "Run", "parse"]
 
 SCHEMA = "difflr-recording/1"
 _SHARES = ("accuracy", "source_before", "source_accuracy", "source_old_bn", "source_recalibrated")

@@ -1,0 +1,249 @@
+"""The tables of the docs that come from recordings, as plain data: what each cell quotes (``quotes``)."""
+
+__all__ = ["TABLES"]
+
+_RECIPES = {
+    **{
+        f"`{name}`": name
+        for name in (
+            *("uniform", "differential", "fine_tune", "lp_ft", "gradual", "milestones_2020"),
+            *("head_only", "falling"),
+        )
+    },
+    "fastai's `fine_tune`": "fastai.fine_tune",
+    "the same at its default LR": "fastai.fine_tune:defaults",
+    "Lightning's `BackboneFinetuning`, unfreezing after one epoch": "lightning.BackboneFinetuning",
+    "the same at its defaults: head and BatchNorm only": "lightning.BackboneFinetuning:defaults",
+    "finetuning-scheduler, a split more in each epoch": "finetuning_scheduler",
+    "the same with the schedule that it generates": "finetuning_scheduler:defaults",
+}
+_PLAIN = "optimizer=AdamW bn=kept"
+_GAINS = ("", "best LR", "test accuracy", "against uniform", "p (Holm)", "could have seen")
+_SHIFTS = {
+    "new labels": "none",
+    "noise": "noise",
+    "blur": "blur",
+    "low contrast": "contrast",
+    "colours turned": "colour",
+}
+
+
+def _recipe_row(recipe: str) -> list[str]:
+    ours, uniform = f"recipe={recipe} epochs=6", "recipe=uniform epochs=6"
+    other = "" if recipe == "uniform" else f"recipes accuracy {ours} vs {uniform}"
+    lengths = recipe in ("differential", "fine_tune", "lp_ft", "gradual", "head_only")
+    equal = f"recipes accuracy_at_equal_seconds recipe={recipe} vs {uniform}" if lengths else ""
+    return [
+        *(f"recipes accuracy {ours}", other, other.replace(" accuracy ", " holm ")),
+        *(f"recipes cpu_seconds {ours}", equal),
+        f"recipes source_accuracy {ours}",
+    ]
+
+
+def _plateau_row(ratio: str) -> list[str]:
+    ours, uniform = f"train_size=500 ratio={ratio}", "train_size=500 ratio=1"
+    widths = [
+        ""
+        if ratio == "1"
+        else f"plateau width {ours} within={within} measured_on=validation "
+        f"vs {uniform} within={within} measured_on=validation"
+        for within in (0.05, 0.02)
+    ]
+    return [
+        f"plateau accuracy {ours}",
+        "" if ratio == "1" else f"plateau accuracy {ours} vs {uniform}",
+        *widths,
+        f"plateau source_accuracy {ours}",
+        f"plateau source_old_bn {ours}",
+    ]
+
+
+def _peak_row(ours: str) -> list[str]:
+    uniform, two = "recipe=uniform", "recipe=two_rates"
+    return [
+        f"peak accuracy {ours}",
+        *_against("peak", ours, uniform),
+        "" if ours in (uniform, two) else f"peak tuned {ours} vs {two}",
+    ]
+
+
+def _text_row(recipe: str) -> list[str]:
+    uniform = "recipe=uniform"
+    rates = ("3e-5", "1e-4", "3e-4", "1e-3", "3e-3")
+    left, right = {uniform: (0, 1)}.get(recipe, (1, 0) if recipe.endswith("0.5") else (1, 1))
+    tried = [
+        f"text accuracy {recipe} base_lr={lr} measured_on=validation"
+        for lr in rates[left : len(rates) - right]
+    ]
+    reported = [f"text accuracy {recipe}", *_against("text", recipe, uniform)]
+    return [*[""] * left, *tried, *[""] * right, *reported]
+
+
+def _rival_row(recipe: str, uniform: str, *more: str) -> list[str]:
+    """Return a recipe's best rate and accuracy, what it gains over uniform, and ``more`` measures."""
+    study, _, ours = recipe.partition(" ")
+    return [
+        *(f"{study} {measure} {ours}" for measure in ("best_rate", "accuracy")),
+        *_against(study, ours, uniform),
+        *(f"{study} {measure} {ours}" for measure in more),
+    ]
+
+
+def _against(study: str, ours: str, uniform: str) -> list[str]:
+    """Return the three cells that compare a recipe with uniform, empty for uniform itself."""
+    measures = ("tuned", "holm", "detectable")
+    return [
+        "" if ours == uniform else f"{study} {measure} {ours} vs {uniform}" for measure in measures
+    ]
+
+
+def _cause_row(recipe: str) -> list[str]:
+    return _rival_row(
+        f"causes {_PLAIN} {recipe}", f"{_PLAIN} recipe=uniform", "source_recalibrated"
+    )
+
+
+def _under_row(under: str) -> list[str]:
+    uniform, two, graded = (
+        f"{under} {recipe}"
+        for recipe in (
+            "recipe=uniform",
+            "recipe=two_rates ratio=10",
+            "recipe=differential ratio=100",
+        )
+    )
+    return [
+        f"causes accuracy {uniform}",
+        *(f"causes tuned {ours} vs {uniform}" for ours in (two, graded)),
+        f"causes tuned {graded} vs {two}",
+    ]
+
+
+def _vit_row(decay: str) -> list[str]:
+    return _rival_row(f"vit decay={decay}", "decay=1", "source_accuracy")
+
+
+def _shift_row(shift: str) -> list[str]:
+    uniform = f"shift={shift} recipe=uniform"
+    rivals = ("first_splits", "head_only", "differential", "falling")
+    return [
+        f"which_splits accuracy {uniform}",
+        *(f"which_splits accuracy shift={shift} recipe={name} vs {uniform}" for name in rivals),
+    ]
+
+
+# name: heads of the columns, then label of a row -> what its cells quote ("" for an empty one)
+TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
+    "plateau": (
+        [
+            *(
+                "last LR to first",
+                "test accuracy",
+                "against uniform",
+                "decades wider, within 5 points",
+            ),
+            *("within 2 points", "source task kept", "with old BatchNorm statistics"),
+        ],
+        {
+            f"{ratio}{note}": _plateau_row(ratio)
+            for ratio, note in (
+                *(("0.1", " (falls with depth)"), ("1", " (uniform)")),
+                *(("10", ""), ("100", ""), ("1000", "")),
+            )
+        },
+    ),
+    "peak": (
+        [
+            *("", "test accuracy", "against uniform", "p (Holm)", "could have seen"),
+            "against two rates",
+        ],
+        {
+            label: _peak_row(tags)
+            for label, tags in (
+                ("uniform", "recipe=uniform"),
+                ("two rates: the head ten times the body", "recipe=two_rates"),
+                ("ratio 10", "recipe=differential ratio=10"),
+                ("ratio 100", "recipe=differential ratio=100"),
+            )
+        },
+    ),
+    "causes": (
+        [*_GAINS, "source task kept, statistics estimated anew"],
+        {
+            label: _cause_row(f"recipe={tags}")
+            for label, tags in (
+                ("uniform", "uniform"),
+                ("the head ten times the body", "two_rates ratio=10"),
+                ("graded, ratio 100", "differential ratio=100"),
+                ("graded by gradient norms (Auto-RGN)", "auto_rgn"),
+                ("the head first, then all (LP-FT)", "lp_ft"),
+                ("halfway back to the start (WiSE-FT)", "wise_ft"),
+            )
+        },
+    ),
+    "causes_under": (
+        [
+            "",
+            "uniform",
+            "the head ten times the body",
+            "graded, ratio 100",
+            "the second against the first",
+        ],
+        {
+            "AdamW, BatchNorm follows": _under_row(_PLAIN),
+            "AdamW, BatchNorm frozen": _under_row("optimizer=AdamW bn=frozen"),
+            "SGD with momentum, BatchNorm follows": _under_row("optimizer=SGD bn=kept"),
+        },
+    ),
+    "networks": (
+        [*_GAINS],
+        {
+            label: _rival_row(f"networks recipe={tags}", "recipe=uniform")
+            for label, tags in (
+                ("uniform", "uniform"),
+                ("the head ten times the body", "two_rates ratio=10"),
+                ("graded, ratio 100", "differential ratio=100"),
+                ("the head first, then all (LP-FT)", "lp_ft"),
+                ("the head alone", "head_only"),
+            )
+        },
+    ),
+    "vit": (
+        [*_GAINS, "source task kept"],
+        {
+            "uniform": _vit_row("1"),
+            **{f"layer decay {decay}": _vit_row(decay) for decay in ("0.75", "0.5")},
+        },
+    ),
+    "recipes": (
+        [
+            *(
+                "recipe",
+                "test accuracy, 6 epochs",
+                "against uniform",
+                "p (Holm)",
+                "processor seconds",
+            ),
+            *("against uniform, with as many seconds", "source task kept"),
+        ],
+        {label: _recipe_row(recipe) for label, recipe in _RECIPES.items()},
+    ),
+    "text": (
+        [
+            *("base LR", "3e-5", "1e-4", "3e-4", "1e-3", "3e-3", "test, at the best"),
+            *("against uniform", "p (Holm)", "could have seen"),
+        ],
+        {
+            "uniform": _text_row("recipe=uniform"),
+            "layer decay 0.75": _text_row("recipe=layer_decay decay=0.75"),
+            "layer decay 0.5": _text_row("recipe=layer_decay decay=0.5"),
+        },
+    ),
+    "which_splits": (
+        [
+            *("", "uniform", "only the first split", "only the head"),
+            *("rising with depth", "falling with depth"),
+        ],
+        {label: _shift_row(shift) for label, shift in _SHIFTS.items()},
+    ),
+}
