@@ -1,10 +1,12 @@
 """A self-test: a few questions with explained answers, as a widget or as plain text."""
 
 import html
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -13,6 +15,8 @@ from difflr.errors import DifflrError
 from difflr.widgets import button, message_html
 
 __all__ = ["Question", "Quiz"]
+
+_CHOICE = re.compile(r"^- \[([ x])\] (.+)(?:\n  (.+))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,20 @@ class Quiz:
         self.feedback: list[w.HTML] = []
         self.score: w.HTML | None = None
         self.widget: w.VBox | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> "Quiz":
+        """Return the quiz in a Markdown file: a heading for it and for each question, choices below.
+
+        A choice is an item of a task list, ticked where it is right; the next line says why (not).
+        """
+        title, *parts = re.split(r"^##? ", path.read_text("utf-8"), flags=re.MULTILINE)[1:]
+        questions = []
+        for part in parts:
+            text, _, below = part.partition("\n")
+            marks, choices, why = zip(*_CHOICE.findall(below), strict=True)
+            questions.append(Question(text, choices, "".join(marks).find("x"), why))
+        return cls(title.strip(), questions)
 
     def __repr__(self) -> str:
         lines = [self.title]

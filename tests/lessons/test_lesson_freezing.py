@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import difflr
-from difflr.lessons.freezing import checks as lesson_2
+from difflr.lessons import freezing as lesson_2
 
 TRUTH = {"conv1.weight": False, "bn1.weight": False, "bn1.running_mean": True, "fc.weight": True}
 

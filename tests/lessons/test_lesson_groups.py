@@ -11,7 +11,7 @@ from torch import nn
 
 import difflr
 from difflr import Ratio, Ulmfit, param_groups, split_model
-from difflr.lessons.groups import checks as lesson_3
+from difflr.lessons import groups as lesson_3
 
 SLICE, RATIO, ULMFIT = "slice(1e-2)", "Ratio(1e-2, 1000)", "Ulmfit(1e-2)"
 RIGHT = {

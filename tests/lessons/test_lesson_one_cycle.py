@@ -11,8 +11,8 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 from difflr import PlanScheduler, make_plan
 from difflr import plan as onecycle
+from difflr.lessons import one_cycle as lesson_4
 from difflr.lessons.curves import BATCHES, EPOCHS, drive, plot_changes, plot_curves, rehearse
-from difflr.lessons.one_cycle import checks as lesson_4
 from difflr.lessons.one_cycle.cycles import cycle_lr
 
 

@@ -21,7 +21,7 @@ from difflr.errors import DifflrError
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.sheet import write_sheet
 from difflr.experiments.strokenet import StrokeNet
-from difflr.lessons.own_images import checks as lesson_8
+from difflr.lessons import own_images as lesson_8
 from difflr.lessons.own_images.folders import results_folder, without_copies, write_example
 from difflr.lessons.own_images.rates import best_rates, trial_rates
 from difflr.rangetest.finder import RangeTest

@@ -20,8 +20,8 @@ from difflr import (
     make_plan,
     to_milestones,
 )
+from difflr.lessons import phases as lesson_5
 from difflr.lessons.phases import SCHEDULE
-from difflr.lessons.phases import checks as lesson_5
 from difflr.lessons.phases.watch import Watch
 
 

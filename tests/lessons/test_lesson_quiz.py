@@ -2,19 +2,14 @@
 
 import re
 from importlib import import_module
-from pathlib import Path
 
 import ipywidgets
 import pytest
 from ipywidgets.widgets import widget as registry
 
-import difflr.lessons
 from difflr.errors import DifflrError
+from difflr.lessons.progress import LESSONS
 from difflr.lessons.quiz import Question, Quiz
-
-MODULES = sorted(
-    path.parent.name for path in Path(difflr.lessons.__file__).parent.glob("*/quiz.py")
-)
 
 
 def live():
@@ -122,7 +117,7 @@ def test_questions_that_do_not_add_up_are_refused():
         Question("?", ("a", "b"), 2, ("why", "why"))
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", LESSONS.values())
 def test_every_lessons_quiz_is_well_made(name):
     """Five questions; choices that fit a line; the right one is not always in the same place."""
     questions = import_module(f"difflr.lessons.{name}").quiz.questions
@@ -136,6 +131,16 @@ def test_every_lessons_quiz_is_well_made(name):
         assert "`" not in question.text + "".join(question.choices + question.why), "plain text"
 
 
-def test_there_are_quizzes():
-    """The test above has something to look at."""
-    assert "splits" in MODULES
+def test_a_quiz_is_read_from_markdown(tmp_path):
+    """Title, question, choices in their order, which is ticked, and why; none ticked is refused."""
+    file = tmp_path / "quiz.md"
+    text = "# Sums\n\n## 2 + 2?\n\n- [ ] 3\n  One more.\n- [x] 4 - [0]\n  As it must be.\n"
+    file.write_text(text, "utf-8")
+    quiz = Quiz.read(file)
+    assert quiz.title == "Sums"
+    assert quiz.questions == (
+        Question("2 + 2?", ("3", "4 - [0]"), 1, ("One more.", "As it must be.")),
+    )
+    file.write_text(text.replace("[x]", "[ ]"), "utf-8")
+    with pytest.raises(DifflrError, match="answer=-1"):
+        Quiz.read(file)

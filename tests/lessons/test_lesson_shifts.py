@@ -18,7 +18,7 @@ from difflr import Phase, Plan
 from difflr.evidence.summaries import difference
 from difflr.experiments.classifier import Classifier
 from difflr.experiments.training import fit
-from difflr.lessons.shifts import checks as lesson_7
+from difflr.lessons import shifts as lesson_7
 from difflr.studies.design import Cell
 from difflr.studies.recordings import list_recordings, load_recording, save_recording
 

@@ -10,7 +10,7 @@ from answers import Answers
 from torch import nn
 
 import difflr
-from difflr.lessons.splits import checks as lesson_1
+from difflr.lessons import splits as lesson_1
 
 PREDICTION = {"parameters": "layer4", "operations": "layer1"}
 WRONG_PREDICTIONS = {

@@ -181,9 +181,8 @@ def test_stub_and_solution_belong_together(practice):
 def test_functions_to_be_mended_are_known_as_they_came(practice):
     """A check that is told its stub's fingerprint is told that of the lesson."""
     number = re.search(r"# (\d)\.", practice.cells[0].source)[1]
-    source = (
-        ROOT / "difflr" / "lessons" / LESSON_FOLDERS[f"Lesson {number}"] / "checks.py"
-    ).read_text("utf-8")
+    folder = ROOT / "difflr" / "lessons" / LESSON_FOLDERS[f"Lesson {number}"]
+    source = "".join(path.read_text("utf-8") for path in sorted(folder.glob("*.py")))
     known = re.findall(r'stub="(\w+)"', source)
     text = "\n\n".join(cell.source for cell in practice.cells if cell.cell_type == "markdown")
     kinds = [kind for _, _, kind, _ in HEADING.findall(text)]
