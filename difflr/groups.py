@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
 from torch.nn import Parameter
-from torch.nn.modules.batchnorm import _NormBase
 
 from difflr.errors import DifflrError, as_number, as_plain, short_repr
-from difflr.models.weight_decay import without_decay
+from difflr.models import weight_decay as apart
 from difflr.rates import LRs, expand_lrs
 from difflr.splits import Splits
 
 __all__ = ["param_groups"]
-
-_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
 
 def param_groups(
@@ -67,25 +62,21 @@ def param_groups(
         own["momentum"] = [as_number("momentum", x, 0.0, 1.0, below=True) for x in found]
     if betas is not None:
         own["betas"] = [_pair(pair) for pair in _each("betas", betas, n)]
-    tokens = without_decay(splits.model)
-    tables = {
-        id(p) for m in splits.model.modules() if isinstance(m, _EMBEDDINGS) for p in m.parameters()
-    }
+    spared = set() if decay_norm_bias else apart.spared(splits.model)
+    hidden = apart.matrices(splits.model) if matrices else set()
+    hidden.difference_update(map(id, splits[-1].parameters.values()))
     groups = []
     for index, (split, rate) in enumerate(zip(splits, expand_lrs(lr, n), strict=True)):
-        # By class too: a LayerNorm over several dimensions has a weight of as many.
-        norms = {id(p) for m in split.modules if isinstance(m, _NORMS) for p in m.parameters(False)}
-        members: dict[str, list[Parameter]] = {"": [], "/matrices": [], "/lora_B": []}
-        members["/no_decay"] = []
+        members: dict[str, list[Parameter]] = {
+            kind: [] for kind in ("", "/matrices", "/lora_B", "/no_decay")
+        }
         for name, parameter in split.parameters.items():
-            small = parameter.ndim <= 1 or name.endswith("bias") or id(parameter) in norms
-            hidden = index < n - 1 and parameter.ndim == 2 and id(parameter) not in tables
             kind = ""
-            if (small or name in tokens) and not decay_norm_bias:
+            if id(parameter) in spared:
                 kind = "/no_decay"
             elif factor != 1 and "lora_B" in name.split("."):
                 kind = "/lora_B"
-            elif matrices and hidden and not small and name not in tokens:
+            elif id(parameter) in hidden:
                 kind = "/matrices"
             members[kind].append(parameter)
         for kind, params in members.items():

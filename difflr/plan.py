@@ -9,11 +9,12 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
+from difflr.checked import Checked
 from difflr.errors import DifflrError, as_index, as_int, as_number, short_repr
 from difflr.shapes import Anneal, Shape, annealing, position, shape_from_dict
 from difflr.spans import name_span, rate_span, spans
@@ -24,7 +25,7 @@ MAX_EPOCHS = 10**6  # beyond any training, and small enough for step counts to s
 
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(Checked):
     """A stretch of epochs with one cycle of the learning rate.
 
     Args:
@@ -62,20 +63,16 @@ class Phase:
         if not lrs:
             raise DifflrError("Received no learning rates.", "Pass one per split.")
         frozen = {as_index("frozen", i, len(lrs)) % len(lrs) for i in _items("frozen", self.frozen)}
-        normal = {
-            "freeze_to": as_index("freeze_to", self.freeze_to, len(lrs)),
-            "epochs": as_int("epochs", self.epochs, 1, MAX_EPOCHS),
-            "lrs": lrs,
-            "pct_start": as_number("pct_start", self.pct_start, 0.0, 1.0),
-            "div_factor": as_number("div_factor", self.div_factor, 0.0, above=True),
-            "final_div_factor": as_number(
-                "final_div_factor", self.final_div_factor, 0.0, above=True
-            ),
-            "frozen": tuple(sorted(frozen)),
-            "shape": None if self.shape is None else shape_from_dict(self.shape),
-        }
-        for name, value in normal.items():
-            object.__setattr__(self, name, value)  # how a frozen dataclass sets its own fields
+        self.normalise(
+            freeze_to=as_index("freeze_to", self.freeze_to, len(lrs)),
+            epochs=as_int("epochs", self.epochs, 1, MAX_EPOCHS),
+            lrs=lrs,
+            pct_start=as_number("pct_start", self.pct_start, 0.0, 1.0),
+            div_factor=as_number("div_factor", self.div_factor, 0.0, above=True),
+            final_div_factor=as_number("final_div_factor", self.final_div_factor, 0.0, above=True),
+            frozen=tuple(sorted(frozen)),
+            shape=None if self.shape is None else shape_from_dict(self.shape),
+        )
         _check_bool("continues", self.continues)
         low = max(lrs) / self.div_factor
         if not math.isfinite(low / self.final_div_factor):
@@ -89,12 +86,6 @@ class Phase:
                 f"freeze_to={self.freeze_to} with frozen={list(self.frozen)} leaves nothing to train.",
                 "Leave at least one split trainable.",
             )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return _fields(self)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        _restore(self, state)
 
     @property
     def moves_like(self) -> tuple[Any, ...]:
@@ -172,7 +163,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Checked):
     """Phases in order, for a fixed number of splits.
 
     Args:
@@ -215,13 +206,14 @@ class Plan:
                 f"Received anneal={short_repr(self.anneal)}, expected 'cos' or 'linear'.",
                 "Pass one.",
             )
-        for name in ("base_momentum", "max_momentum"):
-            # At 1 the average never moves, and Adam divides by zero.
-            number = as_number(name, getattr(self, name), 0.0, 1.0, below=True)
-            object.__setattr__(self, name, number)
         for name in ("cycle_momentum", "train_bn"):
             _check_bool(name, getattr(self, name))
-        object.__setattr__(self, "phases", tuple(self.phases))
+        self.normalise(
+            phases=tuple(self.phases),
+            # At 1 the average never moves, and Adam divides by zero.
+            base_momentum=as_number("base_momentum", self.base_momentum, 0.0, 1.0, below=True),
+            max_momentum=as_number("max_momentum", self.max_momentum, 0.0, 1.0, below=True),
+        )
         for index, phase in enumerate(self.phases, 1):
             try:
                 phase.check(self.n_splits, self.train_bn)
@@ -237,12 +229,6 @@ class Plan:
                     f"Phase {index} continues phase {index - 1}, but moves in another way.",
                     "Give both the same shape (or pct_start and factors), or pass continues=False.",
                 )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return _fields(self)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        _restore(self, state)
 
     @property
     def n_splits(self) -> int:
@@ -347,14 +333,14 @@ class Plan:
         """
         phases = []
         for phase in self.phases:
-            entry = {**_fields(phase), "lrs": list(phase.lrs), "frozen": list(phase.frozen)}
+            entry = {**phase.entries(), "lrs": list(phase.lrs), "frozen": list(phase.frozen)}
             del entry["shape"], entry["continues"]
             if isinstance(phase.shape, Shape):
                 entry["shape"] = phase.shape.to_dict()
             if phase.continues:
                 entry["continues"] = True
             phases.append(entry)
-        return {**_fields(self), "phases": phases}
+        return {**self.entries(), "phases": phases}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Plan":
@@ -362,13 +348,13 @@ class Plan:
         try:
             if not isinstance(data, Mapping):  # an array may be asked for "phases" too, in vain
                 raise TypeError(type(data))
-            phases = [_build(Phase, phase) for phase in data["phases"]]
+            phases = [Phase.build(phase) for phase in data["phases"]]
         except (KeyError, TypeError) as error:
             raise DifflrError(
                 f"Received {short_repr(data)}, expected a dictionary with a list of 'phases'.",
                 "Pass what Plan.to_dict() returned.",
             ) from error
-        return _build(cls, {**data, "phases": phases})
+        return cls.build({**data, "phases": phases})
 
     @property
     def fingerprint(self) -> str:
@@ -395,32 +381,3 @@ class Plan:
             span = f"{start + 1}-{last}" if phase.epochs > 1 else f"{last}"
             lines.append(f"{span:>8}  {phase.freeze_to:>9}  {phase.pct_start:>9g}  {column}")
         return "\n".join(lines)
-
-
-def _fields(self: Any) -> dict[str, Any]:
-    return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-def _restore(self: Any, state: Any) -> None:
-    """Fill an unpickled phase or plan, checked as any other: a file may say anything."""
-    vars(self).update(vars(_build(type(self), state)))
-
-
-def _build(cls: Any, data: Any) -> Any:
-    """Call ``cls`` with the entries of ``data``, naming an entry that it does not have."""
-    if not isinstance(data, Mapping):
-        raise DifflrError(
-            f"Received {short_repr(data)}, expected a dictionary that describes a {cls.__name__}.",
-            "Pass what Plan.to_dict() returned.",
-        )
-    known = {field.name for field in fields(cls)}
-    if unknown := sorted(set(map(str, data)) - known):
-        raise DifflrError(
-            f"A {cls.__name__} has no {', '.join(unknown)}.", f"It has {', '.join(sorted(known))}."
-        )
-    try:
-        return cls(**data)
-    except TypeError as error:
-        raise DifflrError(
-            f"A {cls.__name__} is incomplete: {error}.", "Add what is missing."
-        ) from None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from difflr.checked import Checked
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 
 __all__ = [
@@ -65,7 +66,7 @@ def annealing(pct: float, how: Anneal = "cos") -> Callable[[float, float], float
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(Checked):
     """A linear warm-up from ``start_factor`` to 1; what follows it is said by the subclasses.
 
     Args:
@@ -85,7 +86,7 @@ class Shape:
             if field.type is int:
                 as_int(field.name, value, 1)
             else:
-                object.__setattr__(self, field.name, as_number(field.name, value, 0.0, 1.0))
+                self.normalise(**{field.name: as_number(field.name, value, 0.0, 1.0)})
 
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         """Return the share of the peak at ``step`` (from 0 to ``total_steps - 1``)."""
@@ -99,15 +100,7 @@ class Shape:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the shape as JSON-ready data; ``shape_from_dict`` reads it back."""
-        return {"kind": self.kind, **{f.name: getattr(self, f.name) for f in fields(self)}}
-
-    def describe(self) -> str:
-        """Return the shape in words, after "its rate"."""
-        rise = f"rises for {self.warmup:.0%} of the steps, then " if self.warmup else ""
-        return rise + self._described()
-
-    def _described(self) -> str:
-        raise NotImplementedError
+        return {"kind": self.kind, **self.entries()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +117,6 @@ class Cosine(Shape):
         share = (1 + math.cos(math.pi * step / total_steps)) / 2
         return self.end_factor + (1 - self.end_factor) * share
 
-    def _described(self) -> str:
-        return f"falls to {self.end_factor:.0%} of its peak along a cosine"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(Shape):
@@ -138,9 +128,6 @@ class Linear(Shape):
     def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         return 1 + (self.end_factor - 1) * step / total_steps
 
-    def _described(self) -> str:
-        return f"falls to {self.end_factor:.0%} of its peak along a line"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(Shape):
@@ -150,9 +137,6 @@ class Constant(Shape):
 
     def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         return 1.0
-
-    def _described(self) -> str:
-        return "stays at its peak"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,9 +149,6 @@ class Steps(Shape):
 
     def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         return self.gamma ** (step // (self.every * steps_per_epoch))
-
-    def _described(self) -> str:
-        return f"is multiplied by {self.gamma:g} every {self.every} epochs"
 
 
 _KINDS: dict[str, type[Shape]] = {kind.kind: kind for kind in (Cosine, Linear, Constant, Steps)}
@@ -190,12 +171,4 @@ def shape_from_dict(data: Any) -> Shape:
         raise DifflrError(
             f"Received shape {short_repr(data)}.", f"The shapes are {', '.join(_KINDS)}."
         )
-    cls = _KINDS[kind]
-    known = [field.name for field in fields(cls)]
-    if unknown := [key for key in entries if key not in ("kind", *known)]:
-        raise DifflrError(
-            f"The shape {kind} has no {', '.join(map(str, unknown))}.",
-            f"It has {', '.join(known)}.",
-        )
-    values: dict[str, Any] = {key: value for key, value in entries.items() if key != "kind"}
-    return cls(**values)
+    return _KINDS[kind].build({key: value for key, value in entries.items() if key != "kind"})

@@ -9,7 +9,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.architectures import auto_patterns
-from difflr.models.claims import Exclude, excluded, listed, matched, owners, paths
+from difflr.models.claims import Exclude, contents, excluded, listed, matched
 from difflr.models.held import held_parameters
 
 __all__ = ["Split", "Splits", "split_model"]
@@ -118,38 +118,5 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     if how is None or isinstance(how, str):
         how = auto_patterns(model, how or "stages", out, held_parameters(model))
     parts = matched(model, how) if isinstance(how, Mapping) else listed(model, how)
-    for part in parts:
-        part.names -= out
-    owner = owners(model, parts, out)
-    modules: list[list[nn.Module]] = [[] for _ in parts]
-    parameters: list[dict[str, nn.Parameter]] = [{} for _ in parts]
-    seen: set[int] = set()
-    claimed = {key: i for i in reversed(range(len(parts))) for key in parts[i].modules}
-    outside = {path for name, p in aliases if id(p) not in owner for path in paths(name)}
-    if outside:
-        outside -= {path for name, p in aliases if id(p) in owner for path in paths(name)}
-    current = 0
-    for prefix, module in model.named_modules():
-        if prefix in outside or prefix.rpartition(".")[0] in outside:
-            outside.add(prefix)  # a teacher, and its dropout and BatchNorm without parameters
-            continue
-        here = module._parameters.items()
-        own = {f"{prefix}.{n}".lstrip("."): p for n, p in here if p is not None}
-        # A module without parameters goes where it was put, else with the one before it.
-        known = [owner[id(p)] for p in own.values() if id(p) in owner]
-        if own and not known:
-            continue  # its own are in no split, those of its children are
-        current = known[0] if known else claimed.get(id(module), current)
-        modules[current].append(module)
-        for name, parameter in own.items():
-            # A tied parameter comes by every time under another name.
-            if id(parameter) in owner and id(parameter) not in seen:
-                seen.add(id(parameter))
-                parameters[owner[id(parameter)]][name] = parameter
-    return Splits(
-        model,
-        [
-            Split(part.name, params, tuple(mods))
-            for part, params, mods in zip(parts, parameters, modules, strict=True)
-        ],
-    )
+    held = contents(model, parts, out)
+    return Splits(model, [Split(p.name, *own) for p, own in zip(parts, held, strict=True)])

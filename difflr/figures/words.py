@@ -5,7 +5,7 @@ from itertools import groupby
 
 from difflr.errors import DifflrError
 from difflr.plan import Phase, Plan
-from difflr.shapes import Shape
+from difflr.shapes import Cosine, Linear, Shape, Steps
 from difflr.spans import FEW, name_span, rate_span, spans
 
 __all__ = ["count", "describe_plan", "short", "split_names"]
@@ -48,8 +48,21 @@ def _moves(phase: Phase) -> str:
     if phase.continues:
         return "the rates move on as before, peaks"
     if isinstance(phase.shape, Shape):
-        return f"each rate {phase.shape.describe()}, peaks"
+        return f"each rate {_course(phase.shape)}, peaks"
     return f"peaks after {phase.pct_start:.0%} of its steps"
+
+
+def _course(shape: Shape) -> str:
+    """Say how a rate moves in this shape, after its name."""
+    rise = f"rises for {shape.warmup:.0%} of the steps, then " if shape.warmup else ""
+    match shape:
+        case Cosine():
+            return f"{rise}falls to {shape.end_factor:.0%} of its peak along a cosine"
+        case Linear():
+            return f"{rise}falls to {shape.end_factor:.0%} of its peak along a line"
+        case Steps():
+            return f"{rise}is multiplied by {shape.gamma:g} every {shape.every} epochs"
+    return f"{rise}stays at its peak"
 
 
 def _runs(names: Sequence[str], peaks: Sequence[float]) -> list[str]:

@@ -12,7 +12,7 @@ from torch import nn
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.held import held_parameters
 
-__all__ = ["Exclude", "Part", "excluded", "listed", "matched", "owners", "paths"]
+__all__ = ["Exclude", "Part", "contents", "excluded", "listed", "matched", "paths"]
 
 Patterns = str | Sequence[str] | EllipsisType
 
@@ -198,7 +198,47 @@ def excluded(model: nn.Module, exclude: Exclude) -> set[str]:
     return {name for part in parts for name in part.names}
 
 
-def owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dict[int, int]:
+def contents(
+    model: nn.Module, parts: Sequence[Part], out: Collection[str]
+) -> list[tuple[dict[str, nn.Parameter], tuple[nn.Module, ...]]]:
+    """Return what each part holds, now that each parameter but those called ``out`` has one owner.
+
+    Raises:
+        DifflrError: for parameters without a part or with two, and parts without parameters.
+    """
+    for part in parts:
+        part.names.difference_update(out)
+    owner = _owners(model, parts, out)
+    aliases = list(model.named_parameters(remove_duplicate=False))
+    modules: list[list[nn.Module]] = [[] for _ in parts]
+    parameters: list[dict[str, nn.Parameter]] = [{} for _ in parts]
+    seen: set[int] = set()
+    claimed = {key: i for i in reversed(range(len(parts))) for key in parts[i].modules}
+    outside = {path for name, p in aliases if id(p) not in owner for path in paths(name)}
+    if outside:
+        outside -= {path for name, p in aliases if id(p) in owner for path in paths(name)}
+    current = 0
+    for prefix, module in model.named_modules():
+        if prefix in outside or prefix.rpartition(".")[0] in outside:
+            outside.add(prefix)  # a teacher, and its dropout and BatchNorm without parameters
+            continue
+        here = module._parameters.items()
+        own = {f"{prefix}.{n}".lstrip("."): p for n, p in here if p is not None}
+        # A module without parameters goes where it was put, else with the one before it.
+        known = [owner[id(p)] for p in own.values() if id(p) in owner]
+        if own and not known:
+            continue  # its own are in no split, those of its children are
+        current = known[0] if known else claimed.get(id(module), current)
+        modules[current].append(module)
+        for name, parameter in own.items():
+            # A tied parameter comes by every time under another name.
+            if id(parameter) in owner and id(parameter) not in seen:
+                seen.add(id(parameter))
+                parameters[owner[id(parameter)]][name] = parameter
+    return [(held, tuple(inside)) for held, inside in zip(parameters, modules, strict=True)]
+
+
+def _owners(model: nn.Module, parts: Sequence[Part], out: Collection[str]) -> dict[int, int]:
     """Return which split owns each parameter (by id), or say what is missing, doubled or empty."""
     aliases = _aliases(model)
     claimants: dict[str, list[int]] = {}

@@ -1,11 +1,15 @@
-"""Which parameters a model itself wants to be spared weight decay: tokens and tables of positions."""
+"""What an optimizer treats apart: parameters that are spared weight decay, and the matrices for Muon."""
 
 import re
 from fnmatch import fnmatchcase
 
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
-__all__ = ["without_decay"]
+__all__ = ["matrices", "spared", "without_decay"]
+
+_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
 _TOKENS = re.compile(
     r"(^|[._])(cls|class|dist|distillation|reg|register|mask)_?(tokens?|embedding)$"
@@ -39,3 +43,22 @@ def without_decay(model: nn.Module) -> set[str]:
         for name, _ in model.named_parameters()
         if _TOKENS.search(name) and not name.startswith(tuple(spoken))
     }
+
+
+def spared(model: nn.Module) -> set[int]:
+    """Return the ids of biases, scales of normalisation layers, other vectors, and ``without_decay``."""
+    tokens = without_decay(model)
+    named = model.named_parameters()
+    small = {id(p) for n, p in named if p.ndim <= 1 or n.endswith("bias") or n in tokens}
+    return small | _held_by(model, _NORMS)  # a LayerNorm over several dimensions has as many
+
+
+def matrices(model: nn.Module) -> set[int]:
+    """Return the ids of the two-dimensional weights, without those of embeddings and what is ``spared``."""
+    two = {id(p) for p in model.parameters() if p.ndim == 2}
+    return two - _held_by(model, _EMBEDDINGS) - spared(model)
+
+
+def _held_by(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[int]:
+    """Return the ids of the parameters that modules of these classes have of their own."""
+    return {id(p) for m in model.modules() if isinstance(m, kinds) for p in m.parameters(False)}

@@ -11,6 +11,7 @@ from torch import nn
 from which_lightning import pl
 
 from difflr import DifflrError, Phase, Plan
+from difflr.shapes import Cosine
 
 
 class Saving(Tiny):
@@ -41,6 +42,8 @@ def test_a_plan_in_a_file_is_checked_like_any_other():
     for phase in ({"freeze_to": 9, "epochs": 1, "lrs": [1.0]}, {"x": 1}):
         with pytest.raises(DifflrError):
             object.__new__(Phase).__setstate__(phase)
+    with pytest.raises(DifflrError):
+        object.__new__(Cosine).__setstate__({"warmup": 2})
 
 
 def test_splits_are_kept_until_the_network_is_another():
