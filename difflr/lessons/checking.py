@@ -14,7 +14,7 @@ import torch
 from difflr.errors import DifflrError, short_repr
 from difflr.lessons.feedback import Feedback, Unfinished, Wrong
 from difflr.lessons.plain import materialised, plain, same
-from difflr.lessons.progress import Attempt, forget, note, read_kept
+from difflr.lessons.progress import forget, listed, note, read_kept
 from difflr.lessons.stubs import fingerprint, is_unfinished
 
 __all__ = ["Lesson", "Unfinished", "Wrong", "called", "tried"]
@@ -70,7 +70,7 @@ class Lesson:
                 state, message, hints, more = self._judge(number, stub, check, answers)
                 self._states[number] = state
                 if state != "unfinished":
-                    note(self.name, Attempt(number, title, state == "done"))
+                    note(self.name, number, title, state == "done")
                 return Feedback(
                     state, f"Exercise {number}: {title}", message, hints, more, self.progress
                 )
@@ -89,8 +89,7 @@ class Lesson:
             if self._states.get(number) == "done"
             or (self._states.get(number) != "wrong" and kept.get(number, {}).get("done"))
         ]
-        marks = " ".join(f"{number} {'✓' if number in done else '○'}" for number in self.titles)
-        return f"{self.name}: {len(done)} of {len(self.titles)} done ({marks})"
+        return listed(self.name, self.titles, done)
 
     def reset(self) -> None:
         """Forget all attempts, those in the file too."""

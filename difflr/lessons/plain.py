@@ -1,6 +1,6 @@
 """Answers as plain Python, in whatever type they came: iterators, arrays, scalars of numpy or torch."""
 
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import islice
 from numbers import Real
 from typing import Any
@@ -12,44 +12,38 @@ from torch import nn
 from difflr.errors import short_repr
 from difflr.lessons.feedback import Wrong
 
-__all__ = ["chosen", "materialised", "number", "plain", "same"]
+__all__ = ["chosen", "keyed", "materialised", "number", "plain", "same"]
 
 _MOST = 10_000  # items taken from an iterator, which may never end
 _LAZY = (Iterator, KeysView, ValuesView, ItemsView)
 
 
-def materialised(answer: Any, depth: int = 4) -> Any:
+def materialised(answer: Any, depth: int = 4, own: Callable[[Any], Any] = lambda leaf: leaf) -> Any:
     """Return ``answer`` with its iterators (generators, ``filter``, views, …) as lists, all else as it is.
 
-    An iterator can be gone through once: whoever looks at an answer twice needs a list.
+    An iterator can be gone through once: whoever looks at an answer twice needs a list. ``own`` is
+    called with what is in it, down to ``depth`` containers within one another.
     """
-    if isinstance(answer, _LAZY):
-        answer = list(islice(answer, _MOST))
-    if depth and type(answer) in (list, tuple, dict):
-        return _rebuilt(answer, lambda each: materialised(each, depth - 1))
+    answer = list(islice(answer, _MOST)) if isinstance(answer, _LAZY) else own(answer)
+    if depth and type(answer) is dict:
+        return {key: materialised(value, depth - 1, own) for key, value in answer.items()}
+    if depth and type(answer) in (list, tuple):
+        return type(answer)(materialised(each, depth - 1, own) for each in answer)
     return answer
 
 
-def plain(answer: Any, depth: int = 4) -> Any:
-    """Return ``answer`` with iterators and arrays as lists, and scalars as Python's own numbers.
-
-    Parameters stay tensors: they are what an answer is about, not numbers that it gives.
-    """
-    if isinstance(answer, (torch.Tensor, np.ndarray, np.generic)):
-        return answer if isinstance(answer, nn.Parameter) else answer.tolist()
-    if isinstance(answer, Real) and not isinstance(answer, (bool, int, float)):
-        return float(answer)
-    if isinstance(answer, _LAZY):
-        answer = list(islice(answer, _MOST))
-    if depth and type(answer) in (list, tuple, dict):
-        return _rebuilt(answer, lambda each: plain(each, depth - 1))
-    return answer
+def plain(answer: Any) -> Any:
+    """Return ``answer`` with iterators and arrays as lists, and scalars as Python's own numbers."""
+    return materialised(answer, own=_python)
 
 
-def _rebuilt(answer: Any, each: Callable[[Any], Any]) -> Any:
-    if isinstance(answer, dict):
-        return {key: each(value) for key, value in answer.items()}
-    return type(answer)(map(each, answer))
+def _python(leaf: Any) -> Any:
+    # Parameters stay tensors: they are what an answer is about, not numbers that it gives.
+    if isinstance(leaf, (torch.Tensor, np.ndarray, np.generic)):
+        return leaf if isinstance(leaf, nn.Parameter) else leaf.tolist()
+    if isinstance(leaf, Real) and not isinstance(leaf, (bool, int, float)):
+        return float(leaf)
+    return leaf
 
 
 def same(one: Any, other: Any) -> bool:
@@ -70,6 +64,16 @@ def chosen(answer: Any, names: Sequence[str]) -> str | None:
     """Return the name that a text means, in capitals or with blanks around it; ``None`` if none of them."""
     said = answer.strip().casefold() if isinstance(answer, str) else None
     return next((name for name in names if name.casefold() == said), None)
+
+
+def keyed(answer: Any, *keys: Any) -> list[Any]:
+    """Return the values of a dictionary that has just these keys, in their order, or raise ``Wrong``."""
+    if not isinstance(answer, Mapping) or {*answer} != {*keys}:
+        named = ", ".join(f"`{key}`" for key in keys)
+        raise Wrong(
+            f"Expected a dictionary with the keys {named}.", f"Received {short_repr(answer)}."
+        )
+    return [answer[key] for key in keys]
 
 
 def number(value: Any) -> float:

@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from datetime import datetime, timezone
 from importlib import import_module
 from pathlib import Path
@@ -15,10 +14,10 @@ from difflr.written.files import parse_json, read_within, user_path
 __all__ = [
     "FILE",
     "LESSONS",
-    "Attempt",
     "Progress",
     "all_titles",
     "forget",
+    "listed",
     "note",
     "progress",
     "read",
@@ -29,33 +28,18 @@ __all__ = [
 FILE = "difflr-progress.json"
 #: The folders of ``difflr.lessons`` by the name of their lesson.
 LESSONS = {
-    f"Lesson {number}": folder
-    for number, folder in enumerate(
-        (
-            "splits",
-            "freezing",
-            "groups",
-            "one_cycle",
-            "phases",
-            "comparing",
-            "shifts",
-            "own_images",
-        ),
-        1,
-    )
+    "Lesson 1": "splits",
+    "Lesson 2": "freezing",
+    "Lesson 3": "groups",
+    "Lesson 4": "one_cycle",
+    "Lesson 5": "phases",
+    "Lesson 6": "comparing",
+    "Lesson 7": "shifts",
+    "Lesson 8": "own_images",
 }
 
 #: Lesson to exercise to what is known of it: ``title``, ``done``, ``tries``, ``last`` (ISO 8601, UTC).
 Records = dict[str, dict[str, dict[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One run of a check on an answer that was begun."""
-
-    number: str
-    title: str
-    done: bool
 
 
 def place() -> Path:
@@ -63,12 +47,12 @@ def place() -> Path:
     return user_path(os.environ.get("DIFFLR_PROGRESS") or ".") / FILE
 
 
-def note(lesson: str, attempt: Attempt) -> None:
-    """Add an attempt to the file. Where it cannot be written, the lesson goes on without it."""
+def note(lesson: str, number: str, title: str, done: bool) -> None:
+    """Add an attempt at an exercise to the file. Where it cannot be written, the lesson goes on."""
     records = read_kept()
-    own = records.setdefault(lesson, {}).setdefault(attempt.number, {})
+    own = records.setdefault(lesson, {}).setdefault(number, {})
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    own |= {"title": attempt.title, "done": attempt.done, "last": now}
+    own |= {"title": title, "done": done, "last": now}
     own["tries"] = int(own.get("tries", 0)) + 1
     _keep(records)
 
@@ -125,10 +109,10 @@ def _known(own: dict[str, Any]) -> dict[str, Any]:
 
 def all_titles() -> dict[str, dict[str, str]]:
     """Return the exercises of all lessons: lesson to number to title."""
-    found = {}
-    for name, folder in LESSONS.items():
-        found[name] = dict(import_module(f"difflr.lessons.{folder}").lesson.titles)
-    return found
+    return {
+        name: dict(import_module(f"difflr.lessons.{folder}").lesson.titles)
+        for name, folder in LESSONS.items()
+    }
 
 
 def tabulated(paths: Iterable[Path]) -> str:
@@ -160,6 +144,12 @@ def tabulated(paths: Iterable[Path]) -> str:
     return "\n".join(lines)
 
 
+def listed(lesson: str, exercises: Collection[str], done: Collection[str]) -> str:
+    """Say of a lesson how many of its exercises are done, and which."""
+    marks = " ".join(f"{number} {'✓' if number in done else '○'}" for number in exercises)
+    return f"{lesson}: {len(done)} of {len(exercises)} done ({marks})"
+
+
 def _done(records: Records, lesson: str, number: str) -> bool:
     return bool(records.get(lesson, {}).get(number, {}).get("done"))
 
@@ -171,8 +161,7 @@ class Progress:
         records, lines, done, total = read_kept(), [], 0, 0
         for name, own in all_titles().items():
             finished = [number for number in own if _done(records, name, number)]
-            marks = " ".join(f"{number} {'✓' if number in finished else '○'}" for number in own)
-            lines.append(f"{name}: {len(finished)} of {len(own)} done ({marks})")
+            lines.append(listed(name, own, finished))
             done, total = done + len(finished), total + len(own)
         where = f"kept in {FILE}" if records else "nothing is kept yet"
         return "\n".join([f"{done} of {total} exercises done ({where})", *lines])

@@ -13,15 +13,9 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from difflr.lessons.checking import tried
 from difflr.splits import Split
 
-__all__ = ["Passes", "copied", "moved", "performed", "tensors", "train_step"]
-
-
-def performed(function: Any, *arguments: Any) -> None:
-    """Run a learner's function that works on its arguments and need not return anything."""
-    tried(function, *arguments)
+__all__ = ["Passes", "copied", "moved", "tensors", "train_step"]
 
 
 def train_step(network: nn.Module, optimizer: Optimizer, *, set_to_none: bool = True) -> None:
@@ -33,8 +27,8 @@ def train_step(network: nn.Module, optimizer: Optimizer, *, set_to_none: bool = 
 
 
 def copied(network: nn.Module) -> dict[str, Tensor]:
-    """Return copies of all parameters and buffers by name."""
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    """Return copies of all parameters and buffers by name, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 
 def tensors(network: nn.Module, split: Split) -> list[str]:

@@ -20,7 +20,7 @@ WRONG_PREDICTIONS = {
     "bn1.weight": ({**TRUTH, "bn1.weight": True}, "otherwise"),
     "bn1.running_mean": ({**TRUTH, "bn1.running_mean": False}, "buffer"),
     "fc.weight": ({**TRUTH, "fc.weight": False}, "not frozen"),
-    "one entry": ({"fc.weight": True}, "one entry for each"),
+    "one entry": ({"fc.weight": True}, "the keys `fc.weight`, "),
     "a word": ({**TRUTH, "fc.weight": "moves"}, "True"),
 }
 

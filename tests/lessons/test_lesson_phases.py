@@ -70,7 +70,7 @@ WRONG_PREDICTIONS = {
     "freeze_to itself": ({1: -1, 2: -3, 5: 0}, "`freeze_to` itself"),
     "another number": ({1: 5, 2: 4, 5: 0}, "In `current_epoch` 2"),
     "names": ({1: 5, 2: 3, 5: ["stem"]}, "In `current_epoch` 5"),
-    "an epoch left out": ({1: 5, 2: 3}, "the keys 1, 2, 5"),
+    "an epoch left out": ({1: 5, 2: 3}, "the keys `1`, `2`, `5`"),
 }
 
 

@@ -1,6 +1,5 @@
 """Lesson 2, Freezing: the checks of its exercises, its self-test and its pictures."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,11 @@ import torch
 from difflr.errors import as_index, as_int
 from difflr.experiments.flops import count_costs
 from difflr.experiments.strokenet import StrokeNet
-from difflr.lessons.checking import Lesson, Wrong
+from difflr.lessons.checking import Lesson, Wrong, tried
 from difflr.lessons.freezing.frozen import as_asked, two_epochs
+from difflr.lessons.plain import keyed
 from difflr.lessons.quiz import Quiz
-from difflr.lessons.trials import Passes, copied, moved, performed, tensors, train_step
+from difflr.lessons.trials import Passes, copied, moved, tensors, train_step
 from difflr.splits import split_model
 
 __all__ = ["check_freeze", "check_prediction", "check_schedule", "check_training", "lesson", "quiz"]
@@ -46,10 +46,8 @@ _WHY = {
 @lesson.exercise("2.1", "What moves?")
 def check_prediction(prediction: Any) -> str:
     """Train a network with a frozen body for one step; compare what moved with the prediction."""
-    if not isinstance(prediction, Mapping) or {*prediction} != {*_WHY}:
-        names = ", ".join(f"`{name}`" for name in _WHY)
-        raise Wrong("Expected a dictionary with one entry for each of the four tensors.", names)
-    if not all(isinstance(m, (bool, int)) and m in (0, 1) for m in prediction.values()):
+    said = keyed(prediction, *_WHY)
+    if not all(isinstance(moves, (bool, int)) and moves in (0, 1) for moves in said):
         raise Wrong("Each entry should be True (it moves) or False (it stays).")
     network = StrokeNet(10)
     for name, parameter in network.named_parameters():
@@ -57,8 +55,8 @@ def check_prediction(prediction: Any) -> str:
     before = copied(network)
     train_step(network, torch.optim.AdamW(network.parameters(), lr=0.1, weight_decay=0.1))
     truth = moved(before, copied(network), list(_WHY))
-    for name, (misconception, hint) in _WHY.items():
-        if prediction[name] != (name in truth):
+    for moves, (name, (misconception, hint)) in zip(said, _WHY.items(), strict=True):
+        if moves != (name in truth):
             raise Wrong(misconception, hint)
     return (
         "The head moves, as it should, and so do BatchNorm's statistics, without any gradient. The "
@@ -73,7 +71,7 @@ def check_freeze(freeze: Any) -> str:
     splits = split_model(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.1)
     train_step(network, optimizer)  # leaves gradients and momentum behind
-    performed(freeze, splits, 3)
+    tried(freeze, splits, 3)
     as_asked(splits, 3)
     before = copied(network)
     for _ in range(2):
@@ -87,7 +85,7 @@ def check_freeze(freeze: Any) -> str:
             "Set `parameter.grad = None` for what you freeze.",
         )
     network.train()
-    performed(freeze, splits, 0)
+    tried(freeze, splits, 0)
     as_asked(splits, 0)
     return (
         "For two steps the frozen splits kept every bit while the others trained; all could thaw."
@@ -101,7 +99,7 @@ def check_training(train_top: Any) -> str:
     splits = split_model(network)
     batches, start = Passes(network), copied(network)
     with batches.watched():
-        performed(train_top, network, batches)
+        tried(train_top, network, batches)
     steps = len(batches.states)
     if batches.backwards and not steps:
         raise Wrong("Gradients are computed, and no optimizer takes a step.", "`optimizer.step()`")

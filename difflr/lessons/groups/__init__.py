@@ -1,7 +1,6 @@
 """Lesson 3, Parameter groups: the checks of its exercises, its self-test and its pictures."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from difflr.lessons.groups.grouped import (
     rates_or_wrong,
 )
 from difflr.lessons.groups.shorthands import SAID, aimed_or_wrong, predicted_or_wrong
+from difflr.lessons.plain import keyed
 from difflr.lessons.quiz import Quiz
 from difflr.lessons.trials import copied, moved, train_step
 from difflr.rates import Ratio, expand_lrs
@@ -34,11 +34,8 @@ quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
 @lesson.exercise("3.1", "What does the shorthand say?")
 def check_rates(prediction: Any) -> str:
     """Compare three predicted lists of learning rates for four splits with ``expand_lrs``, to 10%."""
-    if not isinstance(prediction, Mapping) or {*prediction} != {*SAID}:
-        keys = ", ".join(f"`{key}`" for key in SAID)
-        raise Wrong("Expected a dictionary with one list for each shorthand.", f"Keys: {keys}.")
-    for key in SAID:
-        predicted_or_wrong(key, prediction[key])
+    for key, lrs in zip(SAID, keyed(prediction, *SAID), strict=True):
+        predicted_or_wrong(key, lrs)
     return "The ratio in all is 10, 1000 and 2.6³ = 17.6. The next cell draws them for six splits."
 
 
@@ -117,8 +114,6 @@ def check_configure(configure: Any) -> str:
 def check_design(design: Any) -> str:
     """Expand the shorthands for six splits and hold them to the two aims."""
     aims = {"new drawings": False, "bad camera": True}
-    if not isinstance(design, Mapping) or {*design} != {*aims}:
-        raise Wrong("Expected a dictionary with the keys `new drawings` and `bad camera`.")
-    for aim, falls in aims.items():
-        aimed_or_wrong(aim, expand_lrs(design[aim], 6), falls)
+    for (aim, falls), lrs in zip(aims.items(), keyed(design, *aims), strict=True):
+        aimed_or_wrong(aim, expand_lrs(lrs, 6), falls)
     return "Rising with depth for new drawings, falling for a bad camera: each for its own change."

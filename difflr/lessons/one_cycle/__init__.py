@@ -12,7 +12,7 @@ from difflr.errors import short_repr
 from difflr.lessons.checking import Lesson, Wrong, called
 from difflr.lessons.curves import BATCHES, EPOCHS, drive, rehearse
 from difflr.lessons.one_cycle.cycles import VARIANTS, cycle_lr
-from difflr.lessons.plain import number
+from difflr.lessons.plain import keyed, number
 from difflr.lessons.quiz import Quiz
 
 __all__ = ["check_configure", "check_curve", "check_cycle", "check_prediction", "lesson", "quiz"]
@@ -40,8 +40,10 @@ def check_curve(one_cycle: Any) -> str:
         wrong = [step for step in range(total) if not _near(found[step], expected[step], high)]
         if not wrong:
             continue
-        for (misconception, hints), shape in VARIANTS:
-            if all(_near(f, shape(step, *setting), high) for step, f in enumerate(found)):
+        for (misconception, hints), slip in VARIANTS:
+            if all(
+                _near(f, cycle_lr(step, *setting, **slip), high) for step, f in enumerate(found)
+            ):
                 raise Wrong(misconception, *hints)
         step = wrong[0]
         raise Wrong(
@@ -58,10 +60,8 @@ def check_curve(one_cycle: Any) -> str:
 @lesson.exercise("4.2", "Four numbers of a cycle")
 def check_prediction(prediction: Any) -> str:
     """Compare the four predicted numbers with torch's cycle of 40 steps."""
-    keys = ("first", "peak_step", "last", "momentum_at_peak")
-    if not isinstance(prediction, Mapping) or {*prediction} != {*keys}:
-        raise Wrong("Expected a dictionary with the four keys of the stub.", ", ".join(keys))
-    first, peak_step, last, momentum = (number(prediction[key]) for key in keys)
+    said = keyed(prediction, "first", "peak_step", "last", "momentum_at_peak")
+    first, peak_step, last, momentum = map(number, said)
     if _near(first, 0.1 / 25):
         raise Wrong(
             "That is the default `div_factor`, 25. This cycle has one of its own.",

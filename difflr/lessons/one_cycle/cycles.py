@@ -39,10 +39,6 @@ def cycle_lr(
     return begin + (aim - begin) * share
 
 
-def _variant(**wrong: Any) -> Callable[..., float]:
-    return lambda *setting: cycle_lr(*setting, **wrong)
-
-
 _PEAK = (
     "Your peak comes one step late. The steps are numbered from 0, so the rise ends at step "
     "`pct_start * total_steps - 1`.",
@@ -80,15 +76,16 @@ _WHOLE = (
     ("`pct_start * total_steps - 1` is 15.1 for 23 steps and a share of 0.7. Leave it at that.",),
 )
 _WHOLE_LATE = (f"{_WHOLE[0]} And it comes one step late.", (*_PEAK[1], *_WHOLE[1]))
-VARIANTS = [
-    (_PEAK, _variant(late=True)),
-    (_END, _variant(long=True)),
-    (_BOTH, _variant(late=True, long=True)),
-    (_LAST, _variant(from_peak=True)),
-    (_ZERO, _variant(to_zero=True)),
-    (_LINE, _variant(linear=True)),
-    (_DOWN, _variant(from_start=True, whole_way=True)),
-    (_SHORT, _variant(whole_way=True)),
-    *((_WHOLE, _variant(whole=whole)) for whole in (int, round, math.ceil)),
-    *((_WHOLE_LATE, _variant(whole=whole, late=True)) for whole in (int, round, math.ceil)),
+#: A misconception with its hints, and what makes ``cycle_lr`` err in the same way.
+VARIANTS: list[tuple[tuple[str, tuple[str, ...]], dict[str, Any]]] = [
+    (_PEAK, {"late": True}),
+    (_END, {"long": True}),
+    (_BOTH, {"late": True, "long": True}),
+    (_LAST, {"from_peak": True}),
+    (_ZERO, {"to_zero": True}),
+    (_LINE, {"linear": True}),
+    (_DOWN, {"from_start": True, "whole_way": True}),
+    (_SHORT, {"whole_way": True}),
+    *((_WHOLE, {"whole": whole}) for whole in (int, round, math.ceil)),
+    *((_WHOLE_LATE, {"whole": whole, "late": True}) for whole in (int, round, math.ceil)),
 ]

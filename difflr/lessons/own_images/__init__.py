@@ -1,7 +1,6 @@
 """Lesson 8, Your own images: the checks of its exercises, its self-test and its pictures."""
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from difflr.lessons.own_images.choices import judge_choice, made_runs
 from difflr.lessons.own_images.leaks import judge_leaks, place, write_trap
 from difflr.lessons.own_images.sheets import judge_sheet, read_sheet
 from difflr.lessons.own_images.threeplans import judge_plans
-from difflr.lessons.plain import number, plain
+from difflr.lessons.plain import keyed, number, plain
 from difflr.lessons.quiz import Quiz
 from difflr.plan import Plan
 from difflr.splits import Splits, split_model
@@ -68,10 +67,7 @@ def check_prediction(prediction: Any, data: Data, splits: Splits) -> str:
         data: that the network is to learn.
         splits: of the network with its old head.
     """
-    names = ("new parameters", "guessing")
-    if not isinstance(prediction, Mapping) or {*prediction} != {*names}:
-        raise Wrong("Expected a dictionary with the keys `new parameters` and `guessing`.")
-    numbers = [prediction[name] for name in names]
+    numbers = keyed(prediction, "new parameters", "guessing")
     if not all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers):
         raise Wrong("Both should be numbers: a count, and a share from 0 to 1.")
     count, share = numbers
@@ -130,11 +126,8 @@ def check_choice(choose: Any) -> str:
 def check_plans(plans: Any) -> str:
     """Check the plans' properties: what learns, how fast compared with its neighbours, at what cost."""
     names = ("few", "fog", "plenty")
-    if not isinstance(plans, Mapping) or {*plans} != {*names}:
-        raise Wrong(f"Expected a dictionary with the keys {', '.join(names)}.")
     splits = split_model(StrokeNet(4))
-    for name in names:
-        plan = plans[name]
+    for name, plan in zip(names, keyed(plans, *names), strict=True):
         if not isinstance(plan, Plan):
             raise Wrong(
                 f"`{name}` is {short_repr(plan)}, expected a plan.",

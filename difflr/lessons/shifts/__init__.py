@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ from difflr.experiments.data import Images
 from difflr.experiments.strokes import target_task
 from difflr.experiments.training import fit
 from difflr.lessons.checking import Lesson, Wrong, called
-from difflr.lessons.plain import chosen
+from difflr.lessons.plain import chosen, keyed
 from difflr.lessons.quiz import Quiz
+from difflr.lessons.trials import copied, moved, tensors
 from difflr.plan import Plan
 from difflr.splits import Splits, split_model
 from difflr.studies.measures import displacement
@@ -114,9 +114,9 @@ def check_surgical(surgical: Any) -> str:
             raise Wrong(f"Asked for {epochs} epochs, the plan has {plan.epochs}.")
         network = load_backbone("strokenet").build(10)
         before = split_model(copy.deepcopy(network))
-        moved = _moved(before, split_model(_trained(network, plan)))
-        if moved == [0, 1]:
-            for index in moved:
+        changed = _changed(before, split_model(_trained(network, plan)))
+        if changed == [0, 1]:
+            for index in changed:
                 peak = max(phase.lrs[index] for phase in plan.phases)
                 if not math.isclose(peak, lr, rel_tol=1e-3):
                     raise Wrong(
@@ -125,19 +125,19 @@ def check_surgical(surgical: Any) -> str:
                         "`lrs=[lr, lr, 0, 0, 0, 0]`",
                     )
             continue
-        if moved == [2, 3, 4, 5]:
+        if changed == [2, 3, 4, 5]:
             raise Wrong(
                 "You froze the first two splits and trained the others. `freeze_to=2` means: frozen "
                 "*up to* split 2.",
                 "`freeze_to` can only freeze the front. For the back there is `frozen`.",
                 "`Phase(0, epochs, lrs, frozen=(2, 3, 4, 5))`",
             )
-        if moved == [4, 5]:
+        if changed == [4, 5]:
             raise Wrong(
                 "This trains the last two splits. A negative `freeze_to` counts from the end.",
                 "Leave `freeze_to` at 0 and list what stays in `frozen`.",
             )
-        raise _strayed(before, split_model(network), moved)
+        raise _strayed(before, split_model(network), changed)
     return "`stem` and `layer1` moved; all others are bit-identical, BatchNorm's statistics too."
 
 
@@ -163,21 +163,21 @@ def check_adapt(adapt: Any) -> str:
             "Your function changes the pictures that it was given.", "Work on a copy: `.clone()`."
         )
     after = split_model(result)
-    moved = _moved(before, after)
-    if 5 in moved and _another_head(before, after):
+    changed = _changed(before, after)
+    if 5 in changed and _another_head(before, after):
         raise Wrong(
             "The head that comes out is not the head that went in. The labels are the same as "
             "before: the old head knows them, a new one would have to learn them from the start.",
             "Under which kind of shift is `replace_head` needed?",
             "Leave `replace_head` out: the network has the head that it needs.",
         )
-    if not moved:
+    if not changed:
         raise Wrong(
             "Nothing has learned.", "Is what you return the network that was trained, or its copy?"
         )
-    if moved != [0, 1]:
-        raise _strayed(before, after, moved)
-    if _moved(before, split_model(network)):
+    if changed != [0, 1]:
+        raise _strayed(before, after, changed)
+    if _changed(before, split_model(network)):
         raise Wrong(
             "Your function trains the network that it was given. Whoever compares before and after "
             "then compares the adapted network with itself.",
@@ -228,22 +228,14 @@ def check_choice(choice: Any) -> str:
                 f"{describe_difference(gaps[where])}).",
                 *hints,
             )
-    worst = {own: max(regret(own, kind) for kind in INPUT_SHIFTS) for own in recipes}
-    own, best = answers["unknown camera"], min(recipes, key=lambda recipe: worst[recipe])
-    results = {
-        name: format_estimate(estimate(reported(answers["unknown camera"], name)))
-        for name in INPUT_SHIFTS
-    }
+    # What the loop ends with is the unknown camera.
+    results = [f"{kind} {format_estimate(estimate(reported(own, kind)))}" for kind in shifts]
     less = (
         f" By regret on validation pictures {best} risks least, {100 * worst[best]:.1f} points at most; "
         f"{own} risks {100 * worst[own]:.1f}, and the test pictures do not show it to lie a point below."
     )
-    return (
-        f"On the test pictures, {own}: "
-        + ", ".join(f"{name} {text}" for name, text in results.items())
-        + "."
-        + (less if worst[own] > worst[best] else "")
-    )
+    shown = f"On the test pictures, {own}: {', '.join(results)}."
+    return shown + (less if worst[own] > worst[best] else "")
 
 
 def _trained(network: nn.Module, plan: Plan) -> nn.Module:
@@ -262,48 +254,31 @@ def _another_head(before: Splits, after: Splits) -> bool:
     return bool(torch.cosine_similarity(old.flatten(), new.cpu().flatten(), dim=0) < 0.2)
 
 
-def _strayed(before: Splits, after: Splits, moved: list[int]) -> Wrong:
+def _strayed(before: Splits, after: Splits, changed: list[int]) -> Wrong:
     """Say which splits moved that should not, or did not that should: weights or statistics."""
     weights = [i for i, way in enumerate(displacement(before, after)) if way > 0]
     if weights == [0, 1]:
-        names = ", ".join(f"`{before.names[i]}`" for i in moved if i not in weights)
+        names = ", ".join(f"`{before.names[i]}`" for i in changed if i not in weights)
         return Wrong(
             f"The right weights moved, but BatchNorm's running statistics of frozen splits did too: {names}.",
             "A plan lets them follow with `train_bn=True`, a loop of your own where their BatchNorm layers "
             "are in train mode: `train()` of a module wakes all that lies below it.",
         )
-    names = ", ".join(before.names[i] for i in moved)
+    names = ", ".join(before.names[i] for i in changed)
     return Wrong(
         f"These splits moved: {names}. Asked for are the first two, `stem` and `layer1`.",
         "`frozen` lists the indices of splits that stay: which are not among the first two?",
     )
 
 
-def _moved(before: Splits, after: Splits) -> list[int]:
+def _changed(before: Splits, after: Splits) -> list[int]:
     """Return the indices of the splits of which anything changed, buffers included."""
-    found = []
-    for index, (old, new) in enumerate(zip(before, after, strict=True)):
-        olds, news = (
-            [
-                *split.parameters.values(),
-                *(b for m in split.modules for b in m.buffers(recurse=False)),
-            ]
-            for split in (old, new)
-        )
-        if any(
-            a.shape != b.shape or not torch.equal(a, b.cpu())
-            for a, b in zip(olds, news, strict=True)
-        ):
-            found.append(index)
-    return found
+    old, new = copied(before.model), copied(after.model)
+    return [i for i, split in enumerate(before) if moved(old, new, tensors(before.model, split))]
 
 
 def _dictionary(answer: Any, keys: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str]:
-    if not isinstance(answer, Mapping) or {*answer} != {*keys}:
-        raise Wrong(
-            f"Expected a dictionary with the keys {' and '.join(f'`{key}`' for key in keys)}."
-        )
-    found = {key: name for key in keys if (name := chosen(answer[key], values)) is not None}
-    if len(found) < len(keys):
+    found = [chosen(said, values) for said in keyed(answer, *keys)]
+    if None in found:
         raise Wrong("An answer is none of those to choose from.", f"They are {', '.join(values)}.")
-    return found
+    return dict(zip(keys, filter(None, found), strict=True))

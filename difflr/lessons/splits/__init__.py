@@ -1,6 +1,5 @@
 """Lesson 1, Splits: the checks of its exercises, its self-test and its pictures."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ from torch import nn
 from difflr.experiments.flops import count_costs
 from difflr.experiments.strokenet import StrokeNet
 from difflr.lessons.checking import Lesson, Wrong, called
-from difflr.lessons.plain import chosen
+from difflr.lessons.plain import chosen, keyed
 from difflr.lessons.quiz import Quiz
 from difflr.lessons.splits.coverage import covering_or_wrong
-from difflr.lessons.splits.cuts import cut_or_wrong, last_two
+from difflr.lessons.splits.cuts import cut_or_wrong
 from difflr.lessons.splits.networks import PatchNet, WordNet
 from difflr.lessons.trials import copied, moved
 from difflr.splits import split_model
@@ -31,12 +30,9 @@ def check_prediction(prediction: Any) -> str:
     splits = split_model(StrokeNet(10))
     sizes, costs = [split.numel for split in splits], count_costs(splits, _PICTURE).forward
     names = ", ".join(f"`{name}`" for name in splits.names)
-    if not isinstance(prediction, Mapping) or {*prediction} != {"parameters", "operations"}:
-        raise Wrong("Expected a dictionary with the keys `parameters` and `operations`.", names)
+    said = keyed(prediction, "parameters", "operations")
     most, dearest = (splits.names[x.index(max(x))] for x in (sizes, costs))
-    most_said, dearest_said = (
-        chosen(prediction[key], splits.names) for key in ("parameters", "operations")
-    )
+    most_said, dearest_said = (chosen(answer, splits.names) for answer in said)
     if most_said is None or dearest_said is None:
         raise Wrong("This is not the name of a split.", f"The splits are {names}.")
     if most_said != most:
@@ -133,7 +129,7 @@ def check_budget(design: Any) -> str:
     network = StrokeNet(10)
     how = called(design, network) if callable(design) else design
     splits = cut_or_wrong(network, how, _strokenet_depth, 4, 6)
-    two = last_two(splits)
+    two = (len(splits) - 2, len(splits) - 1)
     share = sum(splits[i].numel for i in two) / sum(split.numel for split in splits)
     cost = count_costs(splits, _PICTURE).share(two)
     facts = f"The last two splits train {share:.0%} of the parameters for {cost:.0%} of the cost."

@@ -10,7 +10,7 @@ from difflr.lessons.checking import Wrong
 from difflr.models.claims import listed, matched
 from difflr.splits import Splits, split_model
 
-__all__ = ["cut_or_wrong", "last_two"]
+__all__ = ["cut_or_wrong"]
 
 
 def cut_or_wrong(
@@ -103,11 +103,6 @@ def _flat(item: Any) -> list[Any]:
     if isinstance(item, (list, tuple)):
         return [each for member in item for each in _flat(member)]
     return [item]
-
-
-def last_two(splits: Splits) -> tuple[int, int]:
-    """Return the indices of the last two splits."""
-    return len(splits) - 2, len(splits) - 1
 
 
 def _order(splits: Splits, depth: Callable[[str], int]) -> None:
