@@ -41,7 +41,7 @@ def examine(folder: Path, training: bool = True) -> Iterator[Finding]:
     looks: list[tuple[str, Callable[[], tuple[str, str]]]] = [
         ("python", _python),
         *((name, lambda name=name: _package(name)) for name in _NEEDED),
-        ("Lightning", _lightning),
+        ("Lightning", lambda: _package(*_LIGHTNING)),
         ("disk", lambda: _disk(folder)),
         ("memory", _memory),
         ("widgets", _widgets),
@@ -61,17 +61,12 @@ def _python() -> tuple[str, str]:
     return f"{platform.python_version()}, {os.cpu_count()} cores, {platform.system()}", remedy
 
 
-def _package(name: str) -> tuple[str, str]:
-    if importlib.util.find_spec(name) is None:
+def _package(*names: str) -> tuple[str, str]:
+    found = next(filter(importlib.util.find_spec, names), None)
+    if found is None:
         return "missing", 'pip install "difflr[notebooks]"'
-    return importlib.metadata.version(name), ""
-
-
-def _lightning() -> tuple[str, str]:
-    for name in _LIGHTNING:
-        if importlib.util.find_spec(name) is not None:
-            return f"{name} {importlib.metadata.version(name)}", ""
-    return "missing", 'pip install "difflr[notebooks]"'
+    which = f"{found} " if len(names) > 1 else ""
+    return which + importlib.metadata.version(found), ""
 
 
 def _disk(folder: Path) -> tuple[str, str]:

@@ -99,7 +99,6 @@ def plateau_width(
     accuracies: Mapping[float, Mapping[int, float]],
     within: float = 0.02,
     *,
-    reference: float | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Width:
@@ -111,7 +110,6 @@ def plateau_width(
     Args:
         accuracies: base LR to seed to accuracy (0 to 1), the same seeds for every LR.
         within: 0.02 is two points of accuracy.
-        reference: the best accuracy to compare with; None takes the curve's own.
         resamples, seed: of the bootstrap over seeds (percentiles 2.5 and 97.5).
     """
     within, n = as_number("within", within, 0.0, 1.0), as_int("resamples", resamples, 1)
@@ -124,20 +122,16 @@ def plateau_width(
         )
     x = np.log10(rates)
     table = np.array([[accuracies[lr][s] for lr in rates] for s in seeds])
-    width, at_edge = _stretch(x, table.mean(0), within, reference)
+    width, at_edge = _stretch(x, table.mean(0), within)
     draws = np.random.default_rng(seed).integers(len(seeds), size=(n, len(seeds)))
-    widths = [_stretch(x, table[rows].mean(0), within, reference)[0] for rows in draws]
+    widths = [_stretch(x, table[rows].mean(0), within)[0] for rows in draws]
     low, high = np.percentile(widths, [2.5, 97.5])
     return Width(width, float(low), float(high), at_edge)
 
 
-def _stretch(
-    x: NDArray[np.float64], y: NDArray[np.float64], within: float, reference: float | None
-) -> tuple[float, bool]:
+def _stretch(x: NDArray[np.float64], y: NDArray[np.float64], within: float) -> tuple[float, bool]:
     best = int(y.argmax())
-    floor = (y[best] if reference is None else reference) - within
-    if y[best] < floor:
-        return 0.0, False
+    floor = y[best] - within
     ends, at_edge = [], False
     for way in (-1, 1):
         i = best

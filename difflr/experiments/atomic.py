@@ -8,7 +8,7 @@ from pathlib import Path
 
 from difflr.errors import DifflrError
 
-__all__ = ["write_whole"]
+__all__ = ["write_whole", "writing"]
 
 
 @contextmanager

@@ -12,12 +12,13 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from difflr.errors import DifflrError
+from difflr.experiments.atomic import writing
 from difflr.experiments.augmentation import CROP_AREA
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.journal import hold
 from difflr.experiments.mistakes import find_mistakes
-from difflr.experiments.provenance import data_name, hash_pictures
+from difflr.experiments.provenance import data_name, hash_pictures, versions
 from difflr.experiments.results import Results
 from difflr.experiments.settings import Settings, fitting_batch
 from difflr.experiments.statistics import (
@@ -28,7 +29,6 @@ from difflr.experiments.statistics import (
 )
 from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
 from difflr.experiments.unfinished import Unfinished
-from difflr.experiments.versions import versions
 from difflr.plan import Plan
 from difflr.recipes import as_recipe, make_plan
 from difflr.splits import split_model
@@ -152,16 +152,13 @@ def _run_folder(out: Path, recipe: str, seed: int) -> Path:
 @contextmanager
 def _held(folder: Path, wait: bool) -> Iterator[bool]:
     """Hold the folder of a run while it is trained; False where another process trains it."""
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    try:
         file = os.open(folder, os.O_RDONLY)
     except PermissionError:  # Windows opens no folders
         yield True
         return
-    except OSError as error:
-        raise DifflrError(
-            f"{folder} cannot be written: {error.strerror}.", "Pass another folder with --out."
-        ) from error
     try:
         yield hold(file, wait=wait)
     finally:

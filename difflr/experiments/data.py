@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -172,22 +173,21 @@ def load_data(
     if is_plain(root):
         return _divided(source, root, size, as_int("division_seed", division_seed, 0))
     trees, reading = read_folder(root, size)
-    train, test = (
-        Images(torch.from_numpy(trees[part].pixels), torch.from_numpy(trees[part].labels))
-        for part in ("train", "test")
-    )
+    train, test = (_images(trees[part].pixels, trees[part].labels) for part in ("train", "test"))
     crop = train.pixels.shape[-1] >= _CROPPED
     return Data(source, train, test, trees["train"].classes, flip=True, crop=crop, reading=reading)
+
+
+def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
 def _divided(source: str, root: Path, size: int | None, seed: int) -> Data:
     reading = Reading(root)
     tree = read_tree(root, size, reading)
     division = divide_tree(tree, reading, seed)
-    train, test = (
-        Images(torch.from_numpy(tree.pixels[own]), torch.from_numpy(tree.labels[own]))
-        for own in (~division.is_test, division.is_test)
-    )
+    sides = (~division.is_test, division.is_test)
+    train, test = (_images(tree.pixels[own], tree.labels[own]) for own in sides)
     crop = tree.pixels.shape[-1] >= _CROPPED
     return Data(source, train, test, tree.classes, True, crop, division, reading)
 
@@ -208,7 +208,7 @@ def _strokes(source: str) -> Data:
         except ValueError:
             raise DifflrError(f"Received {pair!r}, expected a number.", "Write 0 to 1.") from None
     train, test = (
-        Images(*map(torch.from_numpy, target_task(split, size, **dials)))
+        _images(*target_task(split, size, **dials))
         for split, size in (("train", _STROKES_TRAIN), ("test", _STROKES_TEST))
     )
     names = tuple(f"drawing {i}" for i in range(TARGET_CLASSES))
@@ -220,5 +220,5 @@ def _cifar10(data_dir: str | None) -> Data:
 
     root = user_path(data_dir or os.environ.get("DIFFLR_DATA", "~/.cache/difflr"))
     parts = read_cifar10(root)
-    train, test = (Images(*map(torch.from_numpy, parts[part])) for part in ("train", "test"))
+    train, test = (_images(*parts[part]) for part in ("train", "test"))
     return Data("cifar10", train, test, CLASSES, flip=True)

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from difflr.errors import DifflrError
 from difflr.splits import Splits
 
-__all__ = ["Costs", "count_costs"]
+__all__ = ["Costs", "costs_or_why", "count_costs"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,16 @@ def count_costs(
             first[split] = own
         forward[split] += own
     return Costs(tuple(forward), tuple(first))
+
+
+def costs_or_why(splits: Splits, input_shape: Sequence[int] | None) -> tuple[Costs | None, str]:
+    """Return the costs where they can be counted, else why not; no shape asks for none."""
+    if input_shape is None:
+        return None, ""
+    try:
+        return count_costs(splits, input_shape), ""
+    except DifflrError as error:
+        return None, f"No costs: {error}"
 
 
 def _inside(name: str, module: nn.Module, counted: Mapping[str, int]) -> int:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from difflr.experiments.data import Data, Images
+from difflr.experiments.training import predict
 
 __all__ = ["find_mistakes", "plot_confusion", "plot_worst", "sum_confusion", "worst_of"]
 
@@ -16,7 +17,6 @@ _WORST = 12  # errors that are kept of a run
 _CLASSES = 50  # with more, a table of confusion is no longer read
 
 
-@torch.inference_mode()
 def find_mistakes(model: nn.Module, images: Images, n_classes: int) -> dict[str, Any]:
     """Return what ``model`` names wrongly, as JSON.
 
@@ -25,12 +25,7 @@ def find_mistakes(model: nn.Module, images: Images, n_classes: int) -> dict[str,
         than 50 classes); and ``worst``, the errors of the highest probability: ``picture`` (its
         index), ``named`` (a class) and ``probability``.
     """
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    outputs = [model(pixels.to(device)).cpu() for pixels, _ in images.batches(500)]
-    model.train(was_training)
-    sure, named = torch.cat(outputs).float().softmax(1).max(1)
+    sure, named = predict(model, images).float().softmax(1).max(1)
     confusion = torch.zeros(n_classes, n_classes, dtype=torch.long)
     confusion.index_put_((images.labels, named), torch.tensor(1), accumulate=True)
     wrong = (named != images.labels).nonzero().flatten()

@@ -1,18 +1,24 @@
-"""Where runs come from: the pictures that they saw, and the machine that made them."""
+"""Where runs come from: the pictures that they saw, the machine and the versions that made them."""
 
 import datetime
 import hashlib
 import os
 import platform
+from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 import numpy as np
 import torch
 
 from difflr.experiments.data import Images
+from difflr.lightning.package import pl
 from difflr.written.files import user_path
 
-__all__ = ["data_name", "describe_machine", "hash_pictures"]
+__all__ = ["data_name", "describe_machine", "hash_pictures", "versions"]
+
+_PACKAGES = ("difflr", "torch", "torchvision", "numpy")
+_LIGHTNING = {"pytorch_lightning": "pytorch-lightning", "lightning.pytorch": "lightning"}
 
 
 def hash_pictures(*parts: Images) -> str:
@@ -37,3 +43,10 @@ def describe_machine() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "gpu": gpu,
     }
+
+
+def versions(packages: Sequence[str] = ()) -> dict[str, str]:
+    """Return the versions of Python, of what decides a run's numbers, and of other packages."""
+    own = (*_PACKAGES, _LIGHTNING[pl.__name__])
+    found = {name: metadata.version(name) for name in (*own, *packages)}
+    return {"python": platform.python_version(), **found}

@@ -19,17 +19,7 @@ from difflr.written.cuts import Cut
 from difflr.written.files import user_path
 from difflr.written.recipes import parse_recipe
 
-__all__ = [
-    "EFFICIENTNET",
-    "MAX_BATCH_SIZE",
-    "MAX_IMAGE_SIZE",
-    "Settings",
-    "as_precision",
-    "check_weights_file",
-    "fitting_batch",
-    "need_folder",
-    "need_packages",
-]
+__all__ = ["Settings", "fitting_batch"]
 
 MAX_SEED = 10**12  # so that the seed of a step's augmentation stays below 2**63
 

@@ -31,12 +31,12 @@ _POWER = 0.8
 class Estimate:
     """A mean and the half-width of its 95% interval (NaN for a single value) from ``n`` values.
 
-    Without ``n`` the spread counts as known: the quantiles are those of the normal distribution.
+    Without ``n`` the spread counts as known: Student's distribution is then the normal one.
     """
 
     mean: float
     half: float
-    n: int | None = None
+    n: float = math.inf
 
     @property
     def holds_zero(self) -> bool:
@@ -73,11 +73,11 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     return Estimate(mean, _quantile(0.975, n) * deviation / math.sqrt(n), n)
 
 
-def _quantile(share: float, n: int | None) -> float:
-    """Return Student's quantile for the mean of ``n`` values; the normal one for None."""
-    from scipy.stats import norm, t  # slow to import, and needed at the end only
+def _quantile(share: float, n: float) -> float:
+    """Return Student's quantile for the mean of ``n`` values."""
+    from scipy.stats import t  # slow to import, and needed at the end only
 
-    return float(norm.ppf(share) if n is None else t.ppf(share, max(n - 1, 1)))
+    return float(t.ppf(share, max(n - 1, 1)))
 
 
 def paired(values: Mapping[int, float], rival: Mapping[int, float]) -> Estimate:
@@ -147,10 +147,7 @@ def detectable(value: Estimate, power: float = _POWER) -> float:
     from scipy.stats import nct
 
     edge = _quantile(0.975, value.n)
-    if value.n is None:
-        shift = edge + _quantile(power, None)
-    else:
-        shift = brentq(lambda d: float(nct.sf(edge, value.n - 1, d)) - power, 0, 100)
+    shift = brentq(lambda d: float(nct.sf(edge, value.n - 1, d)) - power, 0, 100)
     return value.half / edge * float(shift)
 
 
@@ -165,21 +162,21 @@ def describe_power(values: Sequence[Estimate]) -> str:
         return ""
     sizes = [100 * detectable(value) for value in values]
     low, high = (f"{size:.1f}" for size in (min(sizes), max(sizes)))
-    pairs = " to ".join(dict.fromkeys(str(f([v.n or 0 for v in values])) for f in (min, max)))
+    pairs = " to ".join(dict.fromkeys(str(f(v.n for v in values)) for f in (min, max)))
     size = low if low == high else f"{low} to {high}"
     return f"With 80% power {pairs} pairs see a difference of {size} points or more."
 
 
 def p_value(value: Estimate) -> float:
     """Return the two-sided p of Student's test that the true mean is 0; NaN for a single value."""
-    from scipy.stats import norm, t
+    from scipy.stats import t
 
     if math.isnan(value.half):
         return math.nan
     if value.half == 0:
         return float(value.mean == 0)
     size = abs(value.mean) / value.half * _quantile(0.975, value.n)
-    return 2 * float(norm.sf(size) if value.n is None else t.sf(size, value.n - 1))
+    return 2 * float(t.sf(size, value.n - 1))
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -237,29 +234,24 @@ class Summary:
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> list[Summary]:
     """Return one summary per recipe, in the order of their first runs."""
-    recipes = list(dict.fromkeys(run["recipe"] for run in runs))
-    by_seed = {
-        recipe: {
-            run["seed"]: run["accuracy"]
-            for run in runs
-            if run["recipe"] == recipe and not run.get("diverged")
-        }
-        for recipe in recipes
-    }
-    summaries = []
-    for recipe in recipes:
-        own = [run for run in runs if run["recipe"] == recipe]
-        shared = set(by_seed[recipe]) & set(by_seed[recipes[0]])
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        groups.setdefault(run["recipe"], []).append(run)
+    summaries: list[Summary] = []
+    for recipe, own in groups.items():
+        accuracies = {r["seed"]: r["accuracy"] for r in own if not r.get("diverged")}
+        accuracy = Estimate(math.nan, math.nan)
+        if accuracies:
+            accuracy = mean_interval([*accuracies.values()])
+        difference = None
+        if summaries and accuracies.keys() & summaries[0].accuracies.keys():
+            difference = paired(accuracies, summaries[0].accuracies)
         summaries.append(
             Summary(
                 recipe=recipe,
-                accuracies=by_seed[recipe],
-                accuracy=mean_interval(list(by_seed[recipe].values()))
-                if by_seed[recipe]
-                else Estimate(math.nan, math.nan),
-                difference=paired(by_seed[recipe], by_seed[recipes[0]])
-                if recipe != recipes[0] and shared
-                else None,
+                accuracies=accuracies,
+                accuracy=accuracy,
+                difference=difference,
                 seconds=sum(run["seconds"] for run in own) / len(own),
                 trainable_share=own[0]["trainable_share"],
                 diverged=tuple(run["seed"] for run in own if run.get("diverged")),

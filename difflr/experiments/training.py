@@ -27,7 +27,16 @@ from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
 from difflr.written.cuts import Cut
 
-__all__ = ["OnStep", "Outcome", "TrainingOptions", "evaluate", "fit", "hold_norms", "train"]
+__all__ = [
+    "OnStep",
+    "Outcome",
+    "TrainingOptions",
+    "evaluate",
+    "fit",
+    "hold_norms",
+    "predict",
+    "train",
+]
 
 
 @dataclass(frozen=True)
@@ -225,18 +234,21 @@ def trainable_share(model: ParametersSplitsModule) -> float:
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, images: Images, batch_size: int = 500) -> tuple[float, float]:
-    """Return accuracy (0 to 1) and mean cross-entropy of ``model`` in eval mode."""
+def predict(model: nn.Module, images: Images, batch_size: int = 500) -> torch.Tensor:
+    """Return the logits (N, classes) of ``model`` in eval mode, on the CPU."""
     was_training = model.training
     model.eval()
-    hits, loss = 0, 0.0
     device = next(model.parameters()).device
-    for pixels, labels in images.batches(batch_size):
-        logits = model(pixels.to(device)).cpu()
-        hits += int((logits.argmax(1) == labels).sum())
-        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+    logits = [model(pixels.to(device)).cpu() for pixels, _ in images.batches(batch_size)]
     model.train(was_training)
-    return hits / len(images), loss / len(images)
+    return torch.cat(logits)
+
+
+def evaluate(model: nn.Module, images: Images, batch_size: int = 500) -> tuple[float, float]:
+    """Return accuracy (0 to 1) and mean cross-entropy of ``model`` in eval mode."""
+    logits = predict(model, images, batch_size)
+    hits = int((logits.argmax(1) == images.labels).sum())
+    return hits / len(images), float(F.cross_entropy(logits, images.labels))
 
 
 class OnStep(pl.Callback):

@@ -1,6 +1,7 @@
 """Named shares as horizontal bars."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from matplotlib.figure import Figure
 
@@ -12,18 +13,24 @@ def plot_shares(values: Mapping[str, float | Sequence[float]], title: str = "") 
 
     Of several runs the bar is the mean, and each run is a dot.
     """
-    runs, means = _runs(values), _means(values)
+    runs = _runs(values)
     figure = Figure(figsize=(8, 1 + 0.5 * len(values)), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    axes.barh(list(values), [100 * mean for mean in means.values()], color="#0072b2")
-    for row, (name, shares) in enumerate(runs.items()):
+    axes.barh(list(runs), [100 * fmean(shares) for shares in runs.values()], color="#0072b2")
+    for row, shares in enumerate(runs.values()):
         if len(shares) > 1:
             axes.plot(
                 [100 * s for s in shares], [row] * len(shares), "o", color="white", mec="black"
             )
         right = 100 * max(shares)  # of the bar and of its dots
-        text = (right, row), (10, 0), f"{means[name]:.0%}"
-        axes.annotate(text[2], text[0], text[1], textcoords="offset points", va="center", size=12)
+        axes.annotate(
+            f"{fmean(shares):.0%}",
+            (right, row),
+            (10, 0),
+            textcoords="offset points",
+            va="center",
+            size=12,
+        )
     if any(len(shares) > 1 for shares in runs.values()):
         axes.set_xlabel("bar: mean, ○: one run", size=11, loc="left")
     axes.set_xlim(0, 108)
@@ -37,9 +44,8 @@ def plot_shares(values: Mapping[str, float | Sequence[float]], title: str = "") 
 
 def describe_shares(values: Mapping[str, float | Sequence[float]]) -> str:
     """Return in words what ``plot_shares`` draws: each mean, and the lowest and highest of its runs."""
-    means = _means(values)
     return ", ".join(
-        f"{name} {means[name]:.0%}"
+        f"{name} {fmean(shares):.0%}"
         + (f" ({min(shares):.0%} to {max(shares):.0%})" if len(shares) > 1 else "")
         for name, shares in _runs(values).items()
     )
@@ -47,7 +53,3 @@ def describe_shares(values: Mapping[str, float | Sequence[float]]) -> str:
 
 def _runs(values: Mapping[str, float | Sequence[float]]) -> dict[str, list[float]]:
     return {n: list(v) if isinstance(v, Sequence) else [v] for n, v in values.items()}
-
-
-def _means(values: Mapping[str, float | Sequence[float]]) -> dict[str, float]:
-    return {name: sum(shares) / len(shares) for name, shares in _runs(values).items()}

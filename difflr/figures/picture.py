@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = ["Picture", "canvas_png", "figure_png", "figure_size", "picture_bundle"]
+__all__ = ["Drawing", "Picture", "canvas_png", "figure_png", "picture_bundle"]
 
 
 class Picture:
@@ -21,24 +21,30 @@ class Picture:
     """
 
     def __init__(self, figure: Figure | bytes, alt: str) -> None:
-        if isinstance(figure, Figure):
-            FigureCanvasAgg(figure)  # a figure made without pyplot has no canvas to draw on
-            figure = figure_png(figure)
-        self.png, self.alt = figure, alt
+        self.png = figure_png(figure) if isinstance(figure, Figure) else figure
+        self.alt = alt
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return picture_bundle(self.png, self.alt)
 
 
-def figure_size(figure: Figure) -> tuple[int, int]:
-    """Return width and height in pixels of a figure that has an Agg canvas."""
-    canvas: Any = figure.canvas
-    return canvas.get_width_height()
+class Drawing:
+    """A picture of a fixed size that is drawn again and again; ``figure`` is its matplotlib figure."""
+
+    figure: Figure
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture in pixels."""
+        return self.figure.canvas.get_width_height()
+
+    def png(self) -> bytes:
+        """Draw the picture and return it as PNG."""
+        return figure_png(self.figure)
 
 
-def canvas_png(figure: Figure) -> bytes:
-    """Return what is on the figure's canvas as PNG, without drawing it once more."""
-    canvas: Any = figure.canvas
+def canvas_png(canvas: FigureCanvasAgg) -> bytes:
+    """Return what is on a canvas as PNG, without drawing it once more."""
     buffer = io.BytesIO()
     # The default compression level, 6, takes twice as long.
     Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).save(
@@ -48,10 +54,12 @@ def canvas_png(figure: Figure) -> bytes:
 
 
 def figure_png(figure: Figure) -> bytes:
-    """Draw a figure that has an Agg canvas, once, and return it as PNG."""
-    canvas: Any = figure.canvas
+    """Draw a figure, once, and return it as PNG."""
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg):  # as of one that was made without pyplot
+        canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return canvas_png(figure)
+    return canvas_png(canvas)
 
 
 def picture_bundle(png: bytes, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:

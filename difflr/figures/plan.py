@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from difflr.errors import as_int
-from difflr.figures.picture import canvas_png, figure_size
+from difflr.figures.picture import Drawing, canvas_png
 from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, split_colours
 from difflr.figures.words import count, short, split_names
 from difflr.plan import MAX_STEPS, Plan
@@ -27,7 +27,7 @@ from difflr.spans import FEW, name_span, spans
 __all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "plan_curves", "plot_plan"]
 
 
-class PlanFigure:
+class PlanFigure(Drawing):
     """Learning rates, momentum and frozen splits of a plan; ``update`` shows another plan.
 
     Args:
@@ -105,7 +105,7 @@ class PlanFigure:
         What a learning rate does not change (axes, names, phases) is kept from the picture before,
         which makes the redraw for a slider several times as fast.
         """
-        canvas: Any = self.figure.canvas
+        canvas = self._axes.canvas
         moving = [*self.lines, self.momentum, *self._cursors]
         if self._layout != self._background[0]:
             for line in moving:
@@ -130,12 +130,7 @@ class PlanFigure:
                     self.figure.draw_artist(self._patch)
                 self.figure.draw_artist(text)
         self._patch.set_visible(False)
-        return canvas_png(self.figure)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
-        return figure_size(self.figure)
+        return canvas_png(canvas)
 
     @property
     def _layout(self) -> tuple[Any, ...]:
@@ -250,7 +245,7 @@ class PlanAxes:
         self.text_size = max(6.0, min(11.0, 72 * strip / n * 0.7, 115 / longest))
         tall = 1.35 + momentum + lr + strip
         self.figure = Figure(figsize=(wide, tall), dpi=dpi)
-        FigureCanvasAgg(self.figure)
+        self.canvas = FigureCanvasAgg(self.figure)
         left, width = 1.215 / wide, 1 - 1.35 / wide
         self.momentum, self.strip, self.lr = self.all = tuple(
             self.figure.add_axes((left, bottom / tall, width, height / tall))

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -19,13 +18,12 @@ def range_figure(
     smoothed: Sequence[float],
     suggestion: float | None,
     largest_lr: float,
-    dpi: float = 80,
 ) -> Figure:
     """Draw the losses as dots, the smoothed loss as a line and the suggestion in red.
 
     ``largest_lr`` is the largest learning rate at the suggested multiplier.
     """
-    figure = _figure(dpi)
+    figure = _figure()
     axes = figure.axes[0]
     axes.plot(multipliers, losses, "o", color="#9a9a9a", ms=4, label="loss")
     axes.plot(multipliers, smoothed, color="#31688e", lw=3, label="smoothed")
@@ -46,18 +44,17 @@ def range_figure(
     return figure
 
 
-def blank_figure(dpi: float = 80) -> Figure:
+def blank_figure() -> Figure:
     """Return the picture of a range test that has not been done: what its axes will show."""
-    figure = _figure(dpi)
+    figure = _figure()
     axes = figure.axes[0]
     axes.tick_params(which="both", bottom=False, left=False, labelbottom=False, labelleft=False)
     axes.annotate("not tested yet", (0.5, 0.5), xycoords="axes fraction", ha="center", fontsize=13)
     return figure
 
 
-def _figure(dpi: float) -> Figure:
-    figure = Figure(figsize=(9, 3.6), dpi=dpi, layout="constrained")
-    FigureCanvasAgg(figure)
+def _figure() -> Figure:
+    figure = Figure(figsize=(9, 3.6), dpi=80, layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda multiplier, _: short(multiplier)))

@@ -213,12 +213,7 @@ class Curve(pl.Callback):
         self.cpu_seconds += time.process_time()
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Add the loss of the step, without waiting for it."""
         self._sum = self._sum + outputs["loss"].detach()

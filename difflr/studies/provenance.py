@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from difflr.experiments.provenance import data_name, describe_machine, hash_pictures
-from difflr.experiments.versions import versions
+from difflr.experiments.provenance import data_name, describe_machine, hash_pictures, versions
 from difflr.splits import split_model
 from difflr.studies.design import Task
 from difflr.studies.material import load_parts, load_source, load_start

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from difflr.figures.picture import figure_png, figure_size
+from difflr.figures.picture import Drawing
 from difflr.figures.plan import plan_curves
 from difflr.figures.style import GREY, MARKERS, OKABE_ITO, RED, split_colours
 from difflr.figures.words import short
@@ -20,7 +19,7 @@ __all__ = ["LiveFigure"]
 GUIDE = 1e-3
 
 
-class LiveFigure:
+class LiveFigure(Drawing):
     """Loss and accuracy on the left, movement of each split on the right, learning rates below it.
 
     x is in epochs everywhere. ``loss``, ``accuracy`` and ``movement`` (one per split) are the lines.
@@ -29,7 +28,6 @@ class LiveFigure:
         names: of the splits.
         epochs: that are planned; a training that goes on beyond them has room, too.
         plan, steps_per_epoch: whose learning rates to show; none without a plan.
-        dpi: dots per inch; the figure is 12 inches wide.
     """
 
     def __init__(
@@ -38,10 +36,8 @@ class LiveFigure:
         epochs: float,
         plan: Plan | None = None,
         steps_per_epoch: int = 1,
-        dpi: float = 80,
     ) -> None:
-        self.figure = Figure(figsize=(12, 4.3), dpi=dpi)
-        FigureCanvasAgg(self.figure)
+        self.figure = Figure(figsize=(12, 4.3), dpi=80)
         self._loss = self.figure.add_axes((0.055, 0.2, 0.37, 0.7))
         self._accuracy = self._loss.twinx()
         low = 0.46 if plan else 0.2
@@ -97,11 +93,6 @@ class LiveFigure:
             bbox_to_anchor=(0.99, -0.02), handlelength=1.5, columnspacing=1.2,
         )  # fmt: skip
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
-        return figure_size(self.figure)
-
     def update(
         self,
         losses: Sequence[tuple[float, float]],
@@ -136,10 +127,6 @@ class LiveFigure:
         if now > self._loss.get_xlim()[1]:
             for axes in self._over_epochs:
                 axes.set_xlim(0, 2 * now)
-
-    def png(self) -> bytes:
-        """Return the picture as PNG."""
-        return figure_png(self.figure)
 
     @staticmethod
     def _log(axes: Any) -> None:

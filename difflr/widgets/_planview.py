@@ -46,7 +46,10 @@ class PlanView:
         self._costs: Costs | None = None
         self.note = ""
         if self._sizes:
-            self._costs, self.note = _costs(splits, input_shape)
+            from difflr.experiments.flops import costs_or_why
+
+            whole: Any = splits
+            self._costs, self.note = costs_or_why(whole, input_shape)
         self.figure = PlanFigure(plan, self.names, steps_per_epoch, dpi=100, compact=True)
         self.picture = picture_box(*self.figure.size, shown=0.8)
         self.table = w.HTML()
@@ -105,25 +108,9 @@ def run_of(chosen: Sequence[str], names: Sequence[str]) -> str:
     return ", ".join(name_span(chosen[a:b]) for a, b in zip(starts, ends, strict=True))
 
 
-def _costs(splits: Any, input_shape: Sequence[int] | None) -> "tuple[Costs | None, str]":
-    """Return the costs where they can be had, else why not."""
-    from difflr.experiments.flops import count_costs
-
-    if input_shape is None:
-        return None, ""
-    try:
-        return count_costs(splits, input_shape), ""
-    except DifflrError as error:
-        return None, f"No costs: {error}"
-
-
 def _as_milestones(plan: Plan) -> str:
     try:
-        return _pretty(to_milestones(plan))
+        lines = [f"    {epoch}: {entry!r}," for epoch, entry in to_milestones(plan).items()]
     except DifflrError as error:  # the dictionary has no word for this plan's shapes
         return f"# {error.problem}\n"
-
-
-def _pretty(milestones: dict[int, dict[str, Any]]) -> str:
-    lines = [f"    {epoch}: {entry!r}," for epoch, entry in milestones.items()]
     return "\n".join(["milestones = {", *lines, "}"]) + "\n"

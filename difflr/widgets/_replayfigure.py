@@ -4,14 +4,13 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from difflr.evidence.plateau import draw_heat
 from difflr.evidence.summaries import estimate
 from difflr.experiments.statistics import format_estimate
-from difflr.figures.picture import figure_png, figure_size
+from difflr.figures.picture import Drawing
 from difflr.figures.style import GREY, OKABE_ITO, RED, split_colours
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording, Run
@@ -21,23 +20,17 @@ __all__ = ["Point", "ReplayFigure"]
 Point = tuple[float, float]  # base LR, ratio
 
 
-class ReplayFigure:
+class ReplayFigure(Drawing):
     """Heat map, accuracy and loss per epoch, displacement and CKA per split, of a fixed size."""
 
-    def __init__(self, recording: Recording, dpi: float = 80) -> None:
+    def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.figure = Figure(figsize=(12, 5.6), dpi=dpi)  # laid out by hand: four times as fast
-        FigureCanvasAgg(self.figure)
+        self.figure = Figure(figsize=(12, 5.6), dpi=80)  # laid out by hand: four times as fast
         moved = sorted(v for run in recording.runs for v in run.displacement if v) or [1e-3, 1.0]
         self._moved = moved[len(moved) // 100] / 2, 2 * moved[-1]  # one range for all points
         peaks = [lr for plan in recording.plans.values() for p in plan.phases for lr in p.lrs if lr]
         self._peaks = min(peaks) / 2, 2 * max(peaks)
         self._grid: tuple[Any, list[float], list[float]] | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
-        return figure_size(self.figure)
 
     def draw(
         self,
@@ -89,7 +82,7 @@ class ReplayFigure:
             self._rates(self.figure.add_axes((0.64, 0.3, 0.3, 0.5)), runs, epochs)
         else:
             self.figure.text(0.6, 0.55, "no runs at this point", size=14)
-        return figure_png(self.figure)
+        return self.png()
 
     def point_at(self, x: float, y: float) -> Point | None:
         """Return the point of the grid at a place in the picture, in shares from its upper left corner."""

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as w
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
 from torch.optim import Optimizer
 
-from difflr.errors import DifflrError
-from difflr.experiments.flops import Costs, count_costs
-from difflr.figures.picture import figure_png, figure_size
+from difflr.experiments.flops import costs_or_why
+from difflr.figures.picture import Drawing
 from difflr.figures.style import split_colours
 from difflr.figures.words import short
 from difflr.freezing import bn_mode, freeze_to
@@ -28,16 +26,15 @@ __all__ = ["SplitExplorer", "SplitFigure"]
 _KINDS = ("parameters", "forward, FLOP per picture", "backward, FLOP per picture")
 
 
-class SplitFigure:
+class SplitFigure(Drawing):
     """Three bar charts side by side, one row per split; ``bars[kind][split]`` are the rectangles."""
 
-    def __init__(self, names: Sequence[str], dpi: float = 80) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         n = len(self.names)
         self._colours = split_colours(n)
         height = 0.8 + min(0.34 * n, 6)
-        self.figure = Figure(figsize=(9, height), dpi=dpi)
-        FigureCanvasAgg(self.figure)
+        self.figure = Figure(figsize=(9, height), dpi=80)
         self._axes = [
             self.figure.add_axes((0.1 + 0.305 * i, 0.35 / height, 0.25, (height - 0.75) / height))
             for i in range(3)
@@ -54,11 +51,6 @@ class SplitFigure:
             axes.spines[["top", "right", "bottom"]].set_visible(False)
         self._axes[0].set_yticks(range(n), self.names, fontsize=11)
         self._hatched = self.figure.text(0.985, 0.1 / height, "", ha="right", fontsize=11)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
-        return figure_size(self.figure)
 
     def update(
         self, sizes: Sequence[int], forward: Sequence[int], backward: Sequence[int], first: int
@@ -85,10 +77,6 @@ class SplitFigure:
                 pairs = zip(self.names, shown, strict=True)
                 words.append(f"{kind}: " + ", ".join(f"{name} {_short(v)}" for name, v in pairs))
         return "; ".join(words) + "."
-
-    def png(self) -> bytes:
-        """Return the picture as PNG."""
-        return figure_png(self.figure)
 
 
 def _short(count: int) -> str:
@@ -120,13 +108,7 @@ class SplitExplorer(Panel):
         super().__init__()
         self.splits = split_model(splits) if isinstance(splits, nn.Module) else splits
         self.optimizer = optimizer
-        self.costs: Costs | None = None
-        note = ""
-        if input_shape is not None:
-            try:
-                self.costs = count_costs(self.splits, input_shape)
-            except DifflrError as error:
-                note = f"No costs: {error}"
+        self.costs, self._note = costs_or_why(self.splits, input_shape)
         n = len(self.splits)
         self.figure = SplitFigure(self.splits.names)
         self.picture = picture_box(*self.figure.size)
@@ -148,29 +130,18 @@ class SplitExplorer(Panel):
             [self.freeze_to, self.apply, self.renew], layout=w.Layout(flex_flow="row wrap")
         )
         self.widget = w.VBox([bar, self.message, framed(self.picture), self.table, self.groups])
-        self._note = note
         self._show_what_if()
         self.refresh()
 
     def refresh(self) -> None:
         """Read model and optimizer as they are now."""
         with self._lock:
-            rows = split_rows(self.splits, self.optimizer)
             head = ["split", "tensors", "parameters", "share", "now", "BatchNorm"]
-            self.table.value = "<b>The splits now</b>" + table_html(
-                head,
-                [
-                    [
-                        r.name,
-                        f"{r.tensors}",
-                        f"{r.parameters:,}",
-                        f"{r.share:.1%}",
-                        r.trainable,
-                        r.bn,
-                    ]
-                    for r in rows
-                ],
-            )
+            rows = [
+                [r.name, f"{r.tensors}", f"{r.parameters:,}", f"{r.share:.1%}", r.trainable, r.bn]
+                for r in split_rows(self.splits, self.optimizer)
+            ]
+            self.table.value = "<b>The splits now</b>" + table_html(head, rows)
             self.groups.value = self._groups()
 
     def callback(self, every: float = 1.0) -> pl.Callback:

@@ -94,12 +94,7 @@ class LiveView(pl.Callback, Panel):
             self._movement.before()
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Note the loss, answer the button, and draw now and then."""
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
