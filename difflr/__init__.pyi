@@ -16,10 +16,9 @@ from difflr.milestones import from_milestones as from_milestones
 from difflr.milestones import to_milestones as to_milestones
 from difflr.models.heads import replace_head as replace_head
 from difflr.models.interpolation import interpolate as interpolate
+from difflr.models.optimizers import JoinedOptimizer as JoinedOptimizer
 from difflr.models.prefix import CachedPrefix as CachedPrefix
 from difflr.models.running_stats import recalibrate as recalibrate
-from difflr.optimizers import JoinedOptimizer as JoinedOptimizer
-from difflr.order import check_order as check_order
 from difflr.plan import Phase as Phase
 from difflr.plan import Plan as Plan
 from difflr.rangetest.finder import range_test as range_test
@@ -33,6 +32,7 @@ from difflr.recipes import make_plan as make_plan
 from difflr.schedule import PlanScheduler as PlanScheduler
 from difflr.splits import Split as Split
 from difflr.splits import Splits as Splits
+from difflr.splits import check_order as check_order
 from difflr.splits import split_model as split_model
 
 __all__: list[str]

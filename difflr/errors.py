@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any
 
@@ -42,16 +43,12 @@ def as_number(
     ``above=True`` excludes ``low`` itself, ``below=True`` excludes ``high``.
     """
     plain = as_plain(value)
-    try:
-        if isinstance(plain, Real) and not isinstance(plain, bool):
+    if isinstance(plain, Real) and not isinstance(plain, bool):
+        with suppress(OverflowError):  # an int too large for a float
             number = float(plain)
-            inside = (low < number if above else low <= number) and (
-                number < high if below else number <= high
-            )
-            if math.isfinite(number) and inside:
+            at_edge = (above and number == low) or (below and number == high)
+            if math.isfinite(number) and low <= number <= high and not at_edge:
                 return number
-    except OverflowError:  # an int too large for a float
-        pass
     bounds = f"{'above' if above else 'of at least'} {low:g}" if low > -math.inf else "(finite)"
     bounds += f" and {'below' if below else 'at most'} {high:g}" if high < math.inf else ""
     raise DifflrError(
@@ -98,9 +95,7 @@ def short_repr(value: Any, width: int = 80) -> str:
     """Return ``repr(value)``, cut where it would flood a message."""
     try:
         text = repr(value)
-    except (
-        Exception
-    ):  # an int of thousands of digits, a list nested too deeply, someone's own class
+    except Exception:  # an int of thousands of digits, a list nested too deeply, a strange class
         text = f"<{type(value).__name__}>"
     text = re.sub(r"\s*\n\s*", " ", text)  # tensors and arrays write several lines
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -9,7 +9,7 @@ from difflr.models import held
 from difflr.models.running_stats import follows_data
 from difflr.splits import Split, Splits
 
-__all__ = ["bn_mode", "freeze_to", "set_trainable", "train_mode"]
+__all__ = ["bn_mode", "freeze_to", "set_trainable"]
 
 
 def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
@@ -65,22 +65,6 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
             mode = wanted and not _is_held(norm)
             if norm.training != mode:  # once a batch: most are as they should be already
                 norm.train(mode)
-
-
-def train_mode(splits: Splits) -> None:
-    """Put the model into train mode, but for modules that are in no split with any of their parameters.
-
-    The BatchNorm and dropout of a teacher or a loss network keep the mode that they were left in.
-    """
-    inside = {id(p) for split in splits for p in split.parameters.values()}
-    modes = []
-    for module in splits.model.modules():
-        own = [id(p) for p in module.parameters()]
-        if own and inside.isdisjoint(own):
-            modes += [(part, part.training) for part in module.modules()]
-    splits.model.train()
-    for part, mode in modes:
-        part.training = mode
 
 
 def bn_mode(split: Split) -> str:

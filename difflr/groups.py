@@ -67,9 +67,8 @@ def param_groups(
     hidden.difference_update(map(id, splits[-1].parameters.values()))
     groups = []
     for index, (split, rate) in enumerate(zip(splits, expand_lrs(lr, n), strict=True)):
-        members: dict[str, list[Parameter]] = {
-            kind: [] for kind in ("", "/matrices", "/lora_B", "/no_decay")
-        }
+        members: dict[str, list[Parameter]] = {"": [], "/matrices": [], "/lora_B": []}
+        members["/no_decay"] = []
         for name, parameter in split.parameters.items():
             kind = ""
             if id(parameter) in spared:
@@ -107,20 +106,17 @@ def param_groups(
 def _each(name: str, value: Any, n: int) -> list[Any]:
     """One value per split; a tuple of two betas is one value."""
     value = as_plain(value)
-    if isinstance(value, list | tuple):
-        value = [as_plain(entry) for entry in value]
-    if not isinstance(value, Sequence) or isinstance(value, str) or _is_pair(name, value):
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return [value] * n
+    value = [as_plain(entry) for entry in value]
+    if name == "betas" and not any(isinstance(entry, Sequence) for entry in value):
         return [value] * n
     if len(value) != n:
         raise DifflrError(
             f"Received {len(value)} values of {name}, expected {n}: one per split.",
             "Pass one for all splits, or a list with one for each.",
         )
-    return list(value)
-
-
-def _is_pair(name: str, value: Sequence[Any]) -> bool:
-    return name == "betas" and not any(isinstance(entry, Sequence) for entry in value)
+    return value
 
 
 def _pair(value: Any) -> tuple[float, float]:

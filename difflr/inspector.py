@@ -9,6 +9,7 @@ from difflr.errors import first_few
 from difflr.freezing import bn_mode
 from difflr.models.held import held_parameters
 from difflr.splits import Splits
+from difflr.written.tables import aligned
 
 __all__ = ["SplitRow", "report", "split_rows"]
 
@@ -84,32 +85,10 @@ def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
         optimizer: to show the learning rates and weight decays that it holds now.
     """
     head = ("split", "tensors", "parameters", "share", "state", "lr", "weight decay", "bn")
-    table = [head]
-    for row in split_rows(splits, optimizer):
-        table.append(
-            (
-                row.name,
-                f"{row.tensors}",
-                f"{row.parameters:,}",
-                f"{row.share:.1%}",
-                row.trainable,
-                "-" if row.lr is None else f"{row.lr:.2g}",
-                " / ".join(f"{decay:g}" for decay in row.weight_decay) or "-",
-                row.bn,
-            )
-        )
-    total = sum(split.numel for split in splits)
-    tensors = sum(len(split.parameters) for split in splits)
-    table.append(("all", f"{tensors}", f"{total:,}", "", "", "", "", ""))
-    widths = [max(len(line[i]) for line in table) for i in range(len(head))]
-    left = {0, 4, 7}  # words to the left, numbers to the right
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in table
-    ]
+    rows = split_rows(splits, optimizer)
+    tensors, numel = sum(row.tensors for row in rows), sum(row.parameters for row in rows)
+    total = ("all", f"{tensors}", f"{numel:,}", *[""] * 5)
+    lines = aligned([head, *map(_cells, rows), total], words={0, 4, 7})
     inside = {name for split in splits for name in split.parameters}
     held = inside.intersection(held_parameters(splits.model))
     outside = [name for name, _ in splits.model.named_parameters() if name not in inside]
@@ -118,6 +97,13 @@ def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
         if names:
             lines.append(f"{title}: {first_few(names)}")
     return "\n".join(lines)
+
+
+def _cells(row: SplitRow) -> tuple[str, ...]:
+    decays = " / ".join(f"{decay:g}" for decay in row.weight_decay) or "-"
+    lr = "-" if row.lr is None else f"{row.lr:.2g}"
+    sizes = f"{row.tensors}", f"{row.parameters:,}", f"{row.share:.1%}"
+    return (row.name, *sizes, row.trainable, lr, decays, row.bn)
 
 
 def _tied(splits: Splits) -> Iterator[str]:

@@ -56,17 +56,15 @@ def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any)
             "Pass e.g. {1: {'freeze_to': -1, 'duration': 1, 'pct_start': 0.3, 'lrs': [0, 1e-3]}}.",
         )
     shared = {key: options.pop(key) for key in ("div_factor", "final_div_factor") if key in options}
-    epochs = [as_int("milestone", epoch) for epoch in milestones]
-    if len(set(epochs)) < len(epochs) or min(epochs) != 1:
+    entries = {as_int("milestone", epoch): milestone for epoch, milestone in milestones.items()}
+    if len(entries) < len(milestones) or min(entries) != 1:
         raise DifflrError(
-            f"Received milestones at epochs {short_repr(sorted(epochs))}, expected the first at 1.",
+            f"Received milestones at epochs {short_repr(sorted(entries))}, expected the first at 1.",
             "Count epochs from 1, as the 2020 recipe does.",
         )
     phases: list[Phase] = []
     expected = 1
-    for epoch, milestone in sorted(
-        zip(epochs, milestones.values(), strict=True), key=lambda m: m[0]
-    ):
+    for epoch in sorted(entries):
         if epoch != expected:
             kind = "overlaps the one before it" if epoch < expected else "leaves a gap before it"
             raise DifflrError(
@@ -74,7 +72,7 @@ def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any)
                 f"Move it to epoch {expected}, or change the duration before it.",
             )
         try:
-            phase = _phase(milestone, shared)
+            phase = _phase(entries[epoch], shared)
             phase.check(len((phases or [phase])[0].lrs), options.get("train_bn", False))
         except DifflrError as error:
             raise DifflrError(
@@ -114,17 +112,17 @@ def to_milestones(plan: Plan) -> dict[int, dict[str, Any]]:
             "The milestones of 2020 know one cycle per phase; this plan has other shapes.",
             "Keep it as Plan.to_dict() returns it.",
         )
-    result = {}
+    result: dict[int, dict[str, Any]] = {}
     for start, phase in zip(plan.starts, plan.phases, strict=True):
-        entry: dict[str, Any] = {
+        result[start + 1] = entry = {
             "freeze_to": phase.freeze_to,
             "duration": phase.epochs,
             "pct_start": phase.pct_start,
             "lrs": list(phase.lrs),
         }
-        for key, default in _OPTIONAL.items():
-            if key not in entry and getattr(phase, key) != default:
-                value = getattr(phase, key)
-                entry[key] = list(value) if key == "frozen" else value
-        result[start + 1] = entry
+        if phase.frozen:
+            entry["frozen"] = list(phase.frozen)
+        for key in ("div_factor", "final_div_factor"):
+            if getattr(phase, key) != _OPTIONAL[key]:
+                entry[key] = getattr(phase, key)
     return result

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from difflr.checked import Checked
 from difflr.errors import DifflrError, as_index, as_int, as_number, short_repr
 from difflr.shapes import Anneal, Shape, annealing, position, shape_from_dict
-from difflr.spans import name_span, rate_span, spans
+from difflr.written.spans import rate_columns
 
 __all__ = ["MAX_EPOCHS", "Phase", "Plan", "Point"]
 
@@ -192,14 +192,15 @@ class Plan(Checked):
     train_bn: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.phases, Sequence) or not all(
-            isinstance(phase, Phase) for phase in self.phases
-        ):
+        phases = self.phases if isinstance(self.phases, Sequence) else [None]
+        # Out of JSON they are still dictionaries.
+        phases = [Phase.build(each) if isinstance(each, Mapping) else each for each in phases]
+        if not all(isinstance(phase, Phase) for phase in phases):
             raise DifflrError(
                 f"Received phases={short_repr(self.phases)}, expected a list of Phase.",
                 "Build each with Phase(freeze_to, epochs, lrs).",
             )
-        if not self.phases:
+        if not phases:
             raise DifflrError("A plan without phases trains nothing.", "Pass at least one Phase.")
         if not isinstance(self.anneal, str) or self.anneal not in ("cos", "linear"):
             raise DifflrError(
@@ -209,7 +210,7 @@ class Plan(Checked):
         for name in ("cycle_momentum", "train_bn"):
             _check_bool(name, getattr(self, name))
         self.normalise(
-            phases=tuple(self.phases),
+            phases=tuple(phases),
             # At 1 the average never moves, and Adam divides by zero.
             base_momentum=as_number("base_momentum", self.base_momentum, 0.0, 1.0, below=True),
             max_momentum=as_number("max_momentum", self.max_momentum, 0.0, 1.0, below=True),
@@ -345,16 +346,7 @@ class Plan(Checked):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Plan":
         """Build a plan from what ``to_dict`` returned."""
-        try:
-            if not isinstance(data, Mapping):  # an array may be asked for "phases" too, in vain
-                raise TypeError(type(data))
-            phases = [Phase.build(phase) for phase in data["phases"]]
-        except (KeyError, TypeError) as error:
-            raise DifflrError(
-                f"Received {short_repr(data)}, expected a dictionary with a list of 'phases'.",
-                "Pass what Plan.to_dict() returned.",
-            ) from error
-        return cls.build({**data, "phases": phases})
+        return cls.build(data)
 
     @property
     def fingerprint(self) -> str:
@@ -363,18 +355,7 @@ class Plan(Checked):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
-        rows = [slice(row[0], row[-1] + 1) for row in spans(self.n_splits)]
-        rates = [
-            [rate_span(phase.lrs[row], "{:.2g}".format) for row in rows] for phase in self.phases
-        ]
-        title = "maximum LR per split (shallow to deep)"
-        if len(rows) < self.n_splits:
-            heads = [name_span([f"{i}" for i in range(self.n_splits)[row]]) for row in rows]
-            rates.insert(0, [f"split {heads[0]}", *heads[1:]])
-        widths = [max(7, *map(len, column)) for column in zip(*rates, strict=True)]
-        columns = ["  ".join(map(str.rjust, row, widths)) for row in rates]
-        if len(rows) < self.n_splits:
-            title = columns.pop(0)
+        title, *columns = rate_columns([phase.lrs for phase in self.phases], "{:.2g}".format)
         lines = [f"{'epochs':>8}  {'freeze_to':>9}  {'pct_start':>9}  {title}"]
         for start, phase, column in zip(self.starts, self.phases, columns, strict=True):
             last = start + phase.epochs

@@ -8,9 +8,7 @@ from difflr.errors import DifflrError, as_int, as_number, as_plain, short_repr
 
 __all__ = ["MOST_SPLITS", "LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs"]
 
-MOST_SPLITS = (
-    100_000  # any model has fewer; a number beyond it is a slip, and no list could hold it
-)
+MOST_SPLITS = 100_000  # any model has fewer; a number beyond it is a slip
 
 
 @dataclass(frozen=True)
@@ -72,15 +70,14 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     """
     n = as_int("n_splits", n_splits, 1, MOST_SPLITS)
     lrs = as_plain(lrs)
-    if isinstance(lrs, Ulmfit):
-        hi, factor = _positive("lr", lrs.lr), _positive("factor", lrs.factor)
-        return _finite(lambda: [hi / factor ** (n - 1 - i) for i in range(n)], lrs)
-    if isinstance(lrs, LayerDecay):
-        hi, decay = _positive("lr", lrs.lr), _positive("decay", lrs.decay)
-        return _finite(lambda: [hi * decay ** (n - 1 - i) for i in range(n)], lrs)
-    if isinstance(lrs, Ratio):
-        hi, ratio = _positive("lr", lrs.lr), _positive("ratio", lrs.ratio)
-        return _geometric(hi / ratio, hi, n, lrs)
+    if isinstance(lrs, Ulmfit | LayerDecay | Ratio):
+        hi, by = (_positive(name, value) for name, value in vars(lrs).items())
+        if isinstance(lrs, Ratio):
+            return _geometric(hi / by, hi, n, lrs)
+        below = range(n - 1, -1, -1)  # how many splits lie between each and the last
+        if isinstance(lrs, Ulmfit):
+            return _finite(lambda: [hi / by**i for i in below], lrs)
+        return _finite(lambda: [hi * by**i for i in below], lrs)
     if isinstance(lrs, slice):
         if lrs.step is not None or lrs.stop is None:
             raise DifflrError(

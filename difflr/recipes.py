@@ -5,7 +5,6 @@ names to functions, so that a command line or a study can go through them.
 """
 
 import inspect
-import itertools
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -16,24 +15,7 @@ from difflr.plan import Phase, Plan
 from difflr.rates import MOST_SPLITS, LayerDecay, LRs, Ratio, Ulmfit, expand_lrs
 from difflr.shapes import Constant, Cosine, shape_from_dict
 
-__all__ = [
-    "RECIPES",
-    "Recipe",
-    "as_recipe",
-    "differential",
-    "falling",
-    "fine_tune",
-    "first_splits",
-    "freeze_then_cosine",
-    "gradual",
-    "head_only",
-    "layer_decay",
-    "lp_ft",
-    "make_plan",
-    "milestones_2020",
-    "two_rates",
-    "uniform",
-]
+__all__ = ["RECIPES", "Recipe", "as_recipe", "make_plan"]
 
 N = Sized | int
 Recipe = Literal[
@@ -123,11 +105,8 @@ def gradual(splits: N, epochs: int = 6, lr: float = 1e-3, factor: float = 2.6) -
     n, epochs = _count(splits), as_int("epochs", epochs, 1)
     count = min(n, epochs)
     firsts = [n - round((i + 1) * n / count) for i in range(count)]
-    lengths = [epochs // count] * count
-    lengths[-1] += epochs % count
-    return Plan(
-        [_phase(n, e, Ulmfit(lr, factor), first) for first, e in zip(firsts, lengths, strict=True)]
-    )
+    pairs = zip(firsts, _shared_out(epochs, count), strict=True)
+    return Plan([_phase(n, length, Ulmfit(lr, factor), first) for first, length in pairs])
 
 
 def lp_ft(splits: N, epochs: int = 6, lr: float = 3e-3, tune_lr: float = 3e-4) -> Plan:
@@ -178,13 +157,11 @@ def milestones_2020(splits: N, epochs: int = 6, lr: float = 1e-3) -> Plan:
     """Return the six milestones of the 2020 recipe, stretched to ``epochs`` and scaled to ``lr``."""
     plan = from_milestones(MILESTONES_2020)
     plan.check(_count(splits))
-    epochs = as_int("epochs", epochs, len(plan.phases))
+    lengths = _shared_out(as_int("epochs", epochs, len(plan.phases)), len(plan.phases))
     scale = as_number("lr", lr, 0.0, above=True) / 1e-3
-    lengths = [epochs // len(plan.phases)] * len(plan.phases)
-    lengths[-1] += epochs % len(plan.phases)
     return Plan(
         [
-            replace(phase, epochs=length, lrs=tuple(rate * scale for rate in phase.lrs))
+            replace(phase, epochs=length, lrs=[rate * scale for rate in phase.lrs])
             for phase, length in zip(plan.phases, lengths, strict=True)
         ]
     )
@@ -214,25 +191,23 @@ def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) 
     """
     recipe = RECIPES[as_recipe(name)]
     known = _options(recipe)
+    own = {key: options.pop(key) for key in known if key in options}
     continues: Any = options.pop("continues", False)
-    cycle = {key: options[key] for key in _CYCLE if key in options}
-    other = {key: options[key] for key in options if key not in {*known, *_CYCLE}}
-    if other and "shape" not in other:
+    cycle = [key for key in _CYCLE if key in options]
+    changes: dict[str, Any] = dict(options)
+    if "shape" in options:
+        if cycle:
+            raise DifflrError(
+                f"Received {', '.join(cycle)} with shape={short_repr(options['shape'])}.",
+                "Leave them out: they are options of one cycle.",
+            )
+        changes = {"shape": shape_from_dict({"kind": options.pop("shape"), **options})}
+    elif other := [key for key in options if key not in cycle]:
         raise DifflrError(
             f"The recipe {name} has no option {', '.join(other)}.",
             f"It has {', '.join(known)}, and of one cycle {', '.join(_CYCLE)}; other shapes need shape=….",
         )
-    if other and cycle:
-        raise DifflrError(
-            f"Received {', '.join(cycle)} with shape={short_repr(other['shape'])}.",
-            "Leave them out: they are options of one cycle.",
-        )
-    plan = recipe(splits, epochs, **{key: options[key] for key in known if key in options})
-    changes: dict[str, Any] = {**cycle}
-    if other:
-        changes["shape"] = shape_from_dict({"kind": other.pop("shape"), **other})
-    if not changes and not continues:
-        return plan
+    plan = recipe(splits, epochs, **own)
     first, *rest = (replace(phase, **changes) for phase in plan.phases)
     return replace(plan, phases=[first, *(replace(phase, continues=continues) for phase in rest)])
 
@@ -262,26 +237,24 @@ def _summary(name: Recipe, recipe: Callable[..., Plan]) -> str:
 
 
 # Written from the recipes themselves, so that ``help`` and an editor's hint cannot fall behind them.
-make_plan.__doc__ = "\n".join(
-    [
-        inspect.cleandoc(make_plan.__doc__ or ""),
-        "",
-        "Recipes:",
-        *itertools.starmap(_summary, RECIPES.items()),
-    ]
-)
+_summaries = "\n".join(_summary(name, recipe) for name, recipe in RECIPES.items())
+make_plan.__doc__ = f"{inspect.cleandoc(make_plan.__doc__ or '')}\n\nRecipes:\n{_summaries}"
+
+
+def _shared_out(epochs: int, phases: int) -> list[int]:
+    """Return even lengths of so many phases; what is left over goes to the last."""
+    even, rest = divmod(epochs, phases)
+    return [even] * (phases - 1) + [even + rest]
 
 
 def _count(splits: N) -> int:
-    # An array without dimensions only seems to have a length.
-    scalar = getattr(splits, "ndim", 1) == 0
-    if isinstance(splits, int) or scalar or not isinstance(splits, Sized):
+    try:
+        n = len(splits)  # type: ignore[arg-type]
+    except TypeError:  # a number, or an array without dimensions
         return as_int("splits", splits, 1, MOST_SPLITS)
-    if not len(splits):
-        raise DifflrError(
-            f"Received {short_repr(splits)}, expected at least one split.", "Pass them."
-        )
-    return len(splits)
+    if not n:
+        raise DifflrError("Received no splits, expected at least one split.", "Pass them.")
+    return n
 
 
 def _phase(
@@ -299,5 +272,5 @@ def _phase(
     phase = Phase(freeze_to, epochs, rates, frozen=tuple(frozen), **shape)
     if train_bn:
         return phase
-    used = (rate if trains else 0.0 for rate, trains in zip(rates, phase.trainable, strict=True))
-    return replace(phase, lrs=tuple(used))
+    pairs = zip(rates, phase.trainable, strict=True)
+    return replace(phase, lrs=[rate if trains else 0.0 for rate, trains in pairs])

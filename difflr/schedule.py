@@ -9,13 +9,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from difflr.errors import DifflrError, as_int, short_repr
-from difflr.freezing import set_trainable, train_mode
+from difflr.freezing import set_trainable
 from difflr.models.held import is_held
+from difflr.models.modes import train_mode
 from difflr.plan import Phase, Plan
 from difflr.shapes import Constant, Cosine, Linear, Steps
 from difflr.splits import Splits
 
-__all__ = ["PlanScheduler", "check_fingerprint", "check_held", "warn_of_lost_phases"]
+__all__ = ["PlanScheduler", "check_fingerprint", "check_held", "fingerprint", "warn_of_lost_phases"]
 
 # Checkpoints that hold a plan, among a module's hyperparameters for instance, load with weights_only=True.
 torch.serialization.add_safe_globals([Plan, Phase, Cosine, Linear, Constant, Steps])
@@ -57,12 +58,12 @@ class PlanScheduler(LRScheduler):
                 "none, leave them out: split_model(model, exclude=…).",
             )
         # Kept here, since an optimizer that loads a checkpoint takes over the groups' saved entries.
-        self._owners = [group["split"] for group in groups]
-        self._factors = [float(group.get("lr_factor", 1.0)) for group in groups]
+        self._shares = [(group["split"], float(group.get("lr_factor", 1.0))) for group in groups]
         # What the phases whose shape leaves the momentum alone go back to.
         self._own_momenta = [g["betas"][0] if "betas" in g else g.get("momentum") for g in groups]
         labels = {g["split"]: str(g.get("split_name", g["split"])) for g in reversed(groups)}
-        self._split_names = [labels[index] for index in range(plan.n_splits)]
+        names = [labels[index] for index in range(plan.n_splits)]
+        self._fingerprint = {**fingerprint(plan, names), "steps_per_epoch": self.steps_per_epoch}
         _check_momenta(optimizer, plan)
         super().__init__(optimizer)  # writes step 0 into the optimizer
 
@@ -83,14 +84,14 @@ class PlanScheduler(LRScheduler):
         return self.plan.moves_momentum and any("betas" in g or "momentum" in g for g in groups)
 
     def freeze(self, splits: Splits) -> None:
-        """Put the model into train mode (see ``train_mode``) and freeze for the step that comes next.
+        """Put the model into train mode, but for what is in no split, and freeze for the step to come.
 
         For loops of one's own, at the start of every epoch; Lightning modules need not call it.
         """
         check_held(self.plan, splits)
         if self.last_epoch == 0:
             warn_of_lost_phases(self.plan, self.steps_per_epoch, warnings.warn)
-        train_mode(splits)
+        train_mode(splits.model, splits.learning())
         phase = self.plan.phases[self.phase_index]
         set_trainable(splits, phase.trained, train_bn=self.plan.train_bn)
 
@@ -98,10 +99,10 @@ class PlanScheduler(LRScheduler):
         """Return one LR per group for the step that comes next, and write its momentum."""
         point = self.plan.at(self.last_epoch, self.steps_per_epoch)
         groups = self.optimizer.param_groups
-        if len(groups) != len(self._owners):
+        if len(groups) != len(self._shares):
             raise DifflrError(
                 f"The optimizer has {len(groups)} parameter groups, at the start it had "
-                f"{len(self._owners)}.",
+                f"{len(self._shares)}.",
                 "Put frozen parameters into the optimizer from the start, as param_groups does.",
             )
         if self.cycles_momentum:
@@ -111,14 +112,11 @@ class PlanScheduler(LRScheduler):
                     group["betas"] = (momentum, *group["betas"][1:])
                 elif "momentum" in group:
                     group["momentum"] = momentum
-        pairs = zip(self._owners, self._factors, strict=True)
-        return [point.lrs[owner] * factor for owner, factor in pairs]
+        return [point.lrs[owner] * factor for owner, factor in self._shares]
 
     def state_dict(self) -> dict[str, Any]:
         """Return ``{"step": int, "fingerprint": dict}``, primitives only."""
-        fingerprint = _fingerprint(self.plan, self._split_names)
-        fingerprint["steps_per_epoch"] = self.steps_per_epoch
-        return {"step": self.last_epoch, "fingerprint": fingerprint}
+        return {"step": self.last_epoch, "fingerprint": dict(self._fingerprint)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go to the step of ``state_dict`` and set the optimizer accordingly."""
@@ -128,7 +126,7 @@ class PlanScheduler(LRScheduler):
                 "The checkpoint's scheduler state is not one of PlanScheduler.",
                 "Resume a run that was trained with a plan, or start anew without the checkpoint.",
             )
-        check_fingerprint(saved, self.plan, self._split_names, self.steps_per_epoch)
+        check_fingerprint(saved, self._fingerprint)
         self.last_epoch = as_int("step", state_dict["step"], 0) - 1
         self._initial_step()  # steps once without torch's warning about the order of calls
 
@@ -153,8 +151,7 @@ def _check_momenta(optimizer: Optimizer, plan: Plan) -> None:
 
 def check_held(plan: Plan, splits: Splits) -> None:
     """Raise DifflrError where the plan trains a split that the user froze entirely."""
-    trained = {index for phase in plan.phases for index in phase.trained}
-    for index in sorted(trained):
+    for index in sorted({index for phase in plan.phases for index in phase.trained}):
         split = splits[index]
         if split.parameters and all(is_held(splits.model, name) for name in split.parameters):
             raise DifflrError(
@@ -175,27 +172,21 @@ def warn_of_lost_phases(plan: Plan, steps_per_epoch: int, warn: Callable[[str], 
         )
 
 
-def check_fingerprint(
-    saved: Mapping[str, Any],
-    plan: Plan,
-    split_names: Sequence[str],
-    steps_per_epoch: int | None = None,
-) -> None:
-    """Raise DifflrError where a saved fingerprint is not that of this plan; name what differs."""
-    own = _fingerprint(plan, split_names)
-    if steps_per_epoch is not None:
-        own["steps_per_epoch"] = steps_per_epoch
-    changed = [key for key in own if saved.get(key) != own[key]]
+def fingerprint(plan: Plan, split_names: Sequence[str]) -> dict[str, Any]:
+    """Return what a checkpoint says of the plan, before the steps of an epoch are known."""
+    return {"plan": plan.fingerprint, "epochs": plan.epochs, "splits": list(split_names)}
+
+
+def check_fingerprint(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Raise DifflrError where a saved fingerprint is another than one's own; name what differs."""
+    changed = [
+        f"{key}: saved {short_repr(saved.get(key))}, now {now}"
+        for key, now in own.items()
+        if saved.get(key) != now
+    ]
     if changed:
-        difference = "; ".join(
-            f"{k}: saved {short_repr(saved.get(k))}, now {own[k]}" for k in changed
-        )
         raise DifflrError(
-            f"The checkpoint was written under another plan ({difference}).",
+            f"The checkpoint was written under another plan ({'; '.join(changed)}).",
             "Resume with the plan, splits, epochs and steps per epoch of the saved run, or load "
             "only its weights and start a new run.",
         )
-
-
-def _fingerprint(plan: Plan, split_names: Sequence[str]) -> dict[str, Any]:
-    return {"plan": plan.fingerprint, "epochs": plan.epochs, "splits": list(split_names)}

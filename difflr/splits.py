@@ -1,9 +1,10 @@
 """Splits: the ordered, named parts of a model, shallow to deep, that get a learning rate each."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
@@ -11,8 +12,10 @@ from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.architectures import auto_patterns
 from difflr.models.claims import Exclude, contents, excluded, listed, matched
 from difflr.models.held import held_parameters
+from difflr.models.modes import kept_modes
+from difflr.models.order import ForwardOrder
 
-__all__ = ["Split", "Splits", "split_model"]
+__all__ = ["Split", "Splits", "check_order", "split_model"]
 
 How = str | Mapping[str, str | Sequence[str]] | Iterable[Any] | Callable[[nn.Module], Any] | None
 
@@ -48,13 +51,18 @@ class Splits(Sequence[Split]):
     def __len__(self) -> int:
         return len(self._splits)
 
-    def __iter__(self) -> Iterator[Split]:
-        return iter(self._splits)
-
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the splits, shallow to deep."""
-        return tuple(split.name for split in self._splits)
+        return tuple(split.name for split in self)
+
+    def learning(self) -> list[nn.Parameter]:
+        """Return the parameters of all splits: all of the model but what was excluded."""
+        return [parameter for split in self for parameter in split.parameters.values()]
+
+    def forward_order(self) -> ForwardOrder:
+        """Return the context that notes in which order a forward within it reaches the splits."""
+        return ForwardOrder(self.model, {s.name: s.parameters.values() for s in self})
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{split.name}: {split.numel:,}" for split in self)
@@ -75,7 +83,6 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
             a list holds the splits as modules, parameters or lists of them (the 2020 recipe's
             ``model_splits``); a function takes the model and returns any of these; splits of this
             model stay as they are.
-
         exclude: what belongs to no split and is left as it is (a loss network, a teacher, a loss head
             with parameters): patterns as above, modules or parameters, one or several; or a function that
             takes a parameter's name and the parameter and returns whether to leave it out.
@@ -120,3 +127,17 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     parts = matched(model, how) if isinstance(how, Mapping) else listed(model, how)
     held = contents(model, parts, out)
     return Splits(model, [Split(p.name, *own) for p, own in zip(parts, held, strict=True)])
+
+
+def check_order(splits: Splits, *inputs: Any, **named: Any) -> None:
+    """Run the model once on these inputs, and see that it goes through the splits in their order.
+
+    The model is in evaluation mode for it, without gradients, and is left as it was.
+
+    Raises:
+        DifflrError: where forward reaches a split before the one above it in the list.
+    """
+    with splits.forward_order() as order, kept_modes(splits.model), torch.no_grad():
+        splits.model.eval()(*inputs, **named)
+    if found := order.out_of_order():
+        raise DifflrError(f"The model's {found}", "Name them in forward's order, by a dictionary.")

@@ -22,7 +22,7 @@ from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, split_colou
 from difflr.figures.words import count, short, split_names
 from difflr.plan import MAX_STEPS, Plan
 from difflr.shapes import Steps
-from difflr.spans import FEW, name_span, spans
+from difflr.written.spans import FEW, name_span, spans
 
 __all__ = ["PlanAxes", "PlanCurves", "PlanFigure", "plan_curves", "plot_plan"]
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from difflr.errors import DifflrError
 from difflr.plan import Phase, Plan
 from difflr.shapes import Cosine, Linear, Shape, Steps
-from difflr.spans import FEW, name_span, rate_span, spans
+from difflr.written.spans import FEW, name_span, rate_span, spans
 
 __all__ = ["count", "describe_plan", "short", "split_names"]
 

@@ -18,9 +18,9 @@ from difflr.lightning.trainer import (
     warn_of_mix,
 )
 from difflr.models import held
-from difflr.order import ForwardOrder, describe_order
+from difflr.models.order import ForwardOrder
 from difflr.plan import Plan
-from difflr.schedule import PlanScheduler, check_fingerprint, check_held
+from difflr.schedule import PlanScheduler, check_fingerprint, check_held, fingerprint
 from difflr.splits import Split, Splits
 
 __all__ = ["PlanCallback", "scheduler_of"]
@@ -60,7 +60,8 @@ class PlanCallback(pl.Callback):
         module: Any = pl_module
         for state in checkpoint.get("lr_schedulers", []) if trainer.state.fn == "fit" else []:
             if "fingerprint" in state:
-                check_fingerprint(state["fingerprint"], module.plan, module.splits.names)
+                own = fingerprint(module.plan, module.splits.names)
+                check_fingerprint(state["fingerprint"], own)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse what would go wrong later, before anything is trained."""
@@ -86,7 +87,7 @@ class PlanCallback(pl.Callback):
         # Only now: a strategy may have put other modules (SyncBatchNorm) in the place of the first.
         self._splits = module.splits
         self._freeze(trainer, pl_module)
-        self._order = None if _is_compiled(pl_module) else ForwardOrder(self._splits).__enter__()
+        self._order = None if _is_compiled(pl_module) else self._splits.forward_order().__enter__()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Freeze before the hooks of the module, which may read what trains."""
@@ -124,7 +125,7 @@ class PlanCallback(pl.Callback):
         if self._order is not None:
             self._order.__exit__()
             if found := self._order.out_of_order():
-                rank_zero_warn(f"{type(pl_module).__name__}: {describe_order(found)}")
+                rank_zero_warn(f"{type(pl_module).__name__}: {found}")
             self._order = None
         for split in self._asleep:
             if freezing.bn_mode(split) not in ("eval", "-"):

@@ -1,4 +1,4 @@
 """Other people's networks: what stands where in them, which of their layers follow the data, who froze what.
 
-The ground on which the core stands; nothing here knows a plan or a learning rate.
+The ground on which the core stands, optimizers included; nothing here knows splits or a plan.
 """

@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
 from difflr.errors import DifflrError
+from difflr.models.modes import kept_modes
 
 __all__ = ["follows_data", "recalibrate"]
 
@@ -60,18 +61,17 @@ def recalibrate(
     ]
     if not layers:
         return 0
-    modes = [(module, module.training) for module in model.modules()]
     kept = [
         (layer.momentum, {name: buffer.clone() for name, buffer in layer.named_buffers()})
         for layer in layers
     ]
     run = 0
     try:
-        model.eval()
-        for layer in layers:
-            layer.training, layer.momentum = True, None  # None: the cumulative average
-            layer.reset_running_stats()
-        with torch.no_grad():
+        with kept_modes(model), torch.no_grad():
+            model.eval()
+            for layer in layers:
+                layer.training, layer.momentum = True, None  # None: the cumulative average
+                layer.reset_running_stats()
             for batch in batches:
                 (forward or _run)(model, batch)
         run = sum(bool(layer.num_batches_tracked) for layer in layers)
@@ -86,8 +86,6 @@ def recalibrate(
             if not run or not layer.num_batches_tracked:
                 for name, buffer in layer.named_buffers():
                     buffer.copy_(buffers[name])
-        for module, mode in modes:
-            module.training = mode  # train() would also reach the children
     return run
 
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from difflr.errors import DifflrError, as_int, as_number
-from difflr.freezing import set_trainable, train_mode
+from difflr.freezing import set_trainable
+from difflr.models.modes import train_mode
 from difflr.plan import Phase
 from difflr.rangetest.snapshot import untouched
 from difflr.splits import Splits
@@ -185,7 +186,7 @@ def range_test(
     step_loss = loss or cross_entropy_of_pair
     with untouched(splits.model, optimizer, batches):
         if phase is not None:
-            train_mode(splits)
+            train_mode(splits.model, splits.learning())
             set_trainable(splits, phase.trained)
         curve = LossCurve(steps, diverge)
         source = _endless(batches)

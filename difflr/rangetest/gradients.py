@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from difflr.errors import DifflrError, as_int, as_number, first_few, short_repr
-from difflr.freezing import set_trainable, train_mode
+from difflr.freezing import set_trainable
+from difflr.models.modes import train_mode
 from difflr.rangetest.finder import Loss, cross_entropy_of_pair
 from difflr.rangetest.snapshot import untouched
 from difflr.splits import Split, Splits
@@ -88,7 +89,7 @@ def suggest_lrs(
     n_batches = as_int("n_batches", n_batches, 1)
     step_loss = loss or cross_entropy_of_pair
     with untouched(splits.model, None, batches), torch.enable_grad():
-        train_mode(splits)
+        train_mode(splits.model, splits.learning())
         set_trainable(splits, range(len(splits)))
         sizes = [_norm(_learning(split)) for split in splits]
         if empty := [

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from difflr.models import held
+from difflr.models.modes import kept_modes
 
 __all__ = ["untouched"]
 
@@ -34,7 +35,6 @@ def untouched(
     tensors = [*model.parameters(), *model.buffers()]
     values = [tensor.detach().clone() for tensor in tensors]
     grads = [(p, p.grad, p.requires_grad) for p in model.parameters()]
-    modes = [(module, module.training) for module in model.modules()]
     notes = list(held.notes(model))
     for parameter, _, _ in grads:
         parameter.grad = None  # training must not write into the gradients that are kept
@@ -44,7 +44,8 @@ def untouched(
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     kept = _Kept(optimizer) if optimizer is not None else None
     try:
-        yield
+        with kept_modes(model):
+            yield
     finally:
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
@@ -53,8 +54,6 @@ def untouched(
         for parameter, grad, requires_grad in grads:
             parameter.requires_grad_(requires_grad)
             parameter.grad = grad
-        for module, mode in modes:
-            module.training = mode  # train() would also reach the children
         if kept is not None:
             kept.restore()
         random.setstate(states[0])

@@ -10,9 +10,9 @@ from difflr.figures.plan import PlanFigure
 from difflr.figures.words import describe_plan
 from difflr.milestones import to_milestones
 from difflr.plan import Plan
-from difflr.spans import FEW, name_span
 from difflr.widgets._draft import plan_code
 from difflr.widgets._panel import fold, message_html, picture_box, table_html
+from difflr.written.spans import FEW, name_span
 
 if TYPE_CHECKING:
     from difflr.experiments.flops import Costs

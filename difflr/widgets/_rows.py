@@ -9,10 +9,10 @@ from matplotlib.colors import to_hex
 
 from difflr.figures.style import SIGNS, split_colours
 from difflr.figures.words import short
-from difflr.spans import FEW, name_span, spans
 from difflr.widgets._draft import PhaseDraft, round_lr
 from difflr.widgets._native import Slider
 from difflr.widgets._panel import button, inked
+from difflr.written.spans import FEW, name_span, spans
 
 __all__ = ["SplitRow", "SplitRows", "notches", "put", "reveal"]
 
@@ -31,7 +31,7 @@ class SplitRows:
     """The rows of all splits; ``box`` is what to display.
 
     ``rows[i]`` moves the splits ``spans[i]``, all in proportion, and shows the largest of their learning
-    rates. Of many splits the first rows are those of ``difflr.spans.spans``, those of several with a button
+    rates. Of many splits the first rows are those of ``difflr.written.spans``, those of several with a button
     in ``openers``; the others are lent to the splits of the row that is open.
     """
 

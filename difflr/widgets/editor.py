@@ -11,7 +11,7 @@ import ipywidgets as w
 from difflr.errors import DifflrError
 from difflr.figures.words import count
 from difflr.plan import Plan
-from difflr.recipes import gradual
+from difflr.recipes import make_plan
 from difflr.widgets._controls import PhaseControls
 from difflr.widgets._draft import Draft, read_epochs, read_lr
 from difflr.widgets._grab import Grab, grab
@@ -53,7 +53,7 @@ class PlanEditor(Panel):
             from difflr.splits import split_model
 
             splits = split_model(splits)
-        plan = gradual(len(splits)) if plan is None else plan
+        plan = make_plan("gradual", len(splits)) if plan is None else plan
         self._draft = Draft(plan, len(splits))
         self._view = view = PlanView(splits, plan, steps_per_epoch, input_shape)
         self.names, self.figure, self.picture = view.names, view.figure, view.picture

@@ -1,1 +1,1 @@
-"""What people write: paths and files, a recipe or a cut in words. Read without torch, and never trusted."""
+"""Text: what people write, never trusted (paths, files, a recipe, a cut); splits in few words. No torch."""

@@ -43,3 +43,10 @@ def test_every_module_says_what_is_public():
         module = importlib.import_module(name)
         assert "__all__" in vars(module), name
         assert [public for public in module.__all__ if not hasattr(module, public)] == [], name
+
+
+def test_the_core_can_be_read_in_a_sitting():
+    """As CONTRIBUTING.md promises: what is added to it has to be worth as many lines elsewhere."""
+    assert "fewer than 2,000 lines" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    core = (ROOT / "difflr").glob("*.py")
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in core) < 2000

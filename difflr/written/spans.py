@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-__all__ = ["FEW", "name_span", "rate_span", "spans"]
+from difflr.written.tables import aligned
+
+__all__ = ["FEW", "name_span", "rate_columns", "rate_span", "spans"]
 
 FEW = 12  # as many as there are markers to tell them apart
 _RUNS = 6
@@ -49,3 +51,14 @@ def rate_span(lrs: Sequence[float], write: Callable[[float], str]) -> str:
         return "frozen"
     text = name_span(list(dict.fromkeys((write(min(used)), write(max(used))))))
     return text if len(used) == len(lrs) else f"partly {text}"
+
+
+def rate_columns(phases: Sequence[Sequence[float]], write: Callable[[float], str]) -> list[str]:
+    """Return the title of a table of rates, then for each phase its rates, a column for each span."""
+    rows = [slice(row[0], row[-1] + 1) for row in spans(len(phases[0]))]
+    rates = [[rate_span(lrs[row], write) for row in rows] for lrs in phases]
+    if len(rows) == len(phases[0]):
+        return ["maximum LR per split (shallow to deep)", *aligned(rates, narrowest=7)]
+    numbers = [f"{i}" for i in range(len(phases[0]))]
+    first, *others = (name_span(numbers[row]) for row in rows)
+    return aligned([[f"split {first}", *others], *rates], narrowest=7)
