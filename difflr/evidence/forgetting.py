@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from difflr.evidence.summaries import chosen, estimate, grouped
-from difflr.figures.style import OKABE_ITO, style
+from difflr.figures.style import OKABE_ITO, legend_below, style
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording
 
@@ -49,11 +49,8 @@ def plot_forgetting(
         axes.set_title(f"ratio {ratio:g}" + (" (uniform)" if ratio == 1 else ""), size=14)
         style(axes)
     panels[0].set_ylabel("accuracy on the source task (%)", size=13)
-    handles, labels = panels[0].get_legend_handles_labels()
     columns = 4 if len(ratios) > 2 else 2  # one row does not fit below two panels
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, fontsize=12, frameon=False
-    )
+    legend_below(figure, panels[0], columns, fontsize=12)
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from difflr.evidence.summaries import chosen, estimate, grouped
 from difflr.experiments.statistics import format_estimate
-from difflr.figures.style import MARKERS, OKABE_ITO, style
+from difflr.figures.style import MARKERS, OKABE_ITO, legend_below, style
 from difflr.studies.recordings import Recording, Run
 
 __all__ = [
@@ -70,7 +70,7 @@ def plot_groups(recording: Recording, across: str, by: str, title: str = "", **t
     axes.set_xticks(range(len(groups)), [_label(group) for group in groups])
     axes.set_ylabel("test accuracy (%), 95% interval", size=14)
     axes.set_title(title, size=15)
-    figure.legend(loc="outside lower center", ncols=5, fontsize=13, frameon=False)
+    legend_below(figure, axes, 5, fontsize=13)
     style(axes)
     axes.tick_params(axis="x", labelsize=14, length=0)
     return figure
@@ -126,8 +126,7 @@ def plot_movement(recording: Recording, runs: dict[str, list[Run]]) -> Figure:
     panels[0].set_ylabel("relative L2 distance", size=13)
     panels[1].set_ylabel("linear CKA before / after", size=13)
     panels[1].set_ylim(0, 1.05)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=12, frameon=False)
+    legend_below(figure, panels[0], 4, fontsize=12)
     return figure
 
 

@@ -20,11 +20,17 @@ from difflr.evidence.summaries import (
     plateau_width,
 )
 from difflr.experiments.statistics import format_estimate
-from difflr.figures.style import MARKERS, OKABE_ITO, ink_on, style
+from difflr.figures.style import MARKERS, OKABE_ITO, ink_on, legend_below, style
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording
 
 __all__ = ["describe_heat", "describe_plateau", "draw_heat", "plot_heat", "plot_plateau"]
+
+_AXES = {  # which power of the ratio lies between the axis and the base LR, and its label
+    "last": (0.0, "base LR (of the last split)"),
+    "middle": (0.5, "LR in the middle of the network"),
+    "first": (1.0, "LR of the first split"),
+}
 
 
 def draw_heat(
@@ -94,7 +100,18 @@ def plot_plateau(
     panels = figure.subplots(1, len(against), sharey=True, squeeze=False)[0]
     for axes, split in zip(panels, against, strict=True):
         for index, ratio in enumerate(ratios):
-            _draw_curve(axes, recording, train_size, ratio, within, index, split)
+            runs = chosen(recording, "validation", train_size=train_size, ratio=ratio)
+            by_lr = grouped(runs, "base_lr")
+            rates = np.array(sorted(lr for (lr,) in by_lr))
+            values = [estimate(by_lr[(lr,)]) for lr in rates]
+            means = np.array([100 * value.mean for value in values])
+            halves = np.nan_to_num([100 * value.half for value in values])
+            x = rates / ratio ** _AXES[split][0]
+            colour, marker = OKABE_ITO[index % 8], MARKERS[index % len(MARKERS)]
+            label = f"ratio {ratio:g}" + (" (uniform)" if ratio == 1 else "")
+            axes.plot(x, means, marker=marker, color=colour, lw=2.5, ms=8, label=label)
+            axes.fill_between(x, means - halves, means + halves, color=colour, alpha=0.2, lw=0)
+            axes.axhline(means.max() - 100 * within, color=colour, lw=1, ls=":")
         axes.set_xscale("log")
         axes.set_xlabel(_AXES[split][1], size=14)
         style(axes)
@@ -104,43 +121,9 @@ def plot_plateau(
         0, min(100, max(tops) + 10)
     )  # intervals of few seeds are wider than the page
     figure.suptitle(f"Which learning rates are good enough? {train_size:,} pictures", size=15)
-    handles, labels = panels[0].get_legend_handles_labels()
     title = f"dotted: the best of a curve less {100 * within:g} points"
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=len(ratios), fontsize=13, frameon=False,
-        title=title,
-    )  # fmt: skip
+    legend_below(figure, panels[0], len(ratios), fontsize=13, title=title)
     return figure
-
-
-_AXES = {  # which power of the ratio lies between the axis and the base LR, and its label
-    "last": (0.0, "base LR (of the last split)"),
-    "middle": (0.5, "LR in the middle of the network"),
-    "first": (1.0, "LR of the first split"),
-}
-
-
-def _draw_curve(
-    axes: Axes,
-    recording: Recording,
-    train_size: int,
-    ratio: float,
-    within: float,
-    index: int,
-    split: str,
-) -> None:
-    runs = chosen(recording, "validation", train_size=train_size, ratio=ratio)
-    by_lr = grouped(runs, "base_lr")
-    rates = np.array(sorted(lr for (lr,) in by_lr))
-    values = [estimate(by_lr[(lr,)]) for lr in rates]
-    means = np.array([100 * value.mean for value in values])
-    halves = np.nan_to_num([100 * value.half for value in values])
-    x = rates / ratio ** _AXES[split][0]
-    colour, marker = OKABE_ITO[index % 8], MARKERS[index % len(MARKERS)]
-    label = f"ratio {ratio:g}" + (" (uniform)" if ratio == 1 else "")
-    axes.plot(x, means, marker=marker, color=colour, lw=2.5, ms=8, label=label)
-    axes.fill_between(x, means - halves, means + halves, color=colour, alpha=0.2, lw=0)
-    axes.axhline(means.max() - 100 * within, color=colour, lw=1, ls=":")
 
 
 def describe_plateau(

@@ -53,15 +53,12 @@ class Division:
             f"{len(self.files)} pictures in {len(sizes)} groups that stay together, the largest of "
             f"{sizes.max()}.",
         ]
-        lines += [f"  {count:>5}  {reason}" for reason, count in self.together.items()]
-        lines += [
-            f"  {count:>5}  not kept together (it would be most of a class): {reason}"
-            for reason, count in self.left_out.items()
-        ]
-        lines += [
-            f"  {count:>5}  pairs lie on both sides, and flatter the result: {reason}"
-            for reason, count in self.across.items()
-        ]
+        for links, said in (
+            (self.together, ""),
+            (self.left_out, "not kept together (it would be most of a class): "),
+            (self.across, "pairs lie on both sides, and flatter the result: "),
+        ):
+            lines += [f"  {count:>5}  {said}{reason}" for reason, count in links.items()]
         for label, name in enumerate(self.classes):
             own = self.labels == label
             test = int((own & self.is_test).sum())

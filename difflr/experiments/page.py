@@ -25,18 +25,7 @@ from difflr.written.recipes import parse_recipe
 
 __all__ = ["write_page"]
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-       color: #1b1b1b; background: #fff; }
-h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2rem; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; } th, td { padding: .25rem .8rem .25rem 0; text-align: left;
-       border-bottom: 1px solid #e5e5e5; vertical-align: top; }
-img { max-width: 100%; height: auto; } figure { margin: 1rem 0; } figcaption { color: #555; }
-.answer { font-size: 1.1rem; background: #f2f6fa; padding: .8rem 1rem; } code { overflow-wrap: anywhere; }
-pre { white-space: pre-wrap; }
-@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; }
-               figure { break-inside: avoid; } }
-"""
+_STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 
 
 def write_page(

@@ -1,11 +1,15 @@
 """What the pictures of difflr share: colours that everybody can tell apart, numbers, PNG bytes."""
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 __all__ = [
     "OKABE_ITO",
+    "legend_below",
     "style",
     "GREY",
     "MARKERS",
@@ -45,3 +49,11 @@ def style(axes: Axes) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=12)
+
+
+def legend_below(figure: Figure, axes: Axes, ncols: int, **options: Any) -> None:
+    """Put one legend of what ``axes`` show below a figure of several panels."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=ncols, frameon=False, **options
+    )

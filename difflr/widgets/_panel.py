@@ -4,6 +4,7 @@ import html
 import textwrap
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -101,16 +102,7 @@ _OUTPUTS = [
     for after in (f"+ {output.split()[-1]}", f"+ * + {output.split()[-1]}")
 ]
 
-#: A label that is read but not seen; and pictures and colours in the dark themes of JupyterLab and
-#: Notebook 7, VS Code and Colab: white becomes near black, a hue stays what it is.
-_STYLE = """
-.difflr-named > label {position: absolute; width: 1px; height: 1px; overflow: hidden;
-  clip-path: inset(50%)}
-[data-jp-theme-light="false"] .difflr-inked, .vscode-dark .difflr-inked,
-  html[theme="dark"] .difflr-inked {filter: invert(0.93) hue-rotate(180deg)}
-@media (prefers-reduced-motion: reduce) {
-  [class*="difflr-live-"] * {transition: none !important; animation: none !important}}
-"""
+_STYLE = Path(__file__).with_name("panel.css").read_text("utf-8")
 
 
 def picture_box(width: float, height: float, shown: float = 1.0) -> _native.Picture:

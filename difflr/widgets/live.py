@@ -127,11 +127,9 @@ class LiveView(pl.Callback, Panel):
         """Show the last state, and whether it was stopped."""
         if self.notebook:
             self._draw(trainer)
-            self._runs, self.stop_button.disabled = False, True
-            self.stop_button.description = "Stopped" if self.stopped else "Done"
-            said = f"{'Stopped' if self.stopped else 'Done'}: {self._line(trainer)}."
-            self.text.value = message_html(said, good=None if self.stopped else True)
-            self._refresh_static()
+            self._end(
+                trainer, "Stopped" if self.stopped else "Done", good=None if self.stopped else True
+            )
         elif self.stopped:
             self._write(f"stopped after step {trainer.global_step}")
 
@@ -140,11 +138,13 @@ class LiveView(pl.Callback, Panel):
     ) -> None:
         """Say that the training is over; the cell says why."""
         if self._runs:
-            self._runs, self.stop_button.disabled = False, True
-            self.stop_button.description = "Ended"
-            said = f"Ended by {type(exception).__name__}: {self._line(trainer)}."
-            self.text.value = message_html(said, good=False)
-            self._refresh_static()
+            self._end(trainer, "Ended", f" by {type(exception).__name__}", good=False)
+
+    def _end(self, trainer: pl.Trainer, word: str, how: str = "", *, good: bool | None) -> None:
+        self._runs, self.stop_button.disabled = False, True
+        self.stop_button.description = word
+        self.text.value = message_html(f"{word}{how}: {self._line(trainer)}.", good=good)
+        self._refresh_static()
 
     @property
     def _due(self) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -166,17 +167,16 @@ def check_phases(phases: Any) -> str:
         )
     if len(plan.phases) != 2:
         raise Wrong(f"The plan has {len(plan.phases)} phases, asked for are 2.")
-    if not math.isclose(first.lrs[-1], 1e-2, rel_tol=0.01):
+    near = partial(math.isclose, rel_tol=0.01)
+    if not near(first.lrs[-1], 1e-2):
         raise Wrong(f"The head alone learns at {first.lrs[-1]:.2g}, it should at 1e-2.")
     rates = second.lrs
-    if math.isclose(rates[0], 1e-3, rel_tol=0.01) and math.isclose(rates[-1], 1e-5, rel_tol=0.01):
+    if near(rates[0], 1e-3) and near(rates[-1], 1e-5):
         raise Wrong(
             "Your learning rates fall with depth. The list runs from the stem to the head.",
             "The first number is the stem's: 1e-5.",
         )
-    if not (
-        math.isclose(rates[0], 1e-5, rel_tol=0.01) and math.isclose(rates[-1], 1e-3, rel_tol=0.01)
-    ):
+    if not (near(rates[0], 1e-5) and near(rates[-1], 1e-3)):
         raise Wrong(
             f"The second phase runs from {rates[0]:.2g} to {rates[-1]:.2g}, asked for is 1e-5 to 1e-3.",
             "The last phase has one learning rate for each of the six splits.",
