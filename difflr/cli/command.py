@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -166,23 +167,11 @@ def _compare(arguments: argparse.Namespace) -> None:
     from difflr.written.files import user_path
 
     out = user_path(arguments.out)
-    settings = Settings.fitting(
-        arguments.data,
-        backbone=arguments.backbone,
-        weights=arguments.weights,
-        splits=parse_cut(arguments.splits),
-        recipes=arguments.recipes and _listed(arguments.recipes),
-        seeds=_seeds(arguments.seeds),
-        epochs=arguments.epochs,
-        train_size=arguments.train_size,
-        image_size=arguments.image_size,
-        batch_size=arguments.batch_size,
-        weight_decay=arguments.weight_decay,
-        precision=arguments.precision,
-        validate=arguments.validate,
-        data_dir=arguments.data_dir,
-        division_seed=arguments.division_seed,
-    )
+    named = {field.name for field in fields(Settings)}  # as the options are
+    given = {name: value for name, value in vars(arguments).items() if name in named}
+    given |= {"splits": parse_cut(arguments.splits), "seeds": _seeds(arguments.seeds)}
+    given["recipes"] = arguments.recipes and _listed(arguments.recipes)
+    settings = Settings.fitting(**given)
     # Only now what takes seconds to load: a mistake has been reported by then.
     from difflr.experiments.compare import compare, table
     from difflr.experiments.figure import plot_runs

@@ -7,9 +7,8 @@ from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.experiments.atomic import write_whole
-from difflr.experiments.journal import Journal, describe_changes
+from difflr.experiments.journal import Journal
 from difflr.experiments.provenance import describe_machine
-from difflr.written.files import parse_json, read_within
 
 __all__ = ["Results"]
 
@@ -25,10 +24,10 @@ class Results:
     versions of each call that added runs); and ``runs``, a list with ``recipe``, ``seed``,
     ``accuracy`` (0 to 1), ``loss``, ``seconds``, ``trainable_share``, ``plan`` (as ``Plan.to_dict``)
     and ``session`` (an index) for each. A run that diverged has ``"diverged": true``, and null for
-    accuracy and loss. A file without a journal, of an earlier version, is taken over.
+    accuracy and loss. A file of that name without its journal is somebody else's, and stays as it is.
 
     Raises:
-        DifflrError: for a file that cannot be read or written, or of other settings or pictures.
+        DifflrError: for such a file, one that cannot be written, or a journal of other settings or pictures.
     """
 
     def __init__(
@@ -38,24 +37,21 @@ class Results:
         self.about: dict[str, dict[str, Any]] = json.loads(json.dumps(about))
         self._session = {**describe_machine(), "versions": dict(versions)}
         self._opened = False
-        sessions, runs = self._read()
         journal = path.with_suffix(".jsonl")
+        if path.exists() and not path.is_file():  # to read a pipe would be to wait
+            raise _damaged(path, "it is no regular file")
+        if path.exists() and not journal.exists():
+            raise _damaged(path, f"its journal {journal.name} is not there")
         self._journal = Journal(journal, "compare", self.about, key=_key, shared=True)
         try:
             for run in self.runs:
                 _check(run)
             for session in self._journal.sessions:
-                _check_session(session)
+                if not isinstance(session.get("versions", {}), Mapping):
+                    raise TypeError(f"a session is {short_repr(session)}")
         except TypeError as error:
-            raise _damaged(journal, error) from error
+            raise _damaged(journal, str(error)) from error
         with self._journal.locked():
-            known = set(map(_key, self.runs))
-            for index, session in enumerate(sessions):
-                own = [r for r in runs if r.get("session", 0) == index and _key(r) not in known]
-                if own:
-                    self._journal.open_session(session)
-                for run in own:
-                    self._journal.add(run)
             self._write()
 
     @property
@@ -93,36 +89,6 @@ class Results:
             self._write()
             return True
 
-    def _read(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return sessions and runs of the file that is there, if it was made under the same settings."""
-        if not self.path.exists():
-            return [], []
-        try:
-            if not self.path.is_file():  # to read a pipe would be to wait
-                raise ValueError("it is no regular file")
-            data = parse_json(read_within(self.path))  # NaN, of earlier versions, is null
-            json.dumps(data, allow_nan=False)
-            if data.get("schema") != SCHEMA:
-                raise ValueError(f"its schema is {short_repr(data.get('schema'))}")
-            about = {part: dict(data.pop(part)) for part in self.about}
-            if "name" in about.get("data", {}):  # a path, in earlier versions
-                about["data"]["name"] = Path(str(about["data"]["name"])).name
-            runs = [_check(run) for run in data["runs"]]
-            sessions = [_check_session(each) for each in data.get("sessions", [])]
-            sessions = sessions or [{"versions": dict(data.get("versions", {}))}]
-            for run in runs:
-                as_int("session", run.get("session", 0), 0, len(sessions) - 1)
-            if unknown := {*data} - {"schema", "versions", "sessions", "runs"}:
-                raise ValueError(f"it also holds {short_repr(sorted(unknown))}")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(self.path, error) from error
-        if changes := describe_changes(about, self.about):
-            raise DifflrError(
-                f"{self.path} holds runs made under other settings ({'; '.join(changes)}).",
-                "Give the same settings to go on, or pass another folder with --out.",
-            )
-        return sessions, runs
-
     def _write(self) -> None:
         data = {
             "schema": SCHEMA,
@@ -147,13 +113,10 @@ def _key(run: Mapping[str, Any]) -> tuple[str, int]:
     return run["recipe"], run["seed"]
 
 
-def _check(run: Any) -> dict[str, Any]:
-    """Return a run that can be relied on; one that diverged in an earlier version is marked as such."""
-    if not isinstance(run, Mapping) or not isinstance(run.get("recipe"), str):
+def _check(run: Mapping[str, Any]) -> None:
+    """Raise TypeError or DifflrError for a run that cannot be relied on."""
+    if not isinstance(run.get("recipe"), str):
         raise TypeError(f"a run is {short_repr(run)}")
-    run = dict(run)
-    if "loss" in run and run["loss"] is None:
-        run.update(accuracy=None, diverged=True)
     as_int("seed", run.get("seed"))
     if not run.get("diverged"):
         as_number("accuracy", run.get("accuracy"), 0.0, 1.0)
@@ -161,18 +124,10 @@ def _check(run: Any) -> dict[str, Any]:
     as_number("trainable_share", run.get("trainable_share"), 0.0, 1.0)
     if not isinstance(run.get("plan"), Mapping):
         raise TypeError(f"run {run['recipe']} has no plan")
-    return run
 
 
-def _check_session(session: Any) -> dict[str, Any]:
-    """Return a session whose versions can be relied on to be a dictionary."""
-    if not isinstance(session, Mapping) or not isinstance(session.get("versions", {}), Mapping):
-        raise TypeError(f"a session is {short_repr(session)}")
-    return dict(session)
-
-
-def _damaged(path: Path, error: Exception) -> DifflrError:
+def _damaged(path: Path, why: str) -> DifflrError:
     return DifflrError(
-        f"{path} is no results file of difflr: {short_repr(str(error))}.",
+        f"{path} is no results file of difflr: {short_repr(why)}.",
         "Move it away, or pass another folder with --out.",
     )

@@ -330,20 +330,14 @@ def plan_code(plan: Plan) -> str:
     lines = ["from difflr import Phase, Plan", "", "plan = Plan(["]
     defaults = Phase(0, 1, [1.0])
     for phase in plan.phases:
-        parts = [
-            f"freeze_to={phase.freeze_to}",
-            f"epochs={phase.epochs}",
-            f"lrs={list(phase.lrs)}",
-            f"pct_start={phase.pct_start!r}",
-        ]
-        for name in ("div_factor", "final_div_factor", "frozen"):
+        said = {name: getattr(phase, name) for name in ("freeze_to", "epochs", "lrs", "pct_start")}
+        said["lrs"] = list(phase.lrs)
+        for name in ("div_factor", "final_div_factor", "frozen", "continues"):
             if (value := getattr(phase, name)) != getattr(defaults, name):
-                parts.append(f"{name}={value!r}")
+                said[name] = value
         if isinstance(phase.shape, shapes.Shape):
-            parts.append(f"shape={phase.shape.to_dict()!r}")
-        if phase.continues:
-            parts.append("continues=True")
-        lines.append(f"    Phase({', '.join(parts)}),")
+            said["shape"] = phase.shape.to_dict()
+        lines.append(f"    Phase({', '.join(f'{name}={v!r}' for name, v in said.items())}),")
     usual = Plan([defaults])
     options = [
         f", {name}={value!r}"

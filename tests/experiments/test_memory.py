@@ -26,13 +26,12 @@ from difflr.cli.command import _read_milestones
 from difflr.errors import DifflrError
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.journal import read_journal
-from difflr.experiments.results import Results
 from difflr.studies.recordings import load_recording
 load_backbone("strokenet").build(2)
 name, path, most = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 read = {"weights": lambda: load_backbone("strokenet", str(path)),
         "recording": lambda: load_recording(path), "journal": lambda: read_journal(path),
-        "milestones": lambda: _read_milestones(path), "results": lambda: Results(path, {}, {})}[name]
+        "milestones": lambda: _read_milestones(path)}[name]
 pages = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (pages + most, pages + most))
 try:
@@ -95,7 +94,7 @@ def test_a_recording_is_bounded_while_it_is_read(bomb, tmp_path):
     assert "not a valid recording" in refused("recording", path)
 
 
-@pytest.mark.parametrize("kind", ["results", "milestones", "journal"])
+@pytest.mark.parametrize("kind", ["milestones", "journal"])
 def test_json_with_far_too_many_values_is_refused(kind, tmp_path):
     """Also where it is not compressed."""
     path = tmp_path / "bomb.json"

@@ -79,10 +79,15 @@ def rates(data: atheris.FuzzedDataProvider) -> None:
     assert len(expand_lrs(value(data), 3)) == 3
 
 
+JOURNAL = b'{"schema":"difflr-journal/1","study":"compare","about":{}}\n'
+
+
 def results(data: atheris.FuzzedDataProvider) -> None:
-    """A results file of anything."""
+    """A comparison's journal with a line of anything."""
     path = FOLDER / "results.json"
-    path.write_bytes(text(data).encode("utf-8", "surrogatepass"))
+    path.unlink(missing_ok=True)
+    line = text(data).encode("utf-8", "surrogatepass")
+    path.with_suffix(".jsonl").write_bytes(JOURNAL + line + b"\n")
     Results(path, {}, {})
 
 

@@ -270,27 +270,21 @@ def rates(rng: random.Random, _: Path) -> None:
 
 RUN = {"recipe": "uniform", "seed": 0, "accuracy": 0.5, "loss": 1.0, "seconds": 1.0, "plan": PLAN}
 ABOUT = {"data": {"name": "x"}, "weights": {}, "settings": {"epochs": 3}}
-RESULTS = {
-    "schema": 1,
-    **ABOUT,
-    "versions": {"torch": "2"},
-    "sessions": [{"versions": {}}],
-    "runs": [{**RUN, "trainable_share": 1.0, "seed": seed, "session": 0} for seed in range(2)],
-}
+RUNS = [{**RUN, "trainable_share": 1.0, "seed": seed, "session": 0} for seed in range(2)]
 
 
 def results(rng: random.Random, folder: Path) -> None:
-    """A results file, or a journal, that something has changed."""
-    path = folder / "results.json"
-    path.with_suffix(".jsonl").unlink(missing_ok=True)
+    """The journal of a comparison that something has changed, in its bytes or in what they say."""
+    path, journal = folder / "results.json", folder / "results.jsonl"
+    journal.unlink(missing_ok=True)
     path.unlink(missing_ok=True)
-    if rng.random() < 0.7:
-        path.write_bytes(as_text(rng, spoilt(rng, RESULTS)))
+    Results(path, ABOUT, {}).add(RUNS[0])
+    if rng.random() < 0.5:
+        journal.write_bytes(spoilt_bytes(rng, journal.read_bytes()))
     else:
-        Results(path, ABOUT, {}).add(RESULTS["runs"][0])
-        path.with_suffix(".jsonl").write_bytes(
-            spoilt_bytes(rng, path.with_suffix(".jsonl").read_bytes())
-        )
+        head, *lines = journal.read_bytes().splitlines(keepends=True)
+        lines = [as_text(rng, spoilt(rng, json.loads(line))) + b"\n" for line in lines]
+        journal.write_bytes(b"".join([head, *lines]))
     Results(path, ABOUT, {}).add(RUN)
 
 
