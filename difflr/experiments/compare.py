@@ -34,6 +34,7 @@ from difflr.recipes import as_recipe, make_plan
 from difflr.splits import split_model
 from difflr.written.cuts import as_patterns
 from difflr.written.recipes import parse_recipe
+from difflr.written.tables import aligned
 
 __all__ = ["compare", "table"]
 
@@ -264,23 +265,16 @@ def _about(
 def table(results: Results) -> str:
     """Return the comparison as text: accuracy with 95% interval, difference, seconds, what trained."""
     summaries = summarise(results.runs)
-    first = summaries[0].recipe
-    width = max(len(summary.recipe) for summary in summaries)
-    lines = [
-        f"{'recipe':<{width}}  {'accuracy (95% interval)':>23}  {'against ' + first + ', points':>38}"
-        f"  {'seconds':>7}  {'trainable':>9}"
-    ]
+    against = f"against {summaries[0].recipe}, points"
+    rows = [["recipe", "accuracy (95% interval)", against, "seconds", "trainable"]]
     for summary in summaries:
-        accuracy = format_estimate(summary.accuracy)
         difference = "-"
         if summary.difference is not None:
             difference = describe_difference(summary.difference, unit="")
         if summary.diverged:
             tried = len(summary.diverged) + len(summary.accuracies)
             difference += f" ({len(summary.diverged)} of {tried} diverged)"
-        lines.append(
-            f"{summary.recipe:<{width}}  {accuracy:>23}  {difference:>38}"
-            f"  {summary.seconds:>7.1f}  {summary.trainable_share:>9.1%}"
-        )
+        row = [summary.recipe, format_estimate(summary.accuracy), difference]
+        rows.append([*row, f"{summary.seconds:.1f}", f"{summary.trainable_share:.1%}"])
     power = describe_power([s.difference for s in summaries if s.difference is not None])
-    return "\n".join([*lines, *([f"\n{power}"] if power else [])])
+    return "\n".join([*aligned(rows, words={0}), *([f"\n{power}"] if power else [])])

@@ -23,6 +23,7 @@ from difflr.experiments.quiet import quiet
 from difflr.experiments.unfinished import Unfinished
 from difflr.lightning.module import ParametersSplitsModule
 from difflr.lightning.package import pl
+from difflr.models.modes import kept_modes
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
 from difflr.written.cuts import Cut
@@ -236,12 +237,10 @@ def trainable_share(model: ParametersSplitsModule) -> float:
 @torch.inference_mode()
 def predict(model: nn.Module, images: Images, batch_size: int = 500) -> torch.Tensor:
     """Return the logits (N, classes) of ``model`` in eval mode, on the CPU."""
-    was_training = model.training
-    model.eval()
     device = next(model.parameters()).device
-    logits = [model(pixels.to(device)).cpu() for pixels, _ in images.batches(batch_size)]
-    model.train(was_training)
-    return torch.cat(logits)
+    with kept_modes(model):
+        model.eval()
+        return torch.cat([model(x.to(device)).cpu() for x, _ in images.batches(batch_size)])
 
 
 def evaluate(model: nn.Module, images: Images, batch_size: int = 500) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from difflr.errors import DifflrError, as_int
 from difflr.written.files import parse_json, read_within, user_path
+from difflr.written.tables import aligned
 
 __all__ = [
     "FILE",
@@ -122,26 +123,22 @@ def tabulated(paths: Iterable[Path]) -> str:
         DifflrError: for a file that holds no progress.
     """
     titles = all_titles()
-    rows = [(path, read(path)) for path in paths]
-    names = [path.parent.name if path.name == FILE else path.stem for path, _ in rows]
-    width = max(map(len, [*names, "exercise"]))
-    heads = [name.removeprefix("Lesson ") for name in titles]
-    lines = [f"{'lesson':<{width}}  " + "  ".join(f"{head:>3}" for head in heads) + "  all"]
-    for name, (_, records) in zip(names, rows, strict=True):
+    kept = [(path, read(path)) for path in paths]
+    learners = [["lesson", *(name.removeprefix("Lesson ") for name in titles), "all"]]
+    for path, records in kept:
         counts = [sum(_done(records, lesson, n) for n in own) for lesson, own in titles.items()]
         cells = [f"{c}/{len(own)}" for c, own in zip(counts, titles.values(), strict=True)]
-        lines.append(
-            f"{name:<{width}}  " + "  ".join(f"{c:>3}" for c in cells) + f"  {sum(counts)}"
-        )
-    lines += ["", f"{'exercise':<{width}}  done by  tries (mean)"]
+        name = path.parent.name if path.name == FILE else path.stem
+        learners.append([name, *cells, str(sum(counts))])
+    exercises = [["exercise", "done by", "tries (mean)", ""]]
     for lesson, own in titles.items():
         for number, title in own.items():
-            seen = [records.get(lesson, {}).get(number, {}) for _, records in rows]
+            seen = [records.get(lesson, {}).get(number, {}) for _, records in kept]
             tries = [int(each["tries"]) for each in seen if each.get("tries")]
             mean = f"{sum(tries) / len(tries):.1f}" if tries else "-"
-            done = sum(bool(each.get("done")) for each in seen)
-            lines.append(f"{number:<{width}}  {done:>7}  {mean:>11}  {title}")
-    return "\n".join(lines)
+            done = sum(_done(records, lesson, number) for _, records in kept)
+            exercises.append([number, str(done), mean, title])
+    return "\n".join([*aligned(learners, words={0}), "", *aligned(exercises, words={0, 3})])
 
 
 def listed(lesson: str, exercises: Collection[str], done: Collection[str]) -> str:

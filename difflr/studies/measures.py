@@ -15,6 +15,7 @@ from difflr.experiments.flops import Costs
 from difflr.experiments.training import evaluate
 from difflr.freezing import bn_mode
 from difflr.lightning.package import pl
+from difflr.models.modes import kept_modes
 from difflr.plan import Plan
 from difflr.splits import Split, Splits
 
@@ -84,15 +85,13 @@ def split_features(model: nn.Module, splits: Splits, pixels: torch.Tensor) -> li
         for module in split.modules
         if _inside(module, split)
     ]
-    was_training = [module for module in model.modules() if module.training]
     try:
-        model.eval()
-        model(pixels)
+        with kept_modes(model):
+            model.eval()
+            model(pixels)
     finally:
         for hook in hooks:
             hook.remove()
-        for module in was_training:  # one by one: the BatchNorm of frozen splits stays in eval
-            module.training = True
     return handed
 
 
