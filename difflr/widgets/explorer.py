@@ -109,12 +109,12 @@ class SplitExplorer(Panel):
         self.splits = split_model(splits) if isinstance(splits, nn.Module) else splits
         self.optimizer = optimizer
         self.costs, self._note = costs_or_why(self.splits, input_shape)
-        n = len(self.splits)
+        trains = [any(p.requires_grad for p in s.parameters.values()) for s in self.splits]
         self.figure = SplitFigure(self.splits.names)
         self.picture = picture_box(*self.figure.size)
         self.freeze_to = Slider(
             options=[(name, i) for i, name in enumerate(self.splits.names)],
-            value=next((i for i in range(n) if self._trains()[i]), 0),
+            value=trains.index(True) if True in trains else 0,
             description="Train from",
             style={"description_width": "6.5em"},
             layout=w.Layout(width="30em"),
@@ -166,9 +166,6 @@ class SplitExplorer(Panel):
             )
         head = ["group", "LR", "momentum", "weight decay", "tensors", "of them training"]
         return "<b>The optimizer's groups now</b>" + table_html(head, rows)
-
-    def _trains(self) -> list[bool]:
-        return [any(p.requires_grad for p in s.parameters.values()) for s in self.splits]
 
     def _freeze(self) -> None:
         with self._lock:

@@ -25,7 +25,8 @@ def judge_plans(plans: Mapping[str, Plan], splits: Splits) -> float:
                 "learn. Whatever learns below a random head learns nonsense.",
                 "Let the last split train in every phase.",
             )
-        if any(_falls(_peaks(phase)) for phase in plans[name].phases):
+        peaks = map(_peaks, plans[name].phases)
+        if any(early > late for each in peaks for early, late in pairwise(each)):
             raise Wrong(
                 f"In `{name}` a split learns faster than one after it. The labels are new there, and "
                 "what is general lies at the front.",
@@ -80,10 +81,6 @@ def _judge_fog(plan: Plan) -> None:
 def _peaks(phase: Phase) -> list[float]:
     """Return the largest learning rate of each split, 0 where it does not train."""
     return [lr if t else 0.0 for lr, t in zip(phase.lrs, phase.trainable, strict=True)]
-
-
-def _falls(peaks: list[float]) -> bool:
-    return any(early > late for early, late in pairwise(peaks))
 
 
 def _cost(plan: Plan, splits: Splits) -> float:

@@ -136,16 +136,12 @@ def restore_journal(recording: Recording, path: Path) -> None:
     runs = [
         {
             **asdict(run.cell),
-            **_measured(run),
+            **{item.name: getattr(run, item.name) for item in fields(run) if item.name != "cell"},
             "plan": run.plan and recording.plan_of(run).to_dict(),
         }
         for run in sorted(recording.runs, key=lambda run: run.session)
     ]
     write_journal(path, recording.study, recording.about, recording.sessions, runs)
-
-
-def _measured(run: Run) -> dict[str, Any]:
-    return {item.name: getattr(run, item.name) for item in fields(run) if item.name != "cell"}
 
 
 def _rounded(value: Any, digits: int) -> Any:
