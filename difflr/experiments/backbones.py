@@ -16,9 +16,9 @@ from difflr.experiments.statedict import as_float, read_state
 from difflr.models.heads import last_linear, replace_head
 from difflr.written.files import user_path
 
-__all__ = ["Backbone", "file_sha256", "load_backbone"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Backbone", "file_sha256", "load_backbone"]
 
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     elif name == "small_vit":
         from difflr.experiments import smallvit
 
-        make, mean, std = smallvit.SmallViT, smallvit.MEAN, smallvit.STD
+        make, mean, std = smallvit.SmallViT, IMAGENET_MEAN, IMAGENET_STD
         if weights in (None, "imagenet"):
             raise DifflrError(
                 "No weights of small_vit come with difflr.",
@@ -100,7 +100,7 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
                 "Use strokenet, efficientnet_lite0, a classification model of torchvision such as resnet18, "
                 "or one of timm such as timm:vit_tiny_patch16_224.",
             )
-        mean, std = _IMAGENET_MEAN, _IMAGENET_STD
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
         make = models.get_model_builder(name)
     if weights == "none":
         return Backbone(name, "none", "", mean, std, make, None)
@@ -137,7 +137,7 @@ def _timm(name: str) -> tuple[Callable[..., nn.Module], tuple[float, ...], tuple
             f"Use e.g. {', '.join(f'timm:{each}' for each in like)}.",
         )
     config = timm.get_pretrained_cfg(model)
-    mean, std = (config.mean, config.std) if config else (_IMAGENET_MEAN, _IMAGENET_STD)
+    mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
     return partial(timm.create_model, model), tuple(mean), tuple(std)
 
 

@@ -82,8 +82,8 @@ def plot_confusion(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
                 color=ink,
                 size=9,
             )
-    axes.set_xticks(range(n), classes, rotation=45, ha="right")
-    axes.set_yticks(range(n), classes)
+    axes.set_xticks(range(n), classes, rotation=45, ha="right", parse_math=False)
+    axes.set_yticks(range(n), classes, parse_math=False)
     axes.set_xlabel("named")
     axes.set_ylabel("is")
     axes.spines[:].set_visible(False)
@@ -105,5 +105,6 @@ def plot_worst(errors: Sequence[Mapping[str, Any]], data: Data, runs: int) -> Fi
             f"{true}\nnamed {data.classes[error['named']]}\n{error['probability']:.0%} sure, "
             f"{error['runs']} of {runs} runs",
             size=8,
+            parse_math=False,
         )
     return figure

@@ -6,7 +6,7 @@ from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 
-__all__ = ["as_precision", "check_weights_file", "need_folder", "need_packages"]
+__all__ = ["as_precision", "check_weights_file", "need_folder", "need_folder_of", "need_packages"]
 
 MAX_BATCH_SIZE = 10**6
 MAX_IMAGE_SIZE = 10**4
@@ -33,6 +33,14 @@ def need_folder(root: Path) -> None:
         raise DifflrError(
             f"Received data {str(root)!r}, which is no data set of difflr and no folder.",
             "Use strokes, cifar10, or the path of a folder with one folder per class, or train/ and test/.",
+        )
+
+
+def need_folder_of(out: Path) -> None:
+    """Raise DifflrError unless the folder of a file that training will write is there."""
+    if not out.parent.is_dir():  # better said now than after an hour of training
+        raise DifflrError(
+            f"Received out={str(out)!r}, in a folder that does not exist.", "Make it."
         )
 
 

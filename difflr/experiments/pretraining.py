@@ -16,9 +16,11 @@ from torch.nn import functional as F
 
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.augmentation import random_resized_crop
+from difflr.experiments.backbones import IMAGENET_MEAN, IMAGENET_STD
 from difflr.experiments.classifier import PictureNetwork
 from difflr.experiments.data import Images, load_data
-from difflr.experiments.smallvit import MEAN, PATCH, SIDE, STD, WIDTH, SmallViT
+from difflr.experiments.needs import need_folder_of
+from difflr.experiments.smallvit import PATCH, SIDE, WIDTH, SmallViT
 from difflr.experiments.training import evaluate
 from difflr.written.files import user_path
 
@@ -99,14 +101,11 @@ def pretrain(
         "epochs", (MASKED_EPOCHS if masked else EPOCHS) if epochs is None else epochs, 1
     )
     target = user_path(str(out))
-    if not target.parent.is_dir():  # better said now than after an hour of training
-        raise DifflrError(
-            f"Received out={str(target)!r}, in a folder that does not exist.", "Make it."
-        )
+    need_folder_of(target)
     pictures = load_data(data, image_size=SIDE)
     torch.manual_seed(seed)
     network = SmallViT(len(pictures.classes))
-    around = PictureNetwork(network, mean=MEAN, std=STD)
+    around = PictureNetwork(network, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     learner = MaskedAutoencoder(network) if masked else network
     steps = epochs * -(-len(pictures.train) // BATCH)
     optimizer = torch.optim.AdamW(learner.parameters(), LR, weight_decay=WEIGHT_DECAY, fused=True)

@@ -4,10 +4,9 @@ from torchvision.models import VisionTransformer
 
 from difflr.errors import as_int
 
-__all__ = ["MEAN", "PATCH", "SIDE", "STD", "SmallViT", "WIDTH"]
+__all__ = ["PATCH", "SIDE", "SmallViT", "WIDTH"]
 
 SIDE, PATCH, WIDTH = 32, 4, 96  # pixels, pixels, numbers per patch
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
 class SmallViT(VisionTransformer):

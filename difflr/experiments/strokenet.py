@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from difflr.errors import DifflrError, as_int
+from difflr.experiments.needs import need_folder_of
 from difflr.experiments.strokes import SOURCE_CLASSES, source_task
 
 __all__ = ["MEAN", "STD", "StrokeNet", "embedded_weights_path", "pretrain"]
@@ -115,10 +116,7 @@ def pretrain(
     than one epoch, or a folder that does not exist.
     """
     seed, epochs, out = as_int("seed", seed, 0), as_int("epochs", epochs, 1), Path(out)
-    if not out.parent.is_dir():  # better said now than after minutes of training
-        raise DifflrError(
-            f"Received out={str(out)!r}, in a folder that does not exist.", "Make it."
-        )
+    need_folder_of(out)
     torch.manual_seed(seed)
     model = StrokeNet().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), LR, weight_decay=0.02, fused=True)

@@ -16,7 +16,9 @@ def plot_shares(values: Mapping[str, float | Sequence[float]], title: str = "") 
     runs = _runs(values)
     figure = Figure(figsize=(8, 1 + 0.5 * len(values)), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    axes.barh(list(runs), [100 * fmean(shares) for shares in runs.values()], color="#0072b2")
+    means = [100 * fmean(shares) for shares in runs.values()]
+    axes.barh(range(len(runs)), means, color="#0072b2")
+    axes.set_yticks(range(len(runs)), list(runs), parse_math=False)
     for row, shares in enumerate(runs.values()):
         if len(shares) > 1:
             axes.plot(

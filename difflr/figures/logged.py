@@ -68,7 +68,9 @@ def plot_logged(curves: Mapping[str, Sequence[tuple[int, float]]], title: str = 
     figure.suptitle(title, size=13, parse_math=False)
     peaks = [max(rate for _, rate in curves[f"lr/{name}"]) for name in names]
     top.set_ylim(min(filter(None, peaks), default=1e-6) / 30, max(peaks) * 2)  # cuts the last steps
-    figure.legend(loc="outside lower center", ncols=len(names), fontsize=10, frameon=False)
+    key = figure.legend(loc="outside lower center", ncols=len(names), fontsize=10, frameon=False)
+    for text in key.get_texts():
+        text.set_parse_math(False)
     bottom.set_ylabel("momentum", size=12)
     bottom.set_xlabel("optimizer step", size=12)
     for axes in (top, bottom):

@@ -296,7 +296,8 @@ class PlanAxes:
         lr.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
         lr.grid(axis="y", color="#dddddd", lw=0.8)
         strip.set_ylim(len(self._labels), 0)
-        strip.set_yticks([i + 0.5 for i in range(len(self._labels))], self._labels)
+        rows = [i + 0.5 for i in range(len(self._labels))]
+        strip.set_yticks(rows, self._labels, parse_math=False)
         momentum.set_ylabel("momentum", fontsize=10)
         momentum.set_xlabel("epoch", fontsize=12)
         momentum.xaxis.set_major_locator(MaxNLocator(12, integer=True))

@@ -88,10 +88,12 @@ class LiveFigure(Drawing):
             self._movement.plot([], [], color=line.get_color(), marker=line.get_marker(), ms=9)[0]
             for line in self.movement
         ]
-        self.figure.legend(
+        key = self.figure.legend(
             handles, names, loc="lower right", ncols=len(names), frameon=False, fontsize=12,
             bbox_to_anchor=(0.99, -0.02), handlelength=1.5, columnspacing=1.2,
         )  # fmt: skip
+        for text in key.get_texts():
+            text.set_parse_math(False)
 
     def update(
         self,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from difflr.errors import DifflrError
+from difflr.errors import DifflrError, short_repr
 from difflr.figures.words import count
 from difflr.plan import Plan
+from difflr.rates import expand_lrs
 from difflr.recipes import make_plan
 from difflr.widgets._controls import PhaseControls
 from difflr.widgets._draft import Draft, read_epochs, read_lr
@@ -53,6 +54,12 @@ class PlanEditor(Panel):
             from difflr.splits import split_model
 
             splits = split_model(splits)
+        names = not isinstance(splits, str) and all(isinstance(name, str) for name in splits)
+        if not names and not hasattr(splits, "model"):
+            raise DifflrError(
+                f"Received {short_repr(splits)}, expected a model, its splits or their names.",
+                "Pass e.g. difflr.split_model(model).",
+            )
         plan = make_plan("gradual", len(splits)) if plan is None else plan
         self._draft = Draft(plan, len(splits))
         self._view = view = PlanView(splits, plan, steps_per_epoch, input_shape)
@@ -108,8 +115,13 @@ class PlanEditor(Panel):
         self._edit(None, lambda: self._draft.scale(factor, every=every))
 
     def set_lrs(self, lrs: Sequence[float]) -> None:
-        """Set the learning rates of the selected phase, one per split; 0 leaves that split's as it is."""
-        self._edit(None, lambda: self._draft.set_lrs(lrs))
+        """Set the learning rates of the selected phase, one per split; 0 leaves that split's as it is.
+
+        Raises:
+            DifflrError: for another number of them, or what is no learning rate.
+        """
+        rates = expand_lrs(lrs, len(self.names))
+        self._edit(None, lambda: self._draft.set_lrs(rates))
 
     def _connect(self) -> None:
         draft = self._draft

@@ -49,7 +49,7 @@ class SplitFigure(Drawing):
             axes.set_yticks([])
             axes.set_xticks([])  # each bar bears its number
             axes.spines[["top", "right", "bottom"]].set_visible(False)
-        self._axes[0].set_yticks(range(n), self.names, fontsize=11)
+        self._axes[0].set_yticks(range(n), self.names, fontsize=11, parse_math=False)
         self._hatched = self.figure.text(0.985, 0.1 / height, "", ha="right", fontsize=11)
 
     def update(

@@ -7,14 +7,19 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from difflr.errors import DifflrError
+from difflr.experiments.mistakes import plot_confusion
 from difflr.figures.bars import describe_shares, plot_shares
+from difflr.figures.logged import plot_logged
 from difflr.figures.plan import PlanFigure, plot_plan
 from difflr.figures.words import describe_plan, short
 from difflr.plan import Phase, Plan
 from difflr.recipes import RECIPES, make_plan
+from difflr.widgets._livefigure import LiveFigure
+from difflr.widgets.explorer import SplitFigure
 
 NAMES = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 
@@ -117,6 +122,26 @@ def test_the_note_on_hatching_stands_where_something_is_frozen(name):
     figure = plot_plan(make_plan(name, 3, 2), list("abc"))
     notes = [text.get_text() for text in figure.texts]
     assert ("hatched: frozen" in notes) == (name == "head_only")
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda names: plot_plan(make_plan("uniform", 2, 2), names),
+        lambda names: plot_logged({f"lr/{name}": [(0, 1e-3), (1, 1e-4)] for name in names}),
+        lambda names: plot_shares(dict.fromkeys(names, 0.5)),
+        lambda names: plot_confusion(np.eye(2, dtype=int), names),
+        lambda names: SplitFigure(names).figure,
+        lambda names: LiveFigure(names, 2).figure,
+    ],
+)
+def test_names_are_no_formulas(draw):
+    """A dollar is a dollar: matplotlib would take two of them for TeX, and fail where it is none."""
+    names = [r"$\foo$", "$x$"]
+    figure = draw(names)
+    figure.canvas.draw()
+    shown = {text.get_text() for text in figure.findobj(Text) if not text.get_parse_math()}
+    assert set(names) <= shown
 
 
 def test_shares_of_several_runs_are_a_mean_with_a_dot_each():

@@ -570,6 +570,22 @@ def test_what_is_no_plan_is_refused(editor, wrong):
     assert editor.plan == from_milestones(MILESTONES_2020)
 
 
+@pytest.mark.parametrize("wrong", [[1, 2], "stem", [None], [torch.zeros(2)]])
+def test_what_are_no_splits_is_refused(wrong):
+    """Neither names, nor a model, nor its splits: what was received is said, and what makes some."""
+    with pytest.raises(DifflrError, match=r"expected a model.*split_model"):
+        PlanEditor(wrong)
+
+
+@pytest.mark.parametrize("wrong", [[1e-3], [1e-3] * 9, [math.nan] * 6, ["a"] * 6])
+def test_rates_that_fit_no_splits_are_refused(editor, wrong):
+    """From code: too few, too many, or no rates at all; the plan is as it was."""
+    with pytest.raises(DifflrError) as error:
+        editor.set_lrs(wrong)
+    assert error.value.remedy
+    assert editor.plan == from_milestones(MILESTONES_2020)
+
+
 def test_parameters_and_cost(splits):
     """The table says what trains in each phase, how many parameters that is, and what a step costs."""
     editor = PlanEditor(splits, make_plan("gradual", splits, 3), input_shape=(3, 8, 8))
