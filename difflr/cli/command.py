@@ -61,8 +61,7 @@ def _print_any_name() -> None:
 def _parser() -> argparse.ArgumentParser:
     from difflr import __version__
     from difflr.cli.doctor import add_doctor_command
-    from difflr.cli.lessons import add_lessons_command
-    from difflr.cli.progress import add_progress_command
+    from difflr.cli.lessons import add_lessons_commands
     from difflr.cli.study import add_study_command
     from difflr.recipes import RECIPES
 
@@ -139,8 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(run=_plan)
 
     add_study_command(commands)
-    add_progress_command(commands)
-    add_lessons_command(commands)
+    add_lessons_commands(commands)
     add_doctor_command(commands)
 
     curves = commands.add_parser("curves", help="draw learning rates logged to TensorBoard")

@@ -1,4 +1,4 @@
-"""``difflr lessons FOLDER``: copy the lessons, and never touch what a learner has written."""
+"""The lessons: copy them, never touching what a learner has written, and tabulate what a class has done."""
 
 import argparse
 import shlex
@@ -7,15 +7,19 @@ from typing import Any
 
 import difflr
 from difflr.errors import DifflrError, first_few
+from difflr.written.files import user_path
 
-__all__ = ["add_lessons_command", "copy_lessons"]
+__all__ = ["add_lessons_commands", "copy_lessons"]
 
 
-def add_lessons_command(commands: Any) -> None:
-    """Add the command ``lessons`` to the subparsers of the command line."""
+def add_lessons_commands(commands: Any) -> None:
+    """Add ``lessons`` and ``progress`` to the subparsers of the command line."""
     job = commands.add_parser("lessons", help="copy the lesson notebooks into a folder of yours")
     job.add_argument("folder", help="made where it is missing; no file in it is overwritten")
     job.set_defaults(run=_lessons)
+    job = commands.add_parser("progress", help="tabulate the progress that learners hand in")
+    job.add_argument("folder", help="of their files, each in a folder named after the learner")
+    job.set_defaults(run=_progress)
 
 
 def copy_lessons(folder: Path) -> tuple[list[str], list[str]]:
@@ -66,8 +70,6 @@ def _shipped() -> list[Path]:
 
 
 def _lessons(arguments: argparse.Namespace) -> None:
-    from difflr.written.files import user_path
-
     folder = user_path(arguments.folder)
     names, kept = copy_lessons(folder)
     print(f"{len(names) - len(kept)} of {len(names)} lessons are in {folder} as they are shipped.")
@@ -75,3 +77,16 @@ def _lessons(arguments: argparse.Namespace) -> None:
         print(f"Kept as they were, since they differ: {first_few(kept, len(kept))}.")
     print(f"Open them: jupyter lab {shlex.quote(str(folder / names[0]))}")
     print('JupyterLab comes with pip install "difflr[notebooks]".')
+
+
+def _progress(arguments: argparse.Namespace) -> None:
+    from difflr.lessons.progress import tabulated
+
+    folder = user_path(arguments.folder)
+    files = sorted(folder.rglob("*.json"))
+    if not files:
+        raise DifflrError(
+            f"There are no .json files in {folder}.",
+            "Collect the files difflr-progress.json that lie beside the learners' notebooks.",
+        )
+    print(tabulated(files))
