@@ -28,6 +28,7 @@ from typing import Any
 from timing import table, verdict
 
 from difflr.experiments.journal import read_journal
+from difflr.studies.cluster import local_cluster
 from difflr.studies.design import Cell, Study, Task
 from difflr.studies.recordings import load_recording, save_recording
 from difflr.studies.running import run_study
@@ -157,52 +158,64 @@ def rows(sizes: list[int]) -> list[tuple[str, ...]]:
     return found
 
 
-def killed(runs: int) -> tuple[str, ...]:
-    """Run a study on four workers of Dask that are killed in turn, and count its runs."""
-    import distributed
-
+def clustered(runs: int, *, kill: bool) -> tuple[str, ...]:
+    """Run a study on four workers of Dask, which are killed in turn or left alone, and count its runs."""
     study, end, kills = made_up(runs), threading.Event(), 0
     with (
         tempfile.TemporaryDirectory() as folder,
-        distributed.LocalCluster(
-            n_workers=4, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster),
+        local_cluster(n_workers=4, threads_per_worker=1, dashboard_address=None) as client,
     ):
 
-        def kill() -> None:
+        def kill_some() -> None:
             nonlocal kills
             journal, size = Path(folder) / "plateau.jsonl", 0
             while not end.wait(0.2):
                 if not journal.exists() or journal.stat().st_size < size + KILL_AFTER:
                     continue
                 size = journal.stat().st_size
-                # One that dies before it has reported is given up, and not replaced.
-                up = cluster.scheduler.workers
-                there = [w.process.pid for w in cluster.workers.values() if w.worker_address in up]
-                os.kill(random.choice(there), signal.SIGKILL)
-                kills += 1
+                pids = [w.process and w.process.pid for w in list(client.cluster.workers.values())]
+                if there := [pid for pid in pids if pid]:
+                    os.kill(random.choice(there), signal.SIGKILL)
+                    kills += 1
 
-        killer = threading.Thread(target=kill)
-        killer.start()
+        killer = threading.Thread(target=kill_some)
+        begin, busy = time.perf_counter(), time.process_time()
+        if kill:
+            killer.start()
         try:
             path = run_study(
-                study, Path(folder), backend="dask", threads=1, progress=False, trial=sleeper
+                study,
+                Path(folder),
+                backend="dask",
+                threads=1,
+                progress=False,
+                trial=sleeper if kill else trial,
             )
         finally:
             end.set()
-            killer.join()
+            if kill:
+                killer.join()
+        took, busy = time.perf_counter() - begin, time.process_time() - busy
         counted = Counter((Cell.of(run).key, run["seed"]) for run in read_journal(path)[2])
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     wrong = runs - len(counted) + sum(count - 1 for count in counted.values())
-    return f"{runs:,}", str(kills), f"{wrong}: {verdict(wrong, '≤', 0)}"
+    share = busy / runs / RUN_SECONDS
+    return (
+        *(f"{runs:,}", str(kills), f"{took:.0f} s", f"{1000 * busy / runs:.2f} ms"),
+        *(f"{share:.2%} of a run: {verdict(share, '≤', 0.01)}", f"{memory:.0f} MB"),
+        f"{wrong}: {verdict(wrong, '≤', 0)}",
+    )
 
 
 def main() -> None:
     """Print two Markdown tables."""
     job = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     job.add_argument("--alone", type=int, help=argparse.SUPPRESS)
-    job.add_argument("--runs", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    job.add_argument("--killed", type=int, default=2000, help="runs on the cluster (default: 2000)")
+    job.add_argument("--runs", type=int, nargs="*", default=[1000, 10_000, 100_000])
+    job.add_argument("--cluster", type=int, nargs="*", default=[100_000], help="runs on a cluster")
+    job.add_argument(
+        "--killed", type=int, nargs="*", default=[2000], help="runs on one whose workers are killed"
+    )
     arguments = job.parse_args()
     if arguments.alone:
         alone(arguments.alone)
@@ -210,7 +223,10 @@ def main() -> None:
     head = ("runs", "overhead per run", "journal, read in", "recording, saved and read in")
     print(table((*head, "replay drawn in", "memory", "goal"), rows(arguments.runs)))
     print()
-    print(table(("runs", "workers killed", "missing or twice"), [killed(arguments.killed)]))
+    head = ("runs on a cluster", "workers killed", "time", "processor time per run", "goal")
+    found = [clustered(runs, kill=False) for runs in arguments.cluster]
+    found += [clustered(runs, kill=True) for runs in arguments.killed]
+    print(table((*head, "memory", "missing or twice"), found))
 
 
 if __name__ == "__main__":

@@ -158,6 +158,7 @@ def _part(study: Any, text: str) -> Any:
 
 
 def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) -> Path:
+    from difflr.studies.cluster import local_cluster
     from difflr.studies.running import run_study
 
     if cluster is None:
@@ -169,7 +170,7 @@ def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) ->
             "--cluster needs Dask, which is not installed.", 'pip install "difflr[studies]".'
         ) from error
     try:
-        client = Client() if cluster == "local" else Client(cluster, timeout=20)
+        client = local_cluster() if cluster == "local" else Client(cluster, timeout=20)
     except (OSError, ValueError) as error:
         raise DifflrError(
             f"No Dask scheduler answers at {cluster}: {error}.", "Pass tcp://HOST:PORT or local."

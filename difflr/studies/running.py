@@ -1,12 +1,10 @@
 """Run a declared grid through joblib, one durable line per finished run, and go on after a kill."""
 
 import gc
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import islice
 from math import fsum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +21,7 @@ from difflr.experiments.provenance import hash_pictures
 from difflr.experiments.training import TrainingOptions, train
 from difflr.recipes import make_plan
 from difflr.splits import split_model
+from difflr.studies.cluster import AT_ONCE, lost_workers, on_cluster
 from difflr.studies.design import Cell, Study, Task
 from difflr.studies.material import load_parts, load_start
 from difflr.studies.provenance import describe_session, describe_task
@@ -31,11 +30,9 @@ from difflr.studies.trial import run_trial
 __all__ = ["Choice", "choose", "run_study", "share_cores"]
 
 _CLEAN_EPOCHS = 8
-_AT_ONCE = 1000  # runs that a cluster is given at a time: from their number it sees how many workers it needs
 _TIDIED = 100  # runs after which those in the journal are no longer looked at for garbage
 _FRUITLESS = 3  # times that workers died with no run finished, until a study gives up
 Trial = Callable[[Task, Cell, int, str, int | None], dict[str, Any]]
-Call = tuple[Trial, Task, Cell, int, str, int]
 
 
 class Choice(NamedTuple):
@@ -162,7 +159,7 @@ class _Workers:
             before = len(self.journal.runs)
             try:
                 self._run_all(title, todo, on)
-            except _lost_workers() as error:  # by now the cluster may have replaced them
+            except lost_workers() as error:  # by now the cluster may have replaced them
                 fruitless = 0 if len(self.journal.runs) > before else fruitless + 1
                 if fruitless == _FRUITLESS:
                     raise DifflrError(
@@ -179,7 +176,7 @@ class _Workers:
 
     def _run_all(self, title: str, todo: Sequence[tuple[Cell, int]], on: str) -> None:
         if self.backend == "dask":
-            jobs, threads = self.n_jobs or _AT_ONCE, self.threads or 1
+            jobs, threads = self.n_jobs or AT_ONCE, self.threads or 1
         else:
             jobs, threads = share_cores(len(todo), self.n_jobs, self.threads)
         if not self._open:
@@ -189,12 +186,12 @@ class _Workers:
         before = torch.get_num_threads()
         total = sum(cell.train_size * cell.epochs for cell, _ in todo)
         calls = [(self.trial, self.task, cell, seed, on, threads) for cell, seed in todo]
-        runs = _on_cluster if self.backend == "dask" else partial(_on_machine, self.backend)
+        runs = on_cluster if self.backend == "dask" else partial(_on_machine, self.backend)
         try:
             with tqdm(
                 total=total, desc=title, unit="pic", unit_scale=True, disable=not self.progress
             ) as bar:
-                for count, run in enumerate(runs(calls, jobs)):
+                for count, run in enumerate(runs(_run_and_tidy, calls, jobs)):
                     self.journal.add(run)
                     if count % _TIDIED == 0:
                         gc.freeze()  # or tidying after a run would look at all the runs before it
@@ -210,51 +207,13 @@ class _Workers:
             _freeze_what_stays.cache_clear()
 
 
-def _on_machine(backend: str, calls: Sequence[Call], jobs: int) -> Iterator[dict[str, Any]]:
-    """Run the calls here, so many at a time, and yield the runs as they finish."""
+def _on_machine(
+    backend: str, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int
+) -> Iterator[Any]:
+    """Run the calls here, so many at a time, and yield what they return as they finish."""
     with joblib.parallel_config(backend=backend, n_jobs=jobs):
-        delayed = (joblib.delayed(_run_and_tidy)(*call) for call in calls)
+        delayed = (joblib.delayed(function)(*call) for call in calls)
         yield from joblib.Parallel(return_as="generator_unordered")(delayed)
-
-
-def _on_cluster(calls: Sequence[Call], jobs: int) -> Iterator[dict[str, Any]]:
-    """Hand the calls to Dask's current client, so many at a time, and yield the runs as they finish.
-
-    Not through joblib, which asks how many workers there are once, at the start, and works in this
-    process where there is one: a cluster grows while it is used.
-    """
-    import distributed
-
-    try:
-        client = distributed.get_client()
-    except ValueError as error:
-        raise DifflrError(
-            "Received backend 'dask' outside a cluster.",
-            "Call run_study inside `with dask.distributed.Client(...):`.",
-        ) from error
-    waiting = iter(calls)
-
-    def submit(count: int) -> list[Any]:
-        return [client.submit(_run_and_tidy, *call, pure=False) for call in islice(waiting, count)]
-
-    running = distributed.as_completed(submit(jobs))
-    try:
-        for future in running:
-            yield future.result()
-            running.update(submit(1))
-    except distributed.CancelledError as error:
-        raise DifflrError(
-            f"The cluster is gone ({error}); the finished runs are kept.",
-            "Start it again, and give the same command.",
-        ) from error
-    finally:
-        client.cancel(list(running.futures))
-
-
-def _lost_workers() -> tuple[type[Exception], ...]:
-    """Return what Dask raises where several workers died on one run."""
-    dask = sys.modules.get("distributed")
-    return (dask.KilledWorker,) if dask else ()
 
 
 def _run_and_tidy(trial: Trial, *what: Any) -> dict[str, Any]:
