@@ -45,6 +45,16 @@ def add_study_command(commands: Any) -> None:
         metavar="TAG=VALUE",
         help="a part of the grid, e.g. train_size=500,1000 epochs=6; the rest can follow later",
     )
+    job.add_argument(
+        "--widen",
+        action="store_true",
+        help="where the best of the learning rates in --only is the lowest or highest, try the next one",
+    )
+    job.add_argument(
+        "--seeds",
+        metavar="CHOOSING,REPORTING",
+        help="how many seeds choose the learning rates, and how many others report",
+    )
     job.add_argument("--jobs", type=int, help="runs at a time (default: one per core)")
     job.add_argument("--threads", type=int, help="per run (default: cores / jobs)")
     job.add_argument("--cluster", help="address of a Dask scheduler, or local")
@@ -69,8 +79,14 @@ def _study(arguments: argparse.Namespace) -> None:
 
     task = _task(arguments)
     study = declare(arguments.name, task, quick=arguments.quick)
+    whole = study
     for text in arguments.only:
         study = _part(study, text)
+        whole = whole if text.startswith("base_lr=") else _part(whole, text)
+    if arguments.widen:
+        study = replace(study, reserve=whole.cells)
+    if arguments.seeds is not None:
+        study = _seeded(study, arguments.seeds)
     out = user_path(arguments.out)
     if arguments.go_on_from:
         restore_journal(load_recording(arguments.go_on_from), out / f"{study.name}.jsonl")
@@ -155,6 +171,23 @@ def _part(study: Any, text: str) -> Any:
             )
         cells += found
     return replace(study, cells=cells)
+
+
+def _seeded(study: Any, text: str) -> Any:
+    """Return the study with the numbers of choosing and reporting seeds in ``"3,10"``."""
+    choosing, _, reporting = text.partition(",")
+    try:
+        counts = int(choosing), int(reporting)
+    except ValueError:
+        counts = 0, 0
+    if not (1 <= counts[0] <= 100 and 0 <= counts[1] <= 1000):
+        raise DifflrError(
+            f"Received --seeds {short_repr(text)}.",
+            "Pass two numbers, as 3,10: 1 to 100, 0 to 1000.",
+        )
+    return replace(
+        study, seeds=tuple(range(counts[0])), report_seeds=tuple(range(100, 100 + counts[1]))
+    )
 
 
 def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) -> Path:

@@ -159,6 +159,9 @@ class Study:
     First all ``cells`` are run from ``seeds`` and measured on validation pictures (a fifth of the
     training pool, which no run trains on). Of each group with the same tags ``choose_by`` the cell with
     the best mean is then run anew from ``report_seeds`` and measured on the test pictures.
+
+    ``reserve`` holds cells with further learning rates. While the best of a group has the lowest or
+    highest of those tried, the next one beyond is taken from there.
     """
 
     name: str
@@ -167,6 +170,7 @@ class Study:
     seeds: Sequence[int] = tuple(range(5))
     report_seeds: Sequence[int] = tuple(range(100, 105))
     choose_by: Sequence[str] = ("recipe", "train_size", "epochs", "shift", "bn")
+    reserve: Sequence[Cell] = ()
 
     def __post_init__(self) -> None:
         if not self.cells or not self.seeds:

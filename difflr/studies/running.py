@@ -87,6 +87,9 @@ def run_study(
             journal, task, n_jobs, threads, backend, progress, trial or run_trial, packages
         )
         workers.run(f"{study.name}: choosing", study.cells, study.seeds, "validation")
+        while further := _beyond_the_edges(choose(journal.runs, study), study):
+            workers.run(f"{study.name}: choosing", further, study.seeds, "validation")
+            study = replace(study, cells=[*study.cells, *further])
         if study.report_seeds:
             choices = choose(journal.runs, study)
             for choice in choices:
@@ -116,6 +119,26 @@ def choose(runs: Sequence[Mapping[str, Any]], study: Study) -> list[Choice]:
         edge = len(rates) > 1 and best.tags["base_lr"] in (rates[0], rates[-1])
         choices.append(Choice(best, edge))
     return choices
+
+
+def _beyond_the_edges(choices: Sequence[Choice], study: Study) -> list[Cell]:
+    """Return the reserve's next learning rate beyond each edge at which a choice lies."""
+
+    def group(cell: Cell) -> tuple[Any, ...]:
+        return tuple(cell.tags[tag] for tag in study.choose_by)
+
+    further = []
+    for best, _ in choices:
+        lr = best.tags["base_lr"]
+        tried = {c.tags["base_lr"] for c in study.cells if group(c) == group(best)}
+        others = [c for c in study.reserve if group(c) == group(best)]
+        if lr == max(tried):
+            above = [c for c in others if c.tags["base_lr"] > lr]
+            further += sorted(above, key=lambda c: c.tags["base_lr"])[:1]
+        if lr == min(tried):
+            below = [c for c in others if c.tags["base_lr"] < lr]
+            further += sorted(below, key=lambda c: -c.tags["base_lr"])[:1]
+    return further
 
 
 def share_cores(todo: int, n_jobs: int | None, threads: int | None) -> tuple[int, int]:

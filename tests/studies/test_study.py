@@ -2,13 +2,14 @@
 
 import gc
 import json
+import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -159,6 +160,34 @@ def test_the_choice_looks_at_validation_means_only(task):
     assert choose(runs, grid) == [(cells[1], False)]
     runs[4]["accuracy"] = 1.0
     assert choose(runs, grid) == [(cells[2], True)], "the highest rate tried is said to be one"
+
+
+def _peaked(task, cell, seed, measured_on, threads):
+    """Return a run whose accuracy is best at a rate of 3e-2 with ratio 1, and at 1e-5 with 100."""
+    best = {1.0: -1.5, 100.0: -5.0}[cell.options["ratio"]]
+    distance = abs(math.log10(cell.options["lr"]) - best)
+    return {**made_up(cell, seed, 1 - distance / 10, measured_on), "plan": {}}
+
+
+def test_a_study_follows_the_best_rate_beyond_the_edge_of_those_it_began_with(task, tmp_path):
+    """The reserve is tried rate by rate on the side of the best, until that lies inside or all are tried."""
+    grid = [
+        Cell("differential", {"lr": lr, "ratio": ratio}, 12, 1)
+        for lr, ratio in product((1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1), (1.0, 100.0))
+    ]
+    begun = [cell for cell in grid if cell.options["lr"] in (1e-3, 3e-3)]
+    wide = study(task, cells=begun, reserve=grid)
+    path = run_study(wide, tmp_path, n_jobs=1, backend="threading", progress=False, trial=_peaked)
+    tried, reported = defaultdict(set), {}
+    for run in read_journal(path)[2]:
+        ratio, lr = run["options"]["ratio"], run["options"]["lr"]
+        if run["measured_on"] == "validation":
+            tried[ratio].add(lr)
+        else:
+            reported[ratio] = lr
+    assert tried[1.0] == {1e-3, 3e-3, 1e-2, 3e-2, 1e-1}
+    assert tried[100.0] == {1e-4, 3e-4, 1e-3, 3e-3}, "the grid has none below"
+    assert reported == {1.0: 3e-2, 100.0: 1e-4}
 
 
 def test_a_rate_at_which_training_diverged_is_not_chosen(task):
@@ -574,9 +603,34 @@ def test_the_command_runs_and_records_a_study(task, tmp_path, capsys, monkeypatc
     for wrong in ("ratio=7", "depth=1", "ratio"):
         assert main([*command, "--out", str(tmp_path), "--only", wrong]) == 2
         assert "--only" in capsys.readouterr().err
+    for wrong in ("3", "0,5", "3,-1", "3,10,2", "a,b"):
+        assert main([*command, "--out", str(tmp_path), "--seeds", wrong]) == 2
+        assert "--seeds" in capsys.readouterr().err
     monkeypatch.undo()
     assert main(["study", "nonsense", "--out", str(tmp_path)]) == 2
     assert "plateau" in capsys.readouterr().err
+
+
+def test_the_command_takes_numbers_of_seeds_and_where_to_begin(task, tmp_path, monkeypatch):
+    """With ``--widen`` the other rates of what ``--only`` names stand by, and nothing else."""
+    asked = []
+
+    def refuse(grid, *_, **__):
+        asked.append(grid)
+        raise DifflrError("Not run.", "It is a test.")
+
+    monkeypatch.setattr("difflr.studies.declared.declare", lambda *_, quick: study(task))
+    monkeypatch.setattr("difflr.studies.running.run_study", refuse)
+    command = ["study", "plateau", "--data", task.data, "--weights", "none", "--out", str(tmp_path)]
+    only = ["--only", "base_lr=1e-3", "ratio=1", "--seeds", "2,3"]
+    assert main([*command, *only]) == main([*command, *only, "--widen"]) == 2
+    plain, wide = asked
+    assert (plain.seeds, plain.report_seeds) == ((0, 1), (100, 101, 102))
+    assert [cell.key for cell in plain.cells] == [cell.key for cell in wide.cells]
+    assert not plain.reserve
+    assert [cell.options for cell in wide.reserve] == [
+        {"lr": lr, "ratio": 1.0} for lr in (1e-3, 1e-2)
+    ]
 
 
 def test_the_command_counts_what_a_study_skips(task, tmp_path, capsys, monkeypatch):
