@@ -30,6 +30,7 @@ FINE_RATES = (
     1e-1,
 )
 FINE_SGD_RATES = (3e-3, 5.6e-3, 1e-2, 1.8e-2, 3e-2, 5.6e-2, 1e-1, 1.8e-1, 3e-1, 5.6e-1, 1.0)
+TEXT_RATES = (3e-5, 5.6e-5, 1e-4, 1.8e-4, 3e-4, 5.6e-4, 1e-3, 1.8e-3, 3e-3, 5.6e-3, 1e-2)
 SHIFTED_RATES = (3e-5, *RATES)  # under a shift the best uniform rate lies lower
 SHIFTS = ("none", "noise", "blur", "contrast", "colour")
 
@@ -212,14 +213,14 @@ def _networks(embedded: bool, quick: bool) -> Grid:
 
 def _text(embedded: bool, quick: bool) -> Grid:
     """Uniform rates against layer decay and gradual unfreezing, on a transformer that read much before."""
-    rates = (1e-3, 3e-3) if quick else (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+    rates = (1e-3, 3e-3) if quick else TEXT_RATES
     rivals = [("uniform", {}), *(("layer_decay", {"decay": decay}) for decay in (0.75, 0.5))]
     if not quick:
         rivals += [("two_rates", {"ratio": 10.0}), ("gradual", {})]
     cells = [
         Cell(name, {**_options(name, lr), **options}, size, _epochs(quick), augment=False)
         for size, (name, options), lr in product(
-            (20,) if quick else (100, 300, 1000), rivals, rates
+            (20,) if quick else (100, 300, 1000, 4000), rivals, rates
         )
     ]
     return cells, ("recipe", "decay", "train_size")
