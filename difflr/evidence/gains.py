@@ -1,5 +1,6 @@
 """What each recipe gains over one rate for all splits, every recipe at its best: a dot with its interval."""
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -14,6 +15,7 @@ from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_gains", "gains", "plot_gains"]
 
+_ACROSS = 4  # panels side by side, at most
 _UNDER = ("train_size", "epochs", "augment", "optimizer", "bn")
 _NAMES = {  # in the order in which they stand in a picture
     "two_rates": "head ×{ratio:g}, body even",
@@ -67,10 +69,15 @@ def _at_the_best(runs: Sequence[Run]) -> list[Run]:
 def plot_gains(panels: Gains) -> Figure:
     """Draw what ``gains`` returned: a panel per condition, a line per recipe; in the band it may be a tie."""
     rows = list(dict.fromkeys(label for found in panels.values() for label in found))
-    size = (3.2 + 3.2 * len(panels), 1.6 + 0.42 * len(rows))
+    lines = math.ceil(len(panels) / _ACROSS)
+    across = math.ceil(len(panels) / lines)
+    size = (3.2 + 3.2 * across, 0.6 + (1.0 + 0.42 * len(rows)) * lines)
     figure = Figure(figsize=size, dpi=120, layout="constrained")
-    columns = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (name, found) in zip(columns, panels.items(), strict=True):
+    grid = figure.subplots(lines, across, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes, (name, found) in zip(grid.flat, panels.items(), strict=False):
+        axes.tick_params(labelbottom=True)
         axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.92", zorder=0)
         axes.axvline(0, color="0.4", lw=1)
         for label, gain in found.items():
@@ -84,8 +91,10 @@ def plot_gains(panels: Gains) -> Figure:
             )
         axes.set_title(name, size=13)
         style(axes)
-    columns[0].set_yticks(range(len(rows)), rows, size=13)
-    columns[0].set_ylim(len(rows) - 0.4, -0.6)
+    grid[0, 0].set_yticks(range(len(rows)), rows)
+    grid[0, 0].set_ylim(len(rows) - 0.4, -0.6)
+    for axes in grid[:, 0]:
+        axes.tick_params("y", labelsize=13)
     figure.supxlabel("test accuracy less that of uniform (points), 95% interval", size=13)
     return figure
 
