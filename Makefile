@@ -120,12 +120,13 @@ lab: env ## JupyterLab with the lessons
 
 # The pictures of the recorded studies that the README shows: seconds, nothing is trained.
 recorded-pictures: env ## redraw the README's pictures of the recorded studies (seconds)
-	for study in plateau recipes which_splits frozen_bn causes; do \
+	for study in plateau recipes which_splits frozen_bn causes peak; do \
 	  $(BIN)/python -m difflr.evidence.gallery $$study --out $(OUT)/gallery >/dev/null || exit 1; done
 	for picture in plateau-500 forgetting-500 which-splits; do \
 	  cp $(OUT)/gallery/$$picture.png images/; done
 	cp $(OUT)/gallery/recipes-cpu-seconds.png images/recipes.png
 	cp $(OUT)/gallery/causes-gains.png images/causes.png
+	cp $(OUT)/gallery/peak-gains.png images/peak.png
 
 # The widgets as a learner uses them, in a headless Chromium: a strip of four frames for each.
 filmstrips: env ## redraw the film strips of the widgets (minutes; needs Chromium)

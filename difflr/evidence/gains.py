@@ -15,7 +15,7 @@ from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_gains", "gains", "plot_gains"]
 
-_ACROSS = 4  # panels side by side, at most
+_ACROSS = 3  # panels side by side, at most
 _UNDER = ("train_size", "epochs", "augment", "optimizer", "bn")
 _NAMES = {  # in the order in which they stand in a picture
     "two_rates": "head ×{ratio:g}, body even",
@@ -41,7 +41,7 @@ def gains(recording: Recording) -> Gains:
     under = grouped(recording.runs, *_UNDER)
     varies = [i for i in range(len(_UNDER)) if len({key[i] for key in under}) > 1]
     found = {}
-    for key, runs in under.items():
+    for key, runs in sorted(under.items(), key=lambda item: (*item[0][:-1], item[0][-1] != "kept")):
         sides = {
             _label(*side): reported
             for side, own in sorted(grouped(runs, *SIDE).items(), key=lambda item: _place(item[0]))

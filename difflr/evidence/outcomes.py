@@ -4,6 +4,7 @@ Each has a ``describe_…`` that says the same in words.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,21 @@ _LABELS = {  # in the order in which they stand in a picture
 
 
 def plot_which_splits(recording: Recording) -> Figure:
-    """Draw for each shift the test accuracy of training only first, only last, rising, falling, all."""
-    return plot_groups(recording, "shift", "recipe", "Which splits should move?")
+    """Draw for each shift the test accuracy of training only first, only last, rising, falling, all.
+
+    What is frozen keeps its statistics.
+    """
+    return plot_groups(_usual(recording), "shift", "recipe", "Which splits should move?")
 
 
 def describe_which_splits(recording: Recording) -> str:
     """Return in words what ``plot_which_splits`` draws."""
-    return describe_groups(recording, "shift", "recipe")
+    return describe_groups(_usual(recording), "shift", "recipe")
+
+
+def _usual(recording: Recording) -> Recording:
+    runs = [run for run in recording.where(bn="kept") if run.cell.recipe in _LABELS]
+    return replace(recording, runs=runs)
 
 
 def plot_groups(recording: Recording, across: str, by: str, title: str = "", **tags: Any) -> Figure:

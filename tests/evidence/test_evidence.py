@@ -390,14 +390,21 @@ def test_the_examples_in_the_docstrings_are_true():
     assert not failed
 
 
+def at_six_epochs(name):
+    """Return the part of a recording with 500 pictures and six epochs, not augmented."""
+    whole = load_recording(name)
+    return replace(whole, runs=whole.where(train_size=500, epochs=6, augment=False))
+
+
 def test_gains_are_those_of_the_tables(tmp_path):
     """A dot where the table says, in the order of the argument, and the same in words."""
-    peak = load_recording("peak")
+    peak = at_six_epochs("peak")
     (found,) = gains(peak).values()
     recipes = ("two_rates", "differential ratio=10", "differential ratio=100")
     assert [*found] == ["head ×10, body even", "graded, ratio 10", "graded, ratio 100"]
     for label, tags in zip(found, recipes, strict=True):
-        quote = quoted(f"peak tuned recipe={tags} vs recipe=uniform", verdict=False)
+        at = "train_size=500 epochs=6 augment=False"
+        quote = quoted(f"peak tuned {at} recipe={tags} vs {at} recipe=uniform", verdict=False)
         assert format_estimate(found[label], unit="", sign=True) == quote
     axes = plot_gains(gains(peak)).axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [*found]
@@ -409,7 +416,7 @@ def test_gains_are_those_of_the_tables(tmp_path):
 
 def test_gains_stand_under_their_conditions_and_at_the_best_rate():
     """A panel per optimizer; a rate reported before a better one was found does not count."""
-    peak = load_recording("peak")
+    peak = at_six_epochs("peak")
     sgd = [replace(run, cell=replace(run.cell, optimizer="SGD")) for run in peak.runs]
     uniform = [run for run in sgd if run.cell.recipe == "uniform"]
     early = [
@@ -423,6 +430,20 @@ def test_gains_stand_under_their_conditions_and_at_the_best_rate():
     without = [run for run in sgd if run.cell.recipe != "uniform"]
     assert [*gains(replace(peak, runs=[*peak.runs, *without]))] == ["AdamW"]
     assert len(plot_gains(both).axes) == 2
+
+
+def test_many_panels_stand_in_lines():
+    """Three at most beside each other, every one with its numbers below and every line with its names."""
+    (found,) = gains(at_six_epochs("peak")).values()
+    figure = plot_gains({str(i): found for i in range(5)})
+    figure.draw_without_rendering()
+    places = [axes.get_position() for axes in figure.axes]
+    assert [axes.get_title() for axes in figure.axes] == ["0", "1", "2", "3", "4"]
+    assert len({round(place.y0, 3) for place in places}) == 2
+    assert len({round(place.x0, 3) for place in places}) == 3
+    for axes in figure.axes:
+        assert any(label.get_visible() and label.get_text() for label in axes.get_xticklabels())
+    assert [tick.get_text() for tick in figure.axes[3].get_yticklabels()] == [*found]
 
 
 def test_the_gallery_draws_every_study(plateau, shifts, tmp_path):

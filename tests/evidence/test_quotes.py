@@ -41,19 +41,22 @@ LOW = [
     for ratio in (1, 100, 1000)
 ]
 # Page, a sentence with a place for each number, and what the numbers quote. {} is the number, {p} has
-# "points" behind it, {m} is a loss without its sign, {v} is said in the words of ``describe_difference``.
+# "points" behind it, {m} is a loss and {g} a gain without its sign, {v} is said in the words of
+# ``describe_difference``.
 CONSTANT = "recipe=gradual shape=constant"
 AT = "train_size=500 epochs=6 augment=False"  # where `peak` has twenty pairs of every recipe
 TEN = f"{AT} recipe=differential ratio=10"
 PEAK = f"{AT} recipe=differential ratio=100 vs {AT} recipe=uniform"
+SHORT, THOUSAND = "train_size=500 epochs=3 augment=False", "train_size=1000 epochs=6 augment=False"
 PEAK_TEN_TWO = f"peak tuned {TEN} vs {AT} recipe=two_rates"
 HALF, THREE_QUARTERS = "recipe=layer_decay decay=0.5", "recipe=layer_decay decay=0.75"
 CHOSEN_ON = "measured_on=validation"
 FIVE = "plateau detectable train_size=500 ratio=100 vs train_size=500 ratio=1"
 UNDER = [
     f"optimizer={name} bn={bn}"
-    for name, bn in (("AdamW", "kept"), ("AdamW", "frozen"), ("SGD", "kept"))
+    for name, bn in (("AdamW", "kept"), ("AdamW", "frozen"), ("SGD", "kept"), ("SGD", "frozen"))
 ]
+FOLLOWS, FROZEN = UNDER[::2], UNDER[1::2]  # what BatchNorm's statistics do
 TWO, GRADED = "recipe=two_rates", "recipe=differential ratio=100"
 SENTENCES = [
     ("README.md", "twenty pairs put ratio 100 against uniform at {p},", [f"peak tuned {PEAK}"]),
@@ -203,14 +206,35 @@ SENTENCES = [
         ("docs/evidence.md", sentence, what)
         for sentence, what in (
             (
-                "times it for the head it is {v} under AdamW, {v} with BatchNorm frozen, and "
-                "{v} under SGD.",
-                [f"causes tuned {under} {GRADED} vs {under} {TWO}" for under in UNDER],
+                "times it for the head it is {v} under AdamW and {v} under SGD; with BatchNorm frozen "
+                "{v}, and {v}.",
+                [
+                    f"causes tuned {under} {GRADED} vs {under} {TWO}"
+                    for under in (*FOLLOWS, *FROZEN)
+                ],
             ),
             (
-                "Against uniform it is {v} under AdamW; with BatchNorm frozen {v}; under SGD, where "
-                "uniform is as good as anything here, {v}.",
-                [f"causes tuned {under} {TWO} vs {under} recipe=uniform" for under in UNDER],
+                "under either optimizer, {v} and {v}. With statistics that follow the pictures it is {v} "
+                "under AdamW, and under SGD, where uniform is as good as anything here, {v}.",
+                [
+                    f"causes tuned {under} {TWO} vs {under} recipe=uniform"
+                    for under in (*FROZEN, *FOLLOWS)
+                ],
+            ),
+            (
+                "two rates gain {v}, ratio 10 {v} and ratio 100 {v}, all of which survives",
+                [
+                    f"peak tuned {SHORT} {recipe} vs {SHORT} recipe=uniform"
+                    for recipe in (TWO, "recipe=differential ratio=10", GRADED)
+                ],
+            ),
+            (
+                "all three are ties: ratio 100 {v}.",
+                [f"peak tuned {THOUSAND} {GRADED} vs {THOUSAND} recipe=uniform"],
+            ),
+            (
+                "In three epochs ratio 100 against them is {v}.",
+                [f"peak tuned {SHORT} {GRADED} vs {SHORT} {TWO}"],
             ),
             (
                 "two rates {v}, ratio 100 {v}, gradient norms {v}.",
@@ -252,8 +276,31 @@ SENTENCES = [
     ),
     (
         LESSON_6,
-        "comes and goes: {v} for the faster head where BatchNorm is frozen, but {v} under SGD.",
-        [f"causes tuned {under} {TWO} vs {under} recipe=uniform" for under in UNDER[1:]],
+        "gains under either optimizer, {v} and {v}; with statistics that follow it loses under SGD: {v}.",
+        [
+            f"causes tuned {under} {TWO} vs {under} recipe=uniform"
+            for under in (*FROZEN, FOLLOWS[1])
+        ],
+    ),
+    (
+        LESSON_6,
+        "In half as many epochs there is a gain: {v}.",
+        [f"peak tuned {SHORT} {GRADED} vs {SHORT} recipe=uniform"],
+    ),
+    (
+        "README.md",
+        "ratio 100 is ahead by {p}, two rates by {}.",
+        [f"peak tuned {SHORT} {recipe} vs {SHORT} recipe=uniform" for recipe in (GRADED, TWO)],
+    ),
+    (
+        "docs/advice.md",
+        "three epochs: two rates {v} against uniform, ratio 100 {v};",
+        [f"peak tuned {SHORT} {recipe} vs {SHORT} recipe=uniform" for recipe in (TWO, GRADED)],
+    ),
+    (
+        "docs/advice.md",
+        "is at {v} against uniform, unless BatchNorm is frozen.",
+        [f"causes tuned {FOLLOWS[1]} {TWO} vs {FOLLOWS[1]} recipe=uniform"],
     ),
     (
         LESSON_6,
@@ -262,10 +309,12 @@ SENTENCES = [
     ),
     (
         "README.md",
-        "uniform is ahead of two rates by {m} points, on EfficientNet-Lite0 of ratio 100 by {m};",
+        "uniform is ahead of two rates by {m} points, on EfficientNet-Lite0 of ratio 100 by {m}; with "
+        "frozen BatchNorm two rates are ahead by {g}.",
         [
-            f"causes tuned {UNDER[2]} {TWO} vs {UNDER[2]} recipe=uniform",
+            f"causes tuned {FOLLOWS[1]} {TWO} vs {FOLLOWS[1]} recipe=uniform",
             f"networks tuned {GRADED} vs recipe=uniform",
+            f"causes tuned {FROZEN[0]} {TWO} vs {FROZEN[0]} recipe=uniform",
         ],
     ),
     (
@@ -350,11 +399,11 @@ def test_sentences_say_what_was_recorded(page, sentence, what):
 
     def number(place):
         found = quotes.quoted(next(numbers), verdict=place[0] == "{v}")
-        if place[0] == "{m}":
-            return found.split(" ")[0].removeprefix("-")
+        if place[0] in ("{m}", "{g}"):
+            return found.split(" ")[0].removeprefix("-" if place[0] == "{m}" else "+")
         return f"{found} points" if place[0] == "{p}" else found
 
-    sentence = re.sub(r"\{[pmv]?\}", number, sentence)
+    sentence = re.sub(r"\{[pmgv]?\}", number, sentence)
     text = (ROOT / page).read_text("utf-8")
     text = re.sub(r"^# ", "", text, flags=re.MULTILINE) if page.endswith(".py") else text
     assert sentence in " ".join(text.split())

@@ -52,7 +52,7 @@ _TOO_FAR = 3.0  # times a split's own size
 
 @lru_cache(maxsize=2)
 def _groups(measured_on: str = "test") -> dict[tuple[Any, ...], list[Run]]:
-    runs = load_recording("which_splits").where(measured_on=measured_on)
+    runs = load_recording("which_splits").where(measured_on=measured_on, bn="kept")
     return grouped(runs, "recipe", "shift")
 
 
