@@ -52,8 +52,9 @@ def describe_which_splits(recording: Recording) -> str:
 
 
 def _usual(recording: Recording) -> Recording:
+    """Return the part with those recipes, or all where it holds others only."""
     runs = [run for run in recording.where(bn="kept") if run.cell.recipe in _LABELS]
-    return replace(recording, runs=runs)
+    return replace(recording, runs=runs) if runs else recording
 
 
 def plot_groups(recording: Recording, across: str, by: str, title: str = "", **tags: Any) -> Figure:
