@@ -69,7 +69,6 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     [0.0001, 0.0001, 0.001]
     """
     n = as_int("n_splits", n_splits, 1, MOST_SPLITS)
-    lrs = as_plain(lrs)
     if isinstance(lrs, Ulmfit | LayerDecay | Ratio):
         hi, by = (_positive(name, value) for name, value in vars(lrs).items())
         if isinstance(lrs, Ratio):
@@ -78,6 +77,7 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
         if isinstance(lrs, Ulmfit):
             return _finite(lambda: [hi / by**i for i in below], lrs)
         return _finite(lambda: [hi * by**i for i in below], lrs)
+    lrs = as_plain(lrs)
     if isinstance(lrs, slice):
         if lrs.step is not None or lrs.stop is None:
             raise DifflrError(

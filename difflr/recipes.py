@@ -208,6 +208,8 @@ def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) 
             f"It has {', '.join(known)}, and of one cycle {', '.join(_CYCLE)}; other shapes need shape=….",
         )
     plan = recipe(splits, epochs, **own)
+    if not changes and not continues:
+        return plan
     first, *rest = (replace(phase, **changes) for phase in plan.phases)
     return replace(plan, phases=[first, *(replace(phase, continues=continues) for phase in rest)])
 
@@ -270,7 +272,7 @@ def _phase(
     """Build a phase; the learning rates of its frozen splits are 0 unless their BatchNorm trains."""
     rates = tuple(expand_lrs(lr, _count(splits)))
     phase = Phase(freeze_to, epochs, rates, frozen=tuple(frozen), **shape)
-    if train_bn:
+    if train_bn or all(phase.trainable):
         return phase
     pairs = zip(rates, phase.trainable, strict=True)
     return replace(phase, lrs=[rate if trains else 0.0 for rate, trains in pairs])

@@ -59,8 +59,10 @@ class PlanScheduler(LRScheduler):
             )
         # Kept here, since an optimizer that loads a checkpoint takes over the groups' saved entries.
         self._shares = [(group["split"], float(group.get("lr_factor", 1.0))) for group in groups]
-        # What the phases whose shape leaves the momentum alone go back to.
+        # What the phases whose shape leaves the momentum alone go back to; Adagrad has none.
         self._own_momenta = [g["betas"][0] if "betas" in g else g.get("momentum") for g in groups]
+        has_one = any("betas" in group or "momentum" in group for group in groups)
+        self.cycles_momentum = plan.moves_momentum and has_one
         labels = {g["split"]: str(g.get("split_name", g["split"])) for g in reversed(groups)}
         names = [labels[index] for index in range(plan.n_splits)]
         self._fingerprint = {**fingerprint(plan, names), "steps_per_epoch": self.steps_per_epoch}
@@ -76,12 +78,6 @@ class PlanScheduler(LRScheduler):
     def phase_index(self) -> int:
         """Index of the phase of the step that comes next."""
         return self.plan.index_at(self.last_epoch // self.steps_per_epoch)
-
-    @property
-    def cycles_momentum(self) -> bool:
-        """Whether a phase moves the momentum and the optimizer has one (Adagrad has none)."""
-        groups = self.optimizer.param_groups
-        return self.plan.moves_momentum and any("betas" in g or "momentum" in g for g in groups)
 
     def freeze(self, splits: Splits) -> None:
         """Put the model into train mode, but for what is in no split, and freeze for the step to come.
