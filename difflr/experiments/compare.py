@@ -29,6 +29,7 @@ from difflr.experiments.statistics import (
 )
 from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
 from difflr.experiments.unfinished import Unfinished
+from difflr.lightning.package import pl
 from difflr.plan import Plan
 from difflr.recipes import as_recipe, make_plan
 from difflr.splits import split_model
@@ -167,8 +168,6 @@ def _held(folder: Path, wait: bool) -> Iterator[bool]:
 
 
 def _logger(folder: Path) -> Any:
-    from difflr.lightning.package import pl
-
     # By default TensorBoard lets ten values wait to be written, fewer than a step has: training would wait.
     return pl.loggers.TensorBoardLogger(
         folder.parents[1], name=folder.parent.name, version=folder.name, max_queue=1000

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,9 @@ class Unfinished(pl.Callback):
         """Return the checkpoint to go on from; curves drawn after it, or without one, are deleted."""
         self.loader = loader
         kept: dict[str, Any] = {}
-        try:
+        with suppress(Exception):  # none, or one that cannot be read: the run starts anew
             whole = torch.load(self.path, map_location="cpu", weights_only=True)
             kept = whole["callbacks"][self.state_key]
-        except Exception:  # none, or one that cannot be read: the run starts anew
-            kept = {}
         if kept.get("origin") != self._origin:
             kept = {}
             self.remove()

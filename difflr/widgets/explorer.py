@@ -151,19 +151,17 @@ class SplitExplorer(Panel):
     def _groups(self) -> str:
         if self.optimizer is None:
             return "<b>The optimizer's groups now</b>: no optimizer given"
-        rows = []
-        for i, group in enumerate(self.optimizer.param_groups):
-            momentum = group.get("betas", [group.get("momentum", 0.0)])[0]
-            rows.append(
-                [
-                    str(group.get("name", i)),
-                    short(group["lr"]) if group["lr"] else "0",
-                    f"{momentum:.3g}",
-                    f"{group.get('weight_decay', 0):g}",
-                    f"{len(group['params'])}",
-                    f"{sum(p.requires_grad for p in group['params'])}",
-                ]
-            )
+        rows = [
+            [
+                str(group.get("name", i)),
+                short(group["lr"]) if group["lr"] else "0",
+                f"{group.get('betas', [group.get('momentum', 0.0)])[0]:.3g}",
+                f"{group.get('weight_decay', 0):g}",
+                f"{len(group['params'])}",
+                f"{sum(p.requires_grad for p in group['params'])}",
+            ]
+            for i, group in enumerate(self.optimizer.param_groups)
+        ]
         head = ["group", "LR", "momentum", "weight decay", "tensors", "of them training"]
         return "<b>The optimizer's groups now</b>" + table_html(head, rows)
 
