@@ -68,15 +68,13 @@ def difference(runs: Sequence[Run], rival: Sequence[Run], measure: str = "accura
     Raises:
         DifflrError: when they have no seed in common, or a side has a seed twice.
     """
-    sides = []
-    for side in (runs, rival):
-        by_seed = {r.seed: getattr(r, measure) for r in side if getattr(r, measure) is not None}
-        if len({run.seed for run in side}) != len(side):
-            raise DifflrError(
-                "A side of the comparison has a seed twice.", "Compare two cells, from one stage."
-            )
-        sides.append(by_seed)
-    return paired(*sides)
+    sides = [{run.seed: getattr(run, measure) for run in side} for side in (runs, rival)]
+    if [len(side) for side in sides] != [len(runs), len(rival)]:
+        raise DifflrError(
+            "A side of the comparison has a seed twice.", "Compare two cells, from one stage."
+        )
+    known = ({seed: x for seed, x in side.items() if x is not None} for side in sides)
+    return paired(*known)
 
 
 @dataclass(frozen=True)

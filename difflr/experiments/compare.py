@@ -70,12 +70,11 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     settings = settings.for_pictures(len(data.train))
     train_size, batch_size = cast(int, settings.train_size), cast(int, settings.batch_size)
     data.train.subset(train_size, 0)  # complains now rather than after the weights
+    size = settings.image_size or data.train.pixels.shape[-1]
     if not settings.image_size:
-        _check_size(settings.backbone, network, data.train.pixels.shape[-1])
+        _check_size(settings.backbone, network, size)
     if train_size % batch_size == 1 < batch_size:
-        _check_lone_picture(
-            network, settings.image_size or data.train.pixels.shape[-1], train_size, batch_size
-        )
+        _check_lone_picture(network, size, train_size, batch_size)
     backbone = load_backbone(settings.backbone, settings.weights)
     made_with = {**versions(), "threads": str(torch.get_num_threads())}
     about = _about(settings, data, pictures, backbone)

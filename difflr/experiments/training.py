@@ -227,10 +227,7 @@ def trainable_share(model: ParametersSplitsModule) -> float:
     """Return the share of parameters that train, averaged over the epochs of the plan."""
     sizes = [split.numel for split in model.splits]
     plan = model.plan
-    trained = sum(
-        phase.epochs * sum(n for n, trains in zip(sizes, phase.trainable, strict=True) if trains)
-        for phase in plan.phases
-    )
+    trained = sum(phase.epochs * sizes[i] for phase in plan.phases for i in phase.trained)
     return trained / (plan.epochs * sum(sizes))
 
 

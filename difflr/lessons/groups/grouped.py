@@ -142,8 +142,8 @@ def decay_or_wrong(
             )
 
 
-def near(rates: Sequence[float], lrs: Sequence[float]) -> bool:
-    """Whether two lists of learning rates agree to 5%."""
+def near(rates: Sequence[float], lrs: Sequence[float], share: float = 0.05) -> bool:
+    """Whether two lists of learning rates agree to a share of theirs."""
     return len(rates) == len(lrs) and all(
-        abs(a - b) <= 0.05 * b for a, b in zip(rates, lrs, strict=True)
+        abs(a - b) <= share * b for a, b in zip(rates, lrs, strict=True)
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
+from difflr.lessons.groups.grouped import near
 from difflr.rates import LRs, Ratio, Ulmfit, expand_lrs
 
 __all__ = ["SAID", "aimed_or_wrong", "predicted_or_wrong"]
@@ -74,12 +75,12 @@ def predicted_or_wrong(key: str, lrs: Any) -> None:
         raise Wrong(f"Received {short_repr(lrs)} for `{key}`, expected a list of four numbers.")
     if len(lrs) != 4:
         raise Wrong(f"`{key}` has {len(lrs)} learning rates, expected one for each of 4 splits.")
-    if _close(lrs, right):
+    if near(lrs, right, 0.1):
         return
     for wrong, misconception in _MISTAKEN[key]:
-        if _close(lrs, wrong):
+        if near(lrs, wrong, 0.1):
             raise Wrong(misconception, _shape(key, right))
-    if _close(lrs, right[::-1]):
+    if near(lrs, right[::-1], 0.1):
         raise Wrong(
             "Your rates run from deep to shallow. Splits, and their rates, begin at the input.",
             "The last number belongs to the head.",
@@ -101,8 +102,7 @@ def aimed_or_wrong(aim: str, lrs: Sequence[float], falls: bool) -> None:
     """
     fast, slow = (lrs[0], lrs[-1]) if falls else (lrs[-1], lrs[0])
     who, whom = ("stem", "head") if falls else ("head", "stem")
-    near = lrs[1] if falls else lrs[-2]
-    neighbour = "layer1" if falls else "layer4"
+    neighbour, beside = ("layer1", lrs[1]) if falls else ("layer4", lrs[-2])
     facts = f"For `{aim}` the stem learns at {lrs[0]:.2g} and the head at {lrs[-1]:.2g}."
     if falls and abs(fast - 1) < 0.01:
         raise Wrong(
@@ -126,9 +126,9 @@ def aimed_or_wrong(aim: str, lrs: Sequence[float], falls: bool) -> None:
             f"{facts} The {whom} should learn at most at a fiftieth of the {who}'s rate.",
             "A ratio of 50 or more does it.",
         )
-    if near < 0.3 * fast:
+    if beside < 0.3 * fast:
         raise Wrong(
-            f"{facts} But `{neighbour}`, next to the {who}, learns at {near:.2g}: at least 3e-3 is "
+            f"{facts} But `{neighbour}`, next to the {who}, learns at {beside:.2g}: at least 3e-3 is "
             "asked for. The rates fall off too steeply.",
             "Six splits are five steps apart: each step is the fifth root of the ratio.",
             "The fifth root of the ratio may be at most 1 / 0.3, so the ratio at most 411.",
@@ -139,7 +139,3 @@ def aimed_or_wrong(aim: str, lrs: Sequence[float], falls: bool) -> None:
 
 def _shape(key: str, right: Sequence[float]) -> str:
     return f"The first split of `{key}` learns at {right[0]:.2g}, the second at {right[1]:.2g}."
-
-
-def _close(lrs: Sequence[Any], right: Sequence[float]) -> bool:
-    return all(abs(a - b) <= 0.1 * b for a, b in zip(lrs, right, strict=True))

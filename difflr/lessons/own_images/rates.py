@@ -36,14 +36,12 @@ def best_rates(results: Results) -> list[Summary]:
     Raises:
         DifflrError: for a recipe all of whose rates diverged.
     """
-    best: dict[str, Summary | None] = {}
+    sound: dict[str, list[Summary]] = {}
     for tried in summarise(results.runs):
-        name = tried.recipe.partition(":")[0]
-        known = best.setdefault(name, None)
-        if not tried.diverged and (known is None or tried.accuracy.mean > known.accuracy.mean):
-            best[name] = tried
-    if broken := [name for name, summary in best.items() if summary is None]:
+        own = sound.setdefault(tried.recipe.partition(":")[0], [])
+        own += [] if tried.diverged else [tried]
+    if broken := [name for name, own in sound.items() if not own]:
         raise DifflrError(
             f"Every learning rate of {', '.join(broken)} diverged.", "Try smaller ones."
         )
-    return [summary for summary in best.values() if summary is not None]
+    return [max(own, key=lambda tried: tried.accuracy.mean) for own in sound.values()]

@@ -142,9 +142,8 @@ def check_phases(phases: Any) -> str:
         raise Wrong(
             f"There are {plan.n_splits} learning rates per phase; the network has 6 splits."
         )
-    head_only = (False,) * 5 + (True,)
     first, second = plan.phases[0], plan.phase_at(2)
-    if first.trainable != head_only:
+    if first.trained != (5,):
         raise Wrong(
             "The first phase does not train the head alone.",
             "`freeze_to=-1` leaves the last split.",

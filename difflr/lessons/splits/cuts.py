@@ -1,6 +1,7 @@
 """Where a learner's cut of a network goes wrong: names, coverage, order."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
@@ -107,9 +108,8 @@ def _flat(item: Any) -> list[Any]:
 
 def _order(splits: Splits, depth: Callable[[str], int]) -> None:
     spans = [[depth(name) for name in split.parameters] for split in splits]
-    for i in range(len(splits) - 1):
-        early, late = splits[i], splits[i + 1]
-        if max(spans[i]) > min(spans[i + 1]):
+    for (early, before), (late, after) in pairwise(zip(splits, spans, strict=True)):
+        if max(before) > min(after):
             raise Wrong(
                 "The splits do not run from shallow to deep. The order in which layers are written "
                 "down in `__init__` (or in your splits) need not be the order in which `forward` "
