@@ -47,7 +47,10 @@ CONSTANT = "recipe=gradual shape=constant"
 AT = "train_size=500 epochs=6 augment=False"  # where `peak` has twenty pairs of every recipe
 TEN = f"{AT} recipe=differential ratio=10"
 PEAK = f"{AT} recipe=differential ratio=100 vs {AT} recipe=uniform"
-SHORT, THOUSAND = "train_size=500 epochs=3 augment=False", "train_size=1000 epochs=6 augment=False"
+SHORT, THOUSAND, MANY = (
+    f"train_size={size} epochs={epochs} augment=False"
+    for size, epochs in ((500, 3), (1000, 6), (5000, 6))
+)
 PEAK_TEN_TWO = f"peak tuned {TEN} vs {AT} recipe=two_rates"
 HALF, THREE_QUARTERS = "recipe=layer_decay decay=0.5", "recipe=layer_decay decay=0.75"
 CHOSEN_ON = "measured_on=validation"
@@ -229,8 +232,8 @@ SENTENCES = [
                 ],
             ),
             (
-                "all three are ties: ratio 100 {v}.",
-                [f"peak tuned {THOUSAND} {GRADED} vs {THOUSAND} recipe=uniform"],
+                "all three are ties: ratio 100 {v}. With 5,000 (474 steps) ratio 100 is {v}.",
+                [f"peak tuned {at} {GRADED} vs {at} recipe=uniform" for at in (THOUSAND, MANY)],
             ),
             (
                 "In three epochs ratio 100 against them is {v}.",
