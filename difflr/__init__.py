@@ -5,19 +5,12 @@ The public names are loaded when they are first used, so that ``import difflr`` 
 with its home, in ``__init__.pyi``, for type checkers and for what follows.
 """
 
-import ast
 from importlib import import_module
-from pkgutil import get_data
 from typing import Any
 
-from difflr.extras import MissingExtra, extra_of
+from difflr.extras import MissingExtra, extra_of, homes
 
-_HOME = {
-    alias.name: str(node.module)
-    for node in ast.parse(get_data(__name__, "__init__.pyi") or b"").body
-    if isinstance(node, ast.ImportFrom)
-    for alias in node.names
-}
+_HOME = homes(__name__)
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"
 

@@ -1,8 +1,13 @@
-"""What difflr needs beyond torch and numpy comes in extras: one line says which one is missing."""
+"""What difflr needs beyond torch and numpy comes in extras: one line says which one is missing.
 
+So names are loaded when they are first used; a package's stub says where each of them is at home.
+"""
+
+import ast
 from importlib.util import find_spec
+from pkgutil import get_data
 
-__all__ = ["MissingExtra", "extra_of", "require"]
+__all__ = ["MissingExtra", "extra_of", "homes", "require"]
 
 _EXTRAS = {
     "lightning": ["pytorch_lightning"],
@@ -50,3 +55,13 @@ def _installed(module: str) -> bool:
         return find_spec(module) is not None
     except ValueError:  # imported by hand, without a spec
         return False
+
+
+def homes(package: str) -> dict[str, str]:
+    """Return each name that the stub ``__init__.pyi`` of a package imports, and from which module."""
+    return {
+        alias.name: str(node.module)
+        for node in ast.parse(get_data(package, "__init__.pyi") or b"").body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
