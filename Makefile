@@ -18,6 +18,7 @@ $(if $(filter bench rivals readme-images,$(MAKECMDGOALS)),$(call given,CIFAR_FOL
 $(if $(filter rivals,$(MAKECMDGOALS)),$(call given,SOURCE))
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
+export PYTHONDONTWRITEBYTECODE :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export WORKERS
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
@@ -38,15 +39,13 @@ run: env ## the main job: uniform against differential fine-tuning, into runs/st
 	$(BIN)/difflr compare --data strokes --out $(OUT)/strokes
 
 # Everything, WORKERS test files at a time, one thread each (two that wait for each other take
-# far longer than one); then the widgets with the versions that Colab has, the core with the
-# oldest Lightning and with the package lightning, and the models of timm, transformers and PEFT.
+# far longer than one). Then, WORKERS of them at a time: the widgets with the versions that Colab has, the core
+# with the package lightning and with the oldest Lightning, and the models of timm, transformers and PEFT.
+ENVIRONMENTS := old_widgets both_lightnings peers old_lightning
 test test-fast: export OMP_NUM_THREADS := 1
 test: env ## every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
-	sh tests/support/old_widgets.sh $(BIN)/python
-	sh tests/support/old_lightning.sh $(BIN)/python
-	sh tests/support/both_lightnings.sh $(BIN)/python
-	sh tests/support/peers.sh $(BIN)/python
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	printf '%s\n' $(ENVIRONMENTS) | WORKERS=0 xargs -P $(WORKERS) -I NAME sh tests/support/NAME.sh $(BIN)/python
 
 families: env ## all families of timm, rather than the fifth that make test takes (ten minutes)
 	DIFFLR_FAMILIES=all sh tests/support/peers.sh $(BIN)/python

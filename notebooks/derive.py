@@ -14,7 +14,7 @@ place of the stub. Outputs are left out: run the notebook to see them.
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -100,8 +100,9 @@ def write_assignments(folder: Path, mark: Callable[..., NotebookNode]) -> None:
             nbformat.write(mark(lesson, found), own / path.name)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    """Write what the command line asks for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     which = parser.add_mutually_exclusive_group(required=True)
     made = {"solved": solved, "without_solutions": without_solutions, "slides": slides.slides}
     for name in made:
@@ -109,7 +110,7 @@ if __name__ == "__main__":
     which.add_argument("--key", type=Path, metavar="FILE")
     which.add_argument("--nbgrader", type=Path, metavar="FOLDER")
     which.add_argument("--otter", type=Path, metavar="FOLDER")
-    chosen = vars(parser.parse_args())
+    chosen = vars(parser.parse_args(words))
     if chosen["key"]:
         books = [nbformat.read(path, 4) for path in sorted(HERE.glob("[0-9]*_*.ipynb"))]
         chosen["key"].write_text("\n".join(key(book) for book in books if exercises(book)), "utf-8")
@@ -125,3 +126,7 @@ if __name__ == "__main__":
         (chosen["nbgrader"] / "nbgrader_config.py").write_text(graders.NBGRADER_CONFIG, "utf-8")
     if chosen["otter"]:
         write_assignments(chosen["otter"], graders.otter)
+
+
+if __name__ == "__main__":
+    main()

@@ -323,26 +323,33 @@ def test_a_cluster_whose_workers_die_loses_and_doubles_nothing(task, tmp_path, m
     task = replace(task, data_dir=str(tmp_path))
     ratios = [1.0 + i / 10 for i in range(11)]  # 2.0 among them
     cells = [Cell("differential", {"lr": 1e-3, "ratio": ratio}, 20, 1) for ratio in ratios]
-    # A single death is enough for Dask to give up on a run: the study does not.
+    settings = {
+        # A single death is enough for Dask to give up on a run: the study does not.
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.worker.multiprocessing-method": "forkserver",
+    }
+    with dask.config.set(settings):  # or each new worker would import torch anew
+        context = distributed.utils.get_mp_context()
+        context.set_forkserver_preload(["distributed", running.__name__])
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        dask.config.set(settings),
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, dashboard_address=None
         ) as cluster,
         distributed.Client(cluster),
     ):
 
-        def go_on():
-            found = Study("s", task, cells, (0, 1), ())
+        def go_on(*seeds):
+            found = Study("s", task, cells, seeds, ())
             return run_study(found, tmp_path, backend="dask", progress=False, trial=mortal)
 
-        first = keys(go_on())
+        first = keys(go_on(0, 1))
         assert len(first) == 22
         assert set(first.values()) == {1}
         cells.append(Cell("differential", {"lr": 1e-3, "ratio": 3.0}, 20, 1))
         monkeypatch.setattr(running, "_FRUITLESS", 1)  # a new worker takes seconds
         with pytest.raises(DifflrError, match="finished runs are kept"):
-            go_on()
+            go_on(0)
     assert keys(tmp_path / "s.jsonl") == first
 
 
