@@ -12,7 +12,7 @@ from scipy import stats
 
 from difflr.evidence.summaries import by_rate, difference, plateau_width, when_off
 from difflr.experiments.statistics import paired
-from difflr.lessons.comparing import checks as lesson_6
+from difflr.lessons import comparing as lesson_6
 from difflr.lessons.comparing.labs import Lab
 from difflr.studies.recordings import load_recording
 
