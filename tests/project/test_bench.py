@@ -85,17 +85,18 @@ def test_reached_is_what_is_not_shown_to_be_worse(benchmarks):
     assert "0.40 (0.40 to 0.40)" in text
 
 
-def test_the_short_way_lets_one_more_split_train_in_each_epoch(benchmarks):
-    """From the last two on, at one constant rate; the first stays frozen."""
+def test_the_short_way_lets_more_and_more_splits_train(benchmarks):
+    """From the last two on, at one rate that decays in the last epoch; the first stays frozen."""
     import accuracy
 
     splits = split_model(load_backbone("strokenet").build(2))
     plan = accuracy.short_plan(splits, 1e-2)
-    assert [min(phase.trained) for phase in plan.phases] == [4, 3, 2, 1]
-    for step in (0, 15, 39):
+    assert [(min(phase.trained), phase.epochs) for phase in plan.phases] == [(4, 2), (2, 1), (1, 1)]
+    for step, first in ((0, 4), (19, 4), (20, 2), (29, 2), (30, 1)):
         rates = plan.lrs(step, 10)
-        assert set(rates[4 - step // 10 :]) == {1e-2}
-        assert set(rates[: 4 - step // 10]) == {0.0}
+        assert set(rates[first:]) == {1e-2}
+        assert set(rates[:first]) == {0.0}
+    assert 0 < max(plan.lrs(39, 10)) < 1e-3
 
 
 def test_rivals_can_do_without_augmentation(benchmarks):
