@@ -175,7 +175,7 @@ Picture(plot_gains(causes), describe_gains(causes))
 # %% [markdown]
 # A fast head over a body with **one** rate does as well as rates graded from split to split, in every panel. And the
 # gain over uniform comes and goes. With BatchNorm frozen the faster head gains under either optimizer,
-# +1.6 points ± 0.6 and +1.3 points ± 0.9; with statistics that follow it loses under SGD: -1.1 points ± 0.5. What stays is that less is *forgotten*: at its best rate, under AdamW, the faster head
+# +1.6 points ± 0.6 and +1.2 points ± 0.6; with statistics that follow it loses under SGD: -1.1 points ± 0.5. What stays is that less is *forgotten*: at its best rate, under AdamW, the faster head
 # keeps +7.4 points ± 0.9 more of the source task than uniform does, because the body moves more slowly.
 #
 # ### Exercise 6.2 (complete, 6 minutes): an interval by hand

@@ -51,6 +51,7 @@ from difflr.evidence.forgetting import describe_forgetting, plot_forgetting
 from difflr.evidence.outcomes import (
     describe_movement,
     describe_which_splits,
+    five_recipes,
     plot_movement,
     plot_which_splits,
 )
@@ -224,7 +225,8 @@ shifts.check_surgical(surgical)
 # photographs from the same grid, and reported from five new seeds on the test photographs.
 
 # %% tags=["keep_output"]
-study = load_recording("which_splits")
+recorded = load_recording("which_splits")
+study = five_recipes(recorded)
 Picture(plot_which_splits(study), describe_which_splits(study))
 
 # %% [markdown]
@@ -247,15 +249,24 @@ for ours, rival in (
 
 # %% [markdown]
 # **If one split alone may learn**, the answer turns round. Only first against only last, with new labels:
-# -38.2 points ± 2.9, and with noise: +5.9 points ± 1.7. It is so for blur and colour too, but *not* for low
-# contrast: -4.3 points ± 0.9. On the drawings too, the stem alone could not mend the contrast, and the
-# split after it could. The rule has an exception, and only runs could tell. Nor is it a duel of weights
-# alone: what is frozen keeps its BatchNorm statistics, so *only last* cannot follow the new camera even
-# there, and *only first* can, in the stem. The section on statistics below shows how much that is. And
-# neither is good advice: *only first* loses 4 to 25 points against plain uniform, under every one of the
-# four shifts.
+# -37.8 points ± 1.6, and with noise: +5.6 points ± 2.7. It is so for blur and colour too, but *not* for low
+# contrast: -3.7 points ± 1.9. On the drawings too, the stem alone could not mend the contrast, and the
+# split after it could. The rule has an exception, and only runs could tell. And neither is good advice:
+# *only first* loses 3 to 24 points against plain uniform, under every one of the four shifts.
+#
+# Is it a duel of weights? What is frozen keeps its BatchNorm statistics, so *only last* cannot follow the new
+# camera even there, and *only first* can, in the stem. The same two were run with the statistics of the frozen
+# splits following the pictures.
 
-# %%
+# %% tags=["NBVAL_CHECK_OUTPUT"]
+print("only first against only last, statistics following")
+for shift in INPUT_SHIFTS:
+    first, last = (
+        recorded.where(measured_on="test", recipe=recipe, shift=shift, bn="drifting")
+        for recipe in ("first_splits", "head_only")
+    )
+    print(f"  {shift:>10}: {describe_difference(difference(first, last))}")
+
 for shift in ("noise", "blur", "colour"):
     gap = difference(reported("first_splits", shift), reported("head_only", shift))
     assert gap.mean - gap.half > 0, shift  # only first beats only last
@@ -265,11 +276,18 @@ gap = difference(reported("first_splits", "none"), reported("head_only", "none")
 assert gap.mean + gap.half < -0.1  # with new labels it loses by far
 
 # %% [markdown]
+# Only under noise does the first split still win. The rest of its lead was statistics, not weights: a fair
+# comparison holds everything else fixed.
+#
 # **If all splits may learn**, look at the second and third blocks. Falling rates against rising ones, with
-# new labels: -10.0 points ± 1.1. Under the input shifts this handicap is gone, and under low contrast it
-# has become a gain: +3.2 points ± 1.7. But it is no mirror image. Against plain *uniform*, *falling* wins
-# under no shift, and *rising* loses under low contrast: -3.1 points ± 0.8. So what hurts is to **starve the
-# early splits**. To favour them brings nothing that these runs could see.
+# new labels: -10.0 points ± 1.6. Under the input shifts this handicap is gone, and under low contrast it
+# has become a gain: +3.7 points ± 3.1. But it is no mirror image. Against plain *uniform*, *falling* wins
+# a point under noise, +1.3 points ± 0.7, and *rising* loses under low contrast: -2.5 points ± 1.0. So what hurts
+# is to **starve the early splits**. To favour them brings little.
+#
+# What did beat uniform under three of the four shifts is no rate at all. **WiSE-FT** goes halfway back to the
+# weights before, when training is over, and estimates BatchNorm's statistics anew: under low contrast
+# +5.9 points ± 1.5. How much of that is the weights' doing, and how much the statistics', was not tried.
 
 # %%
 gaps = {
@@ -284,7 +302,7 @@ for shift in INPUT_SHIFTS:
     gap = difference(reported("first_splits", shift), reported("uniform", shift))
     assert gap.mean + gap.half < 0  # the stem alone is no advice
     gap = difference(reported("falling", shift), reported("uniform", shift))
-    assert gap.mean - gap.half < 0  # nor is falling better than uniform
+    assert gap.mean < 0.015  # nor is falling much better than uniform
 
 # %% [markdown]
 # ## What moved?
@@ -495,7 +513,7 @@ shifts.check_choice(choice)
 #
 # One network, four shifts at one strength, 500 pictures, six epochs, a ratio of 100, and one seed that
 # chose the base LR. *Only first* trains the stem alone, which is little; a block more may do better. The
-# best base LR of two recipes lies at the end of its grid here and there (`difflr study` says so). And all
+# best base LR of these two lies at the end of the grid here and there (`difflr study` says so). And all
 # of it has labels: where there are none, other methods are needed.
 #
 # ## Test yourself
@@ -508,8 +526,8 @@ shifts.quiz
 #
 # - Ask first **what is new**: the labels, or the input. Small rates for early layers are advice for new
 #   labels.
-# - Under an input shift the head knows its labels. Keep it, and do not **starve** the early splits. One rate
-#   for all was never clearly beaten; the stem alone lost under every shift.
+# - Under an input shift the head knows its labels. Keep it, and do not **starve** the early splits. No other
+#   rates beat one rate for all by more than about a point; the stem alone lost under every shift.
 # - `frozen=…` freezes any splits, `freeze_to` only the front.
 # - At small learning rates it is BatchNorm's **statistics** that forget; at high ones it is the weights.
 # - With new labels, keep the statistics of frozen BatchNorm; under an input shift, letting them **follow** may

@@ -19,6 +19,7 @@ __all__ = [
     "describe_groups",
     "describe_movement",
     "describe_which_splits",
+    "five_recipes",
     "plot_groups",
     "plot_movement",
     "plot_which_splits",
@@ -43,16 +44,19 @@ def plot_which_splits(recording: Recording) -> Figure:
 
     What is frozen keeps its statistics.
     """
-    return plot_groups(_usual(recording), "shift", "recipe", "Which splits should move?")
+    return plot_groups(five_recipes(recording), "shift", "recipe", "Which splits should move?")
 
 
 def describe_which_splits(recording: Recording) -> str:
     """Return in words what ``plot_which_splits`` draws."""
-    return describe_groups(_usual(recording), "shift", "recipe")
+    return describe_groups(five_recipes(recording), "shift", "recipe")
 
 
-def _usual(recording: Recording) -> Recording:
-    """Return the part with those recipes, or all where it holds others only."""
+def five_recipes(recording: Recording) -> Recording:
+    """Return only first, only last, rising, uniform and falling, where what is frozen keeps its statistics.
+
+    Or the whole recording, where it holds none of these.
+    """
     runs = [run for run in recording.where(bn="kept") if run.cell.recipe in _LABELS]
     return replace(recording, runs=runs) if runs else recording
 

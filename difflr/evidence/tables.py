@@ -145,10 +145,20 @@ def _vit_row(decay: str) -> list[str]:
 def _shift_row(shift: str) -> list[str]:
     at = f"shift={shift} bn=kept"
     uniform = f"{at} recipe=uniform"
-    rivals = ("first_splits", "head_only", "differential", "falling")
+    rivals = ("first_splits", "head_only", "differential", "falling", "auto_rgn", "wise_ft")
     return [
         f"which_splits accuracy {uniform}",
         *(f"which_splits accuracy {at} recipe={name} vs {uniform}" for name in rivals),
+    ]
+
+
+def _first_or_head_row(shift: str) -> list[str]:
+    """Return the first split alone and the head alone, with kept and with drifting statistics."""
+    first, head = (f"shift={shift} recipe={name} bn=" for name in ("first_splits", "head_only"))
+    return [
+        *(f"which_splits accuracy {own}drifting" for own in (first, head)),
+        *(f"which_splits accuracy {first}{bn} vs {head}{bn}" for bn in ("kept", "drifting")),
+        *(f"which_splits accuracy {own}drifting vs {own}kept" for own in (first, head)),
     ]
 
 
@@ -274,8 +284,16 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     "which_splits": (
         [
             *("", "uniform", "only the first split", "only the head"),
-            *("rising with depth", "falling with depth"),
+            *("rising with depth", "falling with depth", "by gradient norms", "halfway back"),
         ],
         {label: _shift_row(shift) for label, shift in _SHIFTS.items()},
+    ),
+    "first_or_head": (
+        [
+            *("", "only the first split, drifting", "only the head, drifting"),
+            *("first against head, both kept", "both drifting"),
+            *("drifting against kept: first split", "head"),
+        ],
+        {label: _first_or_head_row(shift) for label, shift in _SHIFTS.items()},
     ),
 }

@@ -28,9 +28,16 @@ def bn(measure, shift):
     return f"frozen_bn {measure} {' vs '.join(sides)}"
 
 
-def shifted(shift, ours, rival):
+def shifted(shift, ours, rival, bn="kept"):
     """Return what compares two recipes under a shift."""
-    return f"which_splits accuracy recipe={ours} shift={shift} vs recipe={rival} shift={shift}"
+    sides = (f"recipe={recipe} shift={shift} bn={bn}" for recipe in (ours, rival))
+    return f"which_splits accuracy {' vs '.join(sides)}"
+
+
+def head_follows(shift):
+    """Return what compares the head alone, statistics drifting, with itself, statistics kept."""
+    sides = (f"recipe=head_only shift={shift} bn={bn}" for bn in ("drifting", "kept"))
+    return f"which_splits accuracy {' vs '.join(sides)}"
 
 
 SIZES = (500, 1000, 5000)
@@ -100,7 +107,6 @@ SENTENCES = [
         "ahead of uniform by {p}.",
         ["recipes accuracy recipe=differential epochs=3 vs recipe=uniform epochs=3"],
     ),
-    ("docs/evidence.md", "Letting them drift gives it {p} under", [bn("accuracy", "contrast")]),
     ("docs/evidence.md", "Under low contrast it is {p}:", [bn("accuracy", "contrast")]),
     ("docs/evidence.md", "drifting against kept is {p} on", [bn("accuracy", "none")]),
     (
@@ -370,6 +376,25 @@ SENTENCES = [
         "it has become a gain: {v}.",
         [shifted("contrast", "falling", "differential")],
     ),
+    (
+        "docs/evidence.md",
+        "under noise they are ahead by {v}, and",
+        [shifted("noise", "falling", "uniform")],
+    ),
+    (
+        "docs/evidence.md",
+        "under noise only, {v}, and the head alone gains {v} (blur) and {v} (low contrast) by it.",
+        [
+            shifted("noise", "first_splits", "head_only", "drifting"),
+            head_follows("blur"),
+            head_follows("contrast"),
+        ],
+    ),
+    ("docs/evidence.md", "the last by {v}; all", [shifted("contrast", "wise_ft", "uniform")]),
+    ("docs/evidence.md", "gain under noise, {v}.", [shifted("noise", "auto_rgn", "uniform")]),
+    ("docs/advice.md", "the head alone, blur {v};", [head_follows("blur")]),
+    (LESSON_7, "wins a point under noise, {v}, and", [shifted("noise", "falling", "uniform")]),
+    (LESSON_7, "under low contrast {v}. How much", [shifted("contrast", "wise_ft", "uniform")]),
     (
         LESSON_7,
         "and *rising* loses under low contrast: {v}.",

@@ -29,7 +29,7 @@ BEFORE = {
 T95 = {1: 12.706, 2: 4.3027, 3: 3.1824, 4: 2.7764, 5: 2.5706, 9: 2.2622}
 RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
 """,
-    "7": "study, backbone = load_recording('which_splits'), difflr.load_backbone(BACKBONE)",
+    "7": "study, backbone = five_recipes(load_recording('which_splits')), difflr.load_backbone(BACKBONE)",
     "8": """
 workshop = tempfile.TemporaryDirectory()
 data = load_data(str(write_example(Path(workshop.name) / "drawings")))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from difflr.errors import short_repr
+from difflr.evidence.outcomes import five_recipes
 from difflr.evidence.summaries import (
     describe_difference,
     difference,
@@ -52,7 +53,7 @@ _TOO_FAR = 3.0  # times a split's own size
 
 @lru_cache(maxsize=2)
 def _groups(measured_on: str = "test") -> dict[tuple[Any, ...], list[Run]]:
-    runs = load_recording("which_splits").where(measured_on=measured_on, bn="kept")
+    runs = five_recipes(load_recording("which_splits")).where(measured_on=measured_on)
     return grouped(runs, "recipe", "shift")
 
 
