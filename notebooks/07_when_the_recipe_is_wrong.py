@@ -276,7 +276,7 @@ gap = difference(reported("first_splits", "none"), reported("head_only", "none")
 assert gap.mean + gap.half < -0.1  # with new labels it loses by far
 
 # %% [markdown]
-# Only under noise does the first split still win. The rest of its lead was statistics, not weights: a fair
+# Only under noise is the first split still seen to win. Most of its lead was statistics, not weights: a fair
 # comparison holds everything else fixed.
 #
 # **If all splits may learn**, look at the second and third blocks. Falling rates against rising ones, with
