@@ -254,7 +254,7 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         [*_GAINS, "source task kept"],
         {
             "uniform": _vit_row("1"),
-            **{f"layer decay {decay}": _vit_row(decay) for decay in ("0.75", "0.5")},
+            **{f"layer decay {decay}": _vit_row(decay) for decay in ("0.9", "0.75", "0.65", "0.5")},
         },
     ),
     "recipes": (
