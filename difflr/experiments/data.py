@@ -112,8 +112,12 @@ class Images(Dataset[Any]):
             batch_size=batch_size,
             shuffle=seed is not None,
             generator=generator,
-            collate_fn=lambda batch: batch,  # __getitems__ has made one
+            collate_fn=_as_is,
         )
+
+
+def _as_is(batch: Any) -> Any:  # a lambda would not reach another process
+    return batch
 
 
 @dataclass(frozen=True)

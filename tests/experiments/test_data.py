@@ -1,5 +1,7 @@
 """Pictures: the three sources, their checks, and the batches."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -135,6 +137,14 @@ def test_impossible_subset_is_refused(size):
     """A subset cannot be larger than the pool, nor leave a class out."""
     with pytest.raises(DifflrError, match="training size"):
         numbered(5, 20).subset(size, seed=0)
+
+
+def test_a_loader_reaches_another_process():
+    """Spawned processes, as of ``ddp_spawn`` and on Windows, get it pickled."""
+    pool = Images(torch.arange(12, dtype=torch.uint8).reshape(4, 3, 1, 1), torch.arange(4))
+    again = pickle.loads(pickle.dumps(pool.batches(2, seed=1)))
+    pixels, labels = next(iter(again))
+    assert torch.equal(pixels, pool.pixels[labels])
 
 
 def test_batches_hold_every_picture_once_per_epoch_in_another_order():
