@@ -2,7 +2,7 @@
 
 import gc
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from math import fsum
@@ -87,7 +87,7 @@ def run_study(
             journal, task, n_jobs, threads, backend, progress, trial or run_trial, packages
         )
         workers.run(f"{study.name}: choosing", study.cells, study.seeds, "validation")
-        while further := _beyond_the_edges(choose(journal.runs, study), study):
+        while further := _beyond_the_edges(journal.runs, study):
             workers.run(f"{study.name}: choosing", further, study.seeds, "validation")
             study = replace(study, cells=[*study.cells, *further])
         if study.report_seeds:
@@ -108,10 +108,7 @@ def choose(runs: Sequence[Mapping[str, Any]], study: Study) -> list[Choice]:
             # A network that diverged names one class for all pictures, which is no accuracy to choose by.
             diverged = run.get("loss", 0.0) is None
             scores[Cell.of(run).key].append(0.0 if diverged else run["accuracy"])
-    groups: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
-    for cell in study.cells:
-        if scores[cell.key]:
-            groups[tuple(cell.tags[tag] for tag in study.choose_by)].append(cell)
+    groups = _grouped((cell for cell in study.cells if scores[cell.key]), study)
     choices = []
     for cells in groups.values():
         best = max(cells, key=lambda cell: fsum(scores[cell.key]) / len(scores[cell.key]))
@@ -121,23 +118,28 @@ def choose(runs: Sequence[Mapping[str, Any]], study: Study) -> list[Choice]:
     return choices
 
 
-def _beyond_the_edges(choices: Sequence[Choice], study: Study) -> list[Cell]:
-    """Return the reserve's next learning rate beyond each edge at which a choice lies."""
+def _grouped(cells: Iterable[Cell], study: Study) -> dict[tuple[Any, ...], list[Cell]]:
+    """Return the cells of which one is chosen, by the tags that they share."""
+    groups: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[tuple(cell.tags[tag] for tag in study.choose_by)].append(cell)
+    return groups
 
-    def group(cell: Cell) -> tuple[Any, ...]:
-        return tuple(cell.tags[tag] for tag in study.choose_by)
 
+def _beyond_the_edges(runs: Sequence[Mapping[str, Any]], study: Study) -> list[Cell]:
+    """Return the reserve's next learning rate beyond each edge at which the best of a group lies."""
+    if not study.reserve:
+        return []
+    tried, reserve = (_grouped(cells, study) for cells in (study.cells, study.reserve))
     further = []
-    for best, _ in choices:
-        lr = best.tags["base_lr"]
-        tried = {c.tags["base_lr"] for c in study.cells if group(c) == group(best)}
-        others = [c for c in study.reserve if group(c) == group(best)]
-        if lr == max(tried):
-            above = [c for c in others if c.tags["base_lr"] > lr]
-            further += sorted(above, key=lambda c: c.tags["base_lr"])[:1]
-        if lr == min(tried):
-            below = [c for c in others if c.tags["base_lr"] < lr]
-            further += sorted(below, key=lambda c: -c.tags["base_lr"])[:1]
+    for best, _ in choose(runs, study):
+        (group,) = _grouped([best], study)
+        rates, lr = [cell.tags["base_lr"] for cell in tried[group]], best.tags["base_lr"]
+        others = sorted(reserve[group], key=lambda cell: cell.tags["base_lr"])
+        if lr == max(rates):
+            further += [cell for cell in others if cell.tags["base_lr"] > lr][:1]
+        if lr == min(rates):
+            further += [cell for cell in others if cell.tags["base_lr"] < lr][-1:]
     return further
 
 
