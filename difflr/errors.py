@@ -7,7 +7,7 @@ from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "short_repr", "first_few"]
+__all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "first_few", "short_repr"]
 
 
 class DifflrError(ValueError):

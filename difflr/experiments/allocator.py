@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["release_freed_memory", "keep_freed_memory"]
+__all__ = ["keep_freed_memory", "release_freed_memory"]
 
 # mallopt(3): from how many bytes on a piece is mapped on its own, how many free ones stay at the end.
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1

@@ -4,7 +4,7 @@ from torchvision.models import VisionTransformer
 
 from difflr.errors import as_int
 
-__all__ = ["PATCH", "SIDE", "SmallViT", "WIDTH"]
+__all__ = ["PATCH", "SIDE", "WIDTH", "SmallViT"]
 
 SIDE, PATCH, WIDTH = 32, 4, 96  # pixels, pixels, numbers per patch
 

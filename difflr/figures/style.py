@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 __all__ = [
-    "OKABE_ITO",
-    "legend_below",
-    "style",
     "GREY",
     "MARKERS",
+    "OKABE_ITO",
     "RED",
     "SIGNS",
     "Colour",
     "ink_on",
+    "legend_below",
     "split_colours",
+    "style",
 ]
 
 Colour = tuple[float, float, float, float]
