@@ -9,9 +9,11 @@ import pytest
 
 PAGE = Path(__file__).parents[2] / "docs/howto/clusters.md"
 SLURM, KUBERNETES = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+# As sbatch does, it has read the script when it returns: dask-jobqueue deletes it then.
 SBATCH = """#!/bin/sh
 echo "$@" >> $0.log
-sh "$1" > "$0.out" 2>&1 &
+cp "$1" "$0.$$.job"
+sh "$0.$$.job" > "$0.out" 2>&1 &
 echo "Submitted batch job $!"
 """
 
