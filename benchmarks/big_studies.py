@@ -2,8 +2,8 @@
 
 For each number of runs: processor time per run (handing out, journal and all), the journal's size and how
 long it takes to be read when the study goes on, the recording's size and how long it takes to be saved and
-read, the replay's first picture, and the largest memory. Then four Dask workers one of which is killed after
-every hundred runs or so: runs that are missing or there twice.
+read, the replay's first picture, and the largest memory. Then four Dask workers that are killed in turn while
+the study runs: runs that are missing or there twice.
 
 Goals: at most 1% of a run of ten seconds; per run no more at the largest number than at the smallest, give
 or take a quarter; nothing missing or twice.
@@ -35,7 +35,8 @@ from difflr.studies.running import run_study
 
 SPLITS = 6
 RUN_SECONDS = 10
-KILL_AFTER = 150_000  # bytes that the journal has grown, whose runs have 1,500 each
+RUN_BYTES = 1500  # in the journal
+KILLS = 24  # of workers, spread over a study
 
 
 def trial(
@@ -74,8 +75,8 @@ def trial(
 def sleeper(
     task: Task, cell: Cell, seed: int, measured_on: str, threads: int | None
 ) -> dict[str, Any]:
-    """Return a made-up run after a tenth of a second."""
-    time.sleep(0.1)
+    """Return a made-up run after five milliseconds, in which a worker can be killed."""
+    time.sleep(0.005)
     return trial(task, cell, seed, measured_on, threads)
 
 
@@ -158,8 +159,8 @@ def rows(sizes: list[int]) -> list[tuple[str, ...]]:
     return found
 
 
-def clustered(runs: int, *, kill: bool) -> tuple[str, ...]:
-    """Run a study on four workers of Dask, which are killed in turn or left alone, and count its runs."""
+def clustered(runs: int) -> tuple[str, ...]:
+    """Run a study on four workers of Dask, which are killed in turn, and count its runs."""
     study, end, kills = made_up(runs), threading.Event(), 0
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -169,8 +170,9 @@ def clustered(runs: int, *, kill: bool) -> tuple[str, ...]:
         def kill_some() -> None:
             nonlocal kills
             journal, size = Path(folder) / "plateau.jsonl", 0
+            every = runs * RUN_BYTES // (KILLS + 1)
             while not end.wait(0.2):
-                if not journal.exists() or journal.stat().st_size < size + KILL_AFTER:
+                if not journal.exists() or journal.stat().st_size < size + every:
                     continue
                 size = journal.stat().st_size
                 pids = [w.process and w.process.pid for w in list(client.cluster.workers.values())]
@@ -180,21 +182,14 @@ def clustered(runs: int, *, kill: bool) -> tuple[str, ...]:
 
         killer = threading.Thread(target=kill_some)
         begin, busy = time.perf_counter(), time.process_time()
-        if kill:
-            killer.start()
+        killer.start()
         try:
             path = run_study(
-                study,
-                Path(folder),
-                backend="dask",
-                threads=1,
-                progress=False,
-                trial=sleeper if kill else trial,
+                study, Path(folder), backend="dask", threads=1, progress=False, trial=sleeper
             )
         finally:
             end.set()
-            if kill:
-                killer.join()
+            killer.join()
         took, busy = time.perf_counter() - begin, time.process_time() - busy
         counted = Counter((Cell.of(run).key, run["seed"]) for run in read_journal(path)[2])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -212,10 +207,7 @@ def main() -> None:
     job = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     job.add_argument("--alone", type=int, help=argparse.SUPPRESS)
     job.add_argument("--runs", type=int, nargs="*", default=[1000, 10_000, 100_000])
-    job.add_argument("--cluster", type=int, nargs="*", default=[100_000], help="runs on a cluster")
-    job.add_argument(
-        "--killed", type=int, nargs="*", default=[2000], help="runs on one whose workers are killed"
-    )
+    job.add_argument("--cluster", type=int, nargs="*", default=[2500], help="runs on a cluster")
     arguments = job.parse_args()
     if arguments.alone:
         alone(arguments.alone)
@@ -224,8 +216,7 @@ def main() -> None:
     print(table((*head, "replay drawn in", "memory", "goal"), rows(arguments.runs)))
     print()
     head = ("runs on a cluster", "workers killed", "time", "processor time per run", "goal")
-    found = [clustered(runs, kill=False) for runs in arguments.cluster]
-    found += [clustered(runs, kill=True) for runs in arguments.killed]
+    found = [clustered(runs) for runs in arguments.cluster]
     print(table((*head, "memory", "missing or twice"), found))
 
 

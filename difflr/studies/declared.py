@@ -140,7 +140,8 @@ def _which_splits(embedded: bool, quick: bool) -> Grid:
     # The first split against the head is a fair question only where both may adapt their statistics.
     tried = [*((name, "kept") for name in names), *((name, "drifting") for name in names[:2])]
     if not quick:
-        tried += [("auto_rgn", "kept"), ("wise_ft", "kept")]
+        # WiSE-FT also estimates BatchNorm's statistics anew: the last does nothing else.
+        tried += [(name, "kept") for name in ("auto_rgn", "wise_ft", "recalibrated")]
     rates = (1e-3, 1e-2) if quick else SHIFTED_RATES
     size = _size(embedded, quick) // (1 if quick else 2)
     cells = [

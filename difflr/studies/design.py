@@ -15,7 +15,7 @@ TEXT = "trec6:"  # how data are written that hold questions and not pictures
 
 BN_MODES = ("kept", "drifting", "trained", "frozen")
 OPTIMIZERS = ("AdamW", "SGD")
-_MORE_THAN_A_PLAN = ("auto_rgn", "wise_ft")
+_MORE_THAN_A_PLAN = ("auto_rgn", "recalibrated", "wise_ft")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Cell:
             ``auto_rgn`` (``lr``) gives the splits rates by their relative gradient norms before the first
             step (``suggest_lrs``), ``lr`` being the largest; ``wise_ft`` (``lr``, ``alpha``) goes back
             afterwards towards the network before training, a new head excepted (``interpolate``), and
-            estimates BatchNorm's statistics anew on the training pictures.
+            estimates BatchNorm's statistics anew on the training pictures; ``recalibrated`` (``lr``) does
+            only the latter.
         train_size: pictures that the run trains on.
         epochs: of the plan.
         shift: ``"none"`` starts from the pre-trained network with a new head (the labels are new); an

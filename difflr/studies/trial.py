@@ -103,8 +103,11 @@ def run_trial(
         callbacks=[curve],
     )
     accuracy, loss = outcome.accuracy, outcome.loss
-    if cell.recipe == "wise_ft" and not outcome.diverged:
-        accuracy, loss = _interpolated(cell, given, network, model, task.batch_size)
+    if cell.recipe in ("wise_ft", "recalibrated") and not outcome.diverged:
+        if cell.recipe == "wise_ft":
+            _go_back(cell, network, model)
+        recalibrate(model, given.images.batches(task.batch_size))
+        accuracy, loss = evaluate(model, given.held)
     pixels = given.images.pixels
     costs = count_costs(
         splits, pixels.shape[1:], torch.float32 if given.start.mean else pixels.dtype
@@ -136,17 +139,13 @@ def _graded(
     return replace(plan, phases=[replace(phase, lrs=found.lrs, frozen=found.frozen)])
 
 
-def _interpolated(
-    cell: Cell, given: Staged, before: torch.nn.Module, model: Classifier, batch_size: int
-) -> tuple[float, float]:
-    """Put the network on the way from before to after training, and measure it there."""
+def _go_back(cell: Cell, before: torch.nn.Module, model: Classifier) -> None:
+    """Put the network on the way from before to after training."""
     after = model.network.state_dict()
     start = dict(before.state_dict())
     if cell.shift == "none":  # the head is new: only the body has a before
         start |= {name: value for name, value in after.items() if name.partition(".")[0] in HEADS}
     model.network.load_state_dict(interpolate(start, after, float(cell.options["alpha"])))
-    recalibrate(model, given.images.batches(batch_size))
-    return evaluate(model, given.held)
 
 
 def as_run(

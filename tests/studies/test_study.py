@@ -509,6 +509,17 @@ def test_a_run_goes_back_towards_the_weights_before(task, tmp_path, shift):
     assert (run["accuracy"], run["loss"]) == pytest.approx(evaluate(model, given.held))
 
 
+def test_statistics_alone_are_estimated_anew(task):
+    """As WiSE-FT does that goes back not at all, and not as uniform rates do."""
+    recipes = {"recalibrated": {}, "wise_ft": {"alpha": 1.0}, "uniform": {}}
+    found = {}
+    for name, options in recipes.items():
+        cell = Cell(name, {"lr": 1e-2, **options}, 12, 1, augment=False)
+        run = run_trial(task, cell, 0, "test")
+        found[name] = run["accuracy"], run["loss"]
+    assert found["recalibrated"] == found["wise_ft"] != found["uniform"]
+
+
 def test_what_is_forgotten_is_measured_with_statistics_estimated_anew(task):
     """On source pictures that are not measured: a network that hardly moved knows what it knew."""
     task = replace(task, weights=None, source="strokes", test_size=300)
