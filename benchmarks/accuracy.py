@@ -34,11 +34,12 @@ from difflr.studies.design import Cell, Task
 from difflr.studies.recordings import Recording, load_recording
 from difflr.studies.trial import stage
 
-__all__ = ["Trained", "short_plan", "summary", "tuned_peers"]
+__all__ = ["Trained", "length", "ours", "peer", "short_plan", "summary", "tuned_peers"]
 
-#: How many of the last splits train, and for how many epochs: found on validation pictures, from three seeds.
-STAGES = ((2, 2), (4, 1), (5, 1))
-EPOCHS = sum(epochs for _, epochs in STAGES)
+Stages = tuple[tuple[int, int], ...]  # how many of the last splits train, and for how many epochs
+
+#: Found on validation pictures, from three seeds.
+STAGES: Stages = ((2, 2), (4, 1), (5, 1))
 
 
 class Trained(NamedTuple):
@@ -61,23 +62,34 @@ def tuned_peers(recording: Recording, epochs: int) -> dict[str, float]:
     }
 
 
-def short_plan(splits: difflr.Splits, lr: float) -> difflr.Plan:
+def length(stages: Stages) -> int:
+    """Return the epochs that the stages have together."""
+    return sum(epochs for _, epochs in stages)
+
+
+def short_plan(splits: difflr.Splits, lr: float, stages: Stages = STAGES) -> difflr.Plan:
     """Return phases in which more and more splits train, all at one rate that decays in the last."""
     n = len(splits)
     *early, last = (
         difflr.Phase(n - k, epochs, (0.0,) * (n - k) + (lr,) * k, shape="constant")
-        for k, epochs in STAGES
+        for k, epochs in stages
     )
     return difflr.Plan([*early, replace(last, shape="cosine")])
 
 
 def ours(
-    task: Task, size: int, lr: float, seed: int, on: str = "test", precision: str = "32-true"
+    task: Task,
+    size: int,
+    lr: float,
+    seed: int,
+    on: str = "test",
+    precision: str = "32-true",
+    stages: Stages = STAGES,
 ) -> Trained:
     """Train difflr's short way."""
     # The cell only says which pictures; the plan is this benchmark's own.
-    it = stage(task, Cell("gradual", {"lr": lr}, size, EPOCHS), seed, on)
-    plan = short_plan(difflr.split_model(it.start.build(it.n_classes)), lr)
+    it = stage(task, Cell("gradual", {"lr": lr}, size, length(stages)), seed, on)
+    plan = short_plan(difflr.split_model(it.start.build(it.n_classes)), lr, stages)
     outcome, _ = train(
         it.start,
         plan,
@@ -90,10 +102,12 @@ def ours(
     return Trained(outcome.accuracy, outcome.seconds)
 
 
-def peer(task: Task, size: int, name: str, lr: float, epochs: int, seed: int) -> Trained:
+def peer(
+    task: Task, size: int, name: str, lr: float, epochs: int, seed: int, on: str = "test"
+) -> Trained:
     """Train a peer through its own package, without augmentation."""
     cell = Cell(name, {"lr": lr}, size, epochs, bn=RIVALS[name].bn)
-    run = run_rival(task, cell, seed, "test", augmented=False)
+    run = run_rival(task, cell, seed, on, augmented=False)
     return Trained(run["accuracy"], run["seconds"])
 
 
@@ -134,7 +148,7 @@ def main() -> None:
             f"{name}, {epochs} epochs": partial(peer, task, size, name, rate, epochs)
             for name, rate in peers.items()
         }
-        for epochs in (6, EPOCHS)
+        for epochs in (6, length(STAGES))
     )
     own: dict[str, Candidate] = {
         "difflr's short way": partial(ours, task, size, lr),

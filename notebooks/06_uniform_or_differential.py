@@ -421,11 +421,11 @@ seconds_of_uniform = estimate(six["uniform"], "cpu_seconds").mean
 # %% [markdown]
 # The first six rows, uniform among them, are not told apart by five pairs, no matter whose package it is.
 # `lp_ft`, `gradual` and the milestones lose a point or two here, but who compares so many recipes finds
-# some such losses by chance. At three epochs differential is ahead: +1.4 points ± 0.9. What loses clearly:
+# some such losses by chance. At three epochs differential is ahead: +1.5 points ± 1.0. What loses clearly:
 # rates that fall with depth, and **defaults** that nobody tuned. (Two packages spend these six epochs on
 # the head alone; their defaults are made for longer training.)
 #
-# Now look to the left. `head_only` costs a quarter of the seconds, because nothing goes backward through the
+# Now look to the left. `head_only` costs three tenths of the seconds, because nothing goes backward through the
 # network. Is it fair to compare it at six epochs? Let each recipe have *as many seconds as uniform*, by
 # reading between its runs of 3, 6 and 12 epochs.
 
@@ -444,8 +444,8 @@ assert all(equal[name].holds_zero for name in ("differential", "fine_tune"))
 # %% [markdown]
 # `lp_ft` (the head first, then everything) has caught up: its first half is cheap, so it can afford more
 # epochs. `head_only` has not: its twelve epochs still cost less than uniform's six, but twice the epochs
-# did not close the gap. So say whether you count epochs or seconds. (Seconds were measured beside other work,
-# and are good to about a tenth.)
+# did not close the gap. So say whether you count epochs or seconds. (These are the processor's, on a machine
+# that did nothing else.)
 
 # %% [markdown]
 # ## Now your own

@@ -99,6 +99,28 @@ def test_the_short_way_lets_more_and_more_splits_train(benchmarks):
     assert 0 < max(plan.lrs(39, 10)) < 1e-3
 
 
+def test_the_curve_draws_each_package_over_its_time(benchmarks):
+    """A line each: accuracy over the share of the seconds that the peer's six epochs take."""
+    import curve
+    from accuracy import Trained
+
+    runs = {
+        (curve.THEIRS, 3): {0: Trained(0.60, 5.0), 1: Trained(0.62, 5.0)},
+        (curve.THEIRS, 6): {0: Trained(0.66, 10.0), 1: Trained(0.66, 10.0)},
+        (curve.OURS, 4): {0: Trained(0.65, 4.0), 1: Trained(0.67, 4.0)},
+    }
+    axes = curve.draw(runs).axes[0]
+    drawn = {line.get_label(): line[0].get_xydata().ravel().tolist() for line in axes.containers}
+    expected = {curve.THEIRS: [0.5, 61.0, 1.0, 66.0], curve.OURS: [0.4, 66.0]}
+    assert drawn == {name: pytest.approx(points) for name, points in expected.items()}
+    row = next(
+        line
+        for line in curve.summary(runs, dict.fromkeys(runs, 1e-3)).splitlines()
+        if "0.40" in line
+    )
+    assert row.split("|")[1:5] == [" difflr ", " 4 ", " 0.001 ", " 66.0% ± 12.7 "]
+
+
 def test_rivals_can_do_without_augmentation(benchmarks):
     """Their pictures are then the same in every epoch: shuffled and normalised, nothing else."""
     import rivals
