@@ -145,7 +145,7 @@ def _vit_row(decay: str) -> list[str]:
 def _shift_row(shift: str) -> list[str]:
     at = f"shift={shift} bn=kept"
     uniform = f"{at} recipe=uniform"
-    rivals = ("first_splits", "head_only", "differential", "falling", "auto_rgn", "wise_ft")
+    rivals = ("first_splits", "head_only", "differential", "falling", "auto_rgn")
     return [
         f"which_splits accuracy {uniform}",
         *(f"which_splits accuracy {at} recipe={name} vs {uniform}" for name in rivals),
@@ -160,6 +160,19 @@ def _first_or_head_row(shift: str) -> list[str]:
         *(f"which_splits accuracy {first}{bn} vs {head}{bn}" for bn in ("kept", "drifting")),
         *(f"which_splits accuracy {own}drifting vs {own}kept" for own in (first, head)),
     ]
+
+
+def _halfway_row(shift: str) -> list[str]:
+    """Return what statistics estimated anew gain over uniform, and what going halfway back adds to them."""
+    uniform, anew, halfway = (
+        f"shift={shift} bn=kept recipe={name}" for name in ("uniform", "recalibrated", "wise_ft")
+    )
+    gained = [
+        f"which_splits {measure} {ours} vs {uniform}"
+        for ours in (anew, halfway)
+        for measure in ("accuracy", "holm")
+    ]
+    return [*gained, f"which_splits accuracy {halfway} vs {anew}"]
 
 
 # name: heads of the columns, then label of a row -> what its cells quote ("" for an empty one)
@@ -284,7 +297,7 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     "which_splits": (
         [
             *("", "uniform", "only the first split", "only the head"),
-            *("rising with depth", "falling with depth", "by gradient norms", "halfway back"),
+            *("rising with depth", "falling with depth", "by gradient norms"),
         ],
         {label: _shift_row(shift) for label, shift in _SHIFTS.items()},
     ),
@@ -295,5 +308,16 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
             *("drifting against kept: first split", "head"),
         ],
         {label: _first_or_head_row(shift) for label, shift in _SHIFTS.items()},
+    ),
+    "halfway": (
+        [
+            *("", "statistics anew, against uniform", "p (Holm)"),
+            *(
+                "and halfway back, against uniform",
+                "p (Holm)",
+                "halfway back against statistics anew",
+            ),
+        ],
+        {label: _halfway_row(shift) for label, shift in _SHIFTS.items()},
     ),
 }

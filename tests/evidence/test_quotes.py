@@ -390,11 +390,29 @@ SENTENCES = [
             head_follows("contrast"),
         ],
     ),
-    ("docs/evidence.md", "the last by {v}; all", [shifted("contrast", "wise_ft", "uniform")]),
+    ("docs/evidence.md", "the last by {v}, and all", [shifted("contrast", "wise_ft", "uniform")]),
+    (
+        "docs/evidence.md",
+        "they alone gain {v} under low contrast and {v} under noise. What the way back adds is {v} with "
+        "turned colours; under low contrast, {v},",
+        [
+            *(shifted(shift, "recalibrated", "uniform") for shift in ("contrast", "noise")),
+            *(shifted(shift, "wise_ft", "recalibrated") for shift in ("colour", "contrast")),
+        ],
+    ),
     ("docs/evidence.md", "gain under noise, {v}.", [shifted("noise", "auto_rgn", "uniform")]),
     ("docs/advice.md", "the head alone, blur {v};", [head_follows("blur")]),
     (LESSON_7, "wins a point under noise, {v}, and", [shifted("noise", "falling", "uniform")]),
-    (LESSON_7, "under low contrast {v}. How much", [shifted("contrast", "wise_ft", "uniform")]),
+    (
+        LESSON_7,
+        "under low contrast {v}. Again most of it is statistics: estimated anew after training at uniform "
+        "rates, they alone bring {v}. Only with turned colours is the way back itself seen to help: {v}.",
+        [
+            shifted("contrast", "wise_ft", "uniform"),
+            shifted("contrast", "recalibrated", "uniform"),
+            shifted("colour", "wise_ft", "recalibrated"),
+        ],
+    ),
     (
         LESSON_7,
         "and *rising* loses under low contrast: {v}.",
