@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 from torch import nn
 
@@ -27,7 +27,7 @@ class ForwardOrder:
         self._reached: dict[int, str] = {}  # in the order of the calls; shared modules count once
         self._handles: list[Any] = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ForwardOrder":
         for module in self._model.modules():
             below = any(True for child in module.children() for _ in child.parameters())
             own = [id(p) for p in module.parameters(recurse=False) if id(p) in self._owner]
