@@ -1,8 +1,8 @@
 """Differential learning rates for transfer learning with PyTorch Lightning.
 
 model → splits → plan (phases) → parameter groups and one scheduler → Lightning module → runs.
-The public names are loaded when they are first used, so that ``import difflr`` stays light. They stand, each
-with its home, in ``__init__.pyi``, for type checkers and for what follows.
+Public names are loaded when they are first used, so that ``import difflr`` stays light; ``__init__.pyi``
+says from where.
 """
 
 from importlib import import_module

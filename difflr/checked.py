@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 from difflr.errors import DifflrError, short_repr
 
@@ -12,6 +12,8 @@ __all__ = ["Checked"]
 class Checked:
     """The base of frozen dataclasses whose ``__post_init__`` checks and normalises what they hold."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # of the subclasses
+
     def normalise(self, **values: Any) -> None:
         """Put fields into the form in which they are kept."""
         for name, value in values.items():
@@ -19,23 +21,24 @@ class Checked:
 
     def entries(self) -> dict[str, Any]:
         """Return the fields by their names."""
-        this: Any = self
-        return {field.name: getattr(self, field.name) for field in fields(this)}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def build(cls, data: Any) -> Any:
-        """Return what these entries describe; an entry that there is not, or that is missing, is named."""
-        of: Any = cls
+        """Return what these entries describe; an unknown or missing one is an error."""
+        if isinstance(data, cls):
+            return data
         if not isinstance(data, Mapping):
             raise DifflrError(
-                f"Received {short_repr(data)}, expected a dictionary that describes a {cls.__name__}.",
-                "Pass what to_dict() returned.",
+                f"Received {short_repr(data)}, expected a {cls.__name__} or a dictionary of its entries.",
+                f"Make one with {cls.__name__}(…).",
             )
-        known = sorted(field.name for field in fields(of))
+        known = [field.name for field in fields(cls)]
         if unknown := sorted(set(map(str, data)).difference(known)):
             raise DifflrError(
                 f"A {cls.__name__} has no {', '.join(unknown)}.", f"It has {', '.join(known)}."
             )
+        of: Any = cls
         try:
             return of(**data)
         except TypeError as error:

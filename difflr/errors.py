@@ -13,8 +13,7 @@ __all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "first_
 class DifflrError(ValueError):
     """Input that difflr cannot use: what was received and expected, then what to do.
 
-    Every check in the package raises this type and no other, so that a program (the command line,
-    a widget, a test) can show the message to a person and go on.
+    Every check raises it and nothing else, so that the command line or a widget can show it and go on.
 
     >>> print(DifflrError("Received lr=-1, expected a number above 0.", "Pass e.g. lr=1e-3."))
     Received lr=-1, expected a number above 0. Pass e.g. lr=1e-3.
@@ -40,7 +39,7 @@ def as_number(
 ) -> float:
     """Return ``value``, of numpy or torch too, as a finite float from ``low`` to ``high``.
 
-    ``above=True`` excludes ``low`` itself, ``below=True`` excludes ``high``.
+    ``above`` excludes ``low`` itself, ``below`` excludes ``high``.
     """
     plain = as_plain(value)
     if isinstance(plain, Real) and not isinstance(plain, bool):
@@ -59,36 +58,29 @@ def as_number(
 def as_plain(value: Any) -> Any:
     """Return arrays and tensors as the numbers or lists that they hold, anything else as it is."""
     if hasattr(value, "tolist") and hasattr(value, "shape"):
-        try:
+        with suppress(Exception):  # a tensor without data, someone's own class
             return value.tolist()
-        except Exception:  # a tensor without data, someone's own class
-            return value
     return value
 
 
-def as_int(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
+def as_int(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, where: str = ""
+) -> int:
     """Return ``value`` as an int from ``low`` to ``high``; a float or a bool is an error."""
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        number = int(value)
-        if (low is None or number >= low) and (high is None or number <= high):
-            return number
-    least = "" if low is None else f" of at least {short_repr(low)}"
-    least += "" if high is None else f" and at most {short_repr(high)}"
+    if isinstance(value, Integral) and not isinstance(value, bool) and low <= int(value) <= high:
+        return int(value)
+    bounds = f" of at least {short_repr(low)}" if low > -math.inf else ""
+    if high < math.inf:
+        bounds = f" from {low} to {high}"
     raise DifflrError(
-        f"Received {name}={short_repr(value)}, expected a whole number{least}.", f"Change {name}."
+        f"Received {name}={short_repr(value)}, expected a whole number{bounds}{where}.",
+        f"Change {name}.",
     )
 
 
 def as_index(name: str, value: Any, n_splits: int) -> int:
-    """Return ``value`` as an index into ``n_splits`` splits, from ``-n_splits`` on."""
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if whole and -n_splits <= int(value) < n_splits:
-        return int(value)
-    raise DifflrError(
-        f"Received {name}={short_repr(value)}, expected a whole number from {-n_splits} to {n_splits - 1} "
-        f"for {n_splits} splits.",
-        "Pass 0 to train all splits or -1 to train the last one only.",
-    )
+    """Return ``value`` as an index of one of ``n_splits`` splits; -1 is the last."""
+    return as_int(name, value, -n_splits, n_splits - 1, f" for {n_splits} splits")
 
 
 def short_repr(value: Any, width: int = 80) -> str:
@@ -102,6 +94,6 @@ def short_repr(value: Any, width: int = 80) -> str:
 
 
 def first_few(names: Sequence[str], most: int = 6) -> str:
-    """Return the first names of a list for a message, and how many more there are."""
+    """Return the first of these names, and how many more there are."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,7 +1,4 @@
-"""What difflr needs beyond torch and numpy comes in extras: one line says which one is missing.
-
-So names are loaded when they are first used; a package's stub says where each of them is at home.
-"""
+"""What difflr needs beyond torch and numpy comes in extras: one line says which one is missing."""
 
 import ast
 from importlib.util import find_spec
@@ -10,18 +7,15 @@ from pkgutil import get_data
 __all__ = ["MissingExtra", "extra_of", "homes", "require"]
 
 _EXTRAS = {
-    "lightning": ["pytorch_lightning"],
-    "kit": [
-        *("matplotlib", "ipywidgets", "torchvision", "PIL", "safetensors", "scipy", "tqdm"),
-        "tensorboard",
-    ],
-    "studies": ["joblib", "dask", "distributed"],
-    "text": ["tokenizers", "transformers"],
+    "lightning": "pytorch_lightning",
+    "kit": "matplotlib ipywidgets torchvision PIL safetensors scipy tqdm tensorboard",
+    "studies": "joblib dask distributed",
+    "text": "tokenizers transformers",
 }
 
 
 class MissingExtra(ImportError):
-    """A package is not installed that an extra of difflr brings.
+    """A package that an extra of difflr brings is not installed.
 
     >>> print(MissingExtra("difflr.plot_plan", "matplotlib"))
     difflr.plot_plan needs matplotlib: pip install "difflr[kit]"
@@ -36,17 +30,14 @@ class MissingExtra(ImportError):
 def extra_of(module: str | None) -> str | None:
     """Return the extra that brings a module's package; None for any other module."""
     top = (module or "").partition(".")[0]
-    return next((extra for extra, names in _EXTRAS.items() if top in names), None)
+    return next((extra for extra, names in _EXTRAS.items() if top in names.split()), None)
 
 
 def require(what: str, *modules: str | tuple[str, ...]) -> None:
-    """Raise MissingExtra for the first of these modules that is not installed; import none.
-
-    One of several will do where they stand in a tuple.
-    """
+    """Raise MissingExtra for the first of these modules (of a tuple: one will do) that is not installed."""
     for module in modules:
         choice = (module,) if isinstance(module, str) else module
-        if not any(_installed(name) for name in choice):
+        if not any(map(_installed, choice)):
             raise MissingExtra(what, choice[0])
 
 
@@ -58,7 +49,7 @@ def _installed(module: str) -> bool:
 
 
 def homes(package: str) -> dict[str, str]:
-    """Return each name that the stub ``__init__.pyi`` of a package imports, and from which module."""
+    """Return the names that a package's stub ``__init__.pyi`` imports, each with its module."""
     return {
         alias.name: str(node.module)
         for node in ast.parse(get_data(package, "__init__.pyi") or b"").body

@@ -1,5 +1,6 @@
 """What a comparison holds fixed for all recipes, checked before anything is loaded or trained."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -75,7 +76,7 @@ class Settings:
     def __post_init__(self) -> None:
         as_int("epochs", self.epochs, 1)
         ranges = {
-            "train_size": (1, None),
+            "train_size": (1, math.inf),
             "batch_size": (1, MAX_BATCH_SIZE),
             "image_size": (8, MAX_IMAGE_SIZE),
         }

@@ -94,7 +94,7 @@ def test_numbers_of_other_types_become_plain_ones():
         ({"epochs": 0}, "epochs=0"),
         ({"epochs": 1.0}, "epochs=1.0"),
         ({"epochs": True}, "epochs=True"),
-        ({"epochs": 10**400}, "at most 1000000"),
+        ({"epochs": 10**400}, "from 1 to 1000000"),
         ({"freeze_to": None}, "freeze_to=None"),
         ({"freeze_to": True}, "freeze_to=True"),
         ({"freeze_to": 3}, "from -3 to 2 for 3 splits"),

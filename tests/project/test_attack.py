@@ -22,7 +22,7 @@ def test_hostile_inputs_are_taken_or_refused():
 
 def test_a_tensor_is_no_plan_and_no_number_of_splits():
     """What seems to have a length or entries, and has none, is refused in words."""
-    with pytest.raises(DifflrError, match="expected a dictionary"):
+    with pytest.raises(DifflrError, match="or a dictionary"):
         Plan.from_dict(torch.zeros(3))
     with pytest.raises(DifflrError, match="expected a whole number"):
         make_plan("differential", torch.tensor(3), 6)
