@@ -37,40 +37,26 @@ def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any)
 
     Args:
         milestones: epoch (from 1) to ``freeze_to``, ``duration`` in epochs, ``lrs`` (one per split)
-            and, where they differ from OneCycleLR's defaults, ``pct_start``, ``div_factor`` and
+            and, where they are not OneCycleLR's defaults, ``pct_start``, ``div_factor`` and
             ``final_div_factor``.
-        options: passed on to ``Plan``, e.g. ``anneal="linear"``; ``div_factor`` and
-            ``final_div_factor`` given here hold for every milestone that does not set its own.
+        options: of ``Plan``, and factors for the milestones that do not set their own.
 
     Raises:
-        DifflrError: for gaps, overlaps, unknown or missing entries and everything that ``Phase`` and
-            ``Plan`` refuse, with the epoch at fault.
+        DifflrError: for gaps, overlaps, unknown or missing entries and all that ``Phase`` and ``Plan``
+            refuse, with the epoch at fault.
 
     >>> from_milestones(MILESTONES_2020).epochs
     6
     """
     if not isinstance(milestones, Mapping) or not milestones:
         raise DifflrError(
-            f"Received milestones={short_repr(milestones)}, expected a dictionary that maps epochs to "
-            "phases.",
+            f"Received milestones={short_repr(milestones)}, expected a dictionary.",
             "Pass e.g. {1: {'freeze_to': -1, 'duration': 1, 'pct_start': 0.3, 'lrs': [0, 1e-3]}}.",
         )
     shared = {key: options.pop(key) for key in ("div_factor", "final_div_factor") if key in options}
     entries = {as_int("milestone", epoch): milestone for epoch, milestone in milestones.items()}
-    if len(entries) < len(milestones) or min(entries) != 1:
-        raise DifflrError(
-            f"Received milestones at epochs {short_repr(sorted(entries))}, expected the first at 1.",
-            "Count epochs from 1, as the 2020 recipe does.",
-        )
     phases: list[Phase] = []
-    expected = 1
     for epoch in sorted(entries):
-        if epoch != expected:
-            kind = "overlaps the one before it" if epoch < expected else "leaves a gap before it"
-            raise DifflrError(
-                f"The milestone at epoch {epoch} {kind}: the one before lasts up to epoch {expected - 1}.",
-                f"Move it to epoch {expected}, or change the duration before it.",
-            )
         try:
             phase = _phase(entries[epoch], shared)
             phase.check(len((phases or [phase])[0].lrs), options.get("train_bn", False))
@@ -79,8 +65,14 @@ def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any)
                 f"Milestone at epoch {epoch}: {error.problem}", error.remedy
             ) from None
         phases.append(phase)
-        expected = epoch + phase.epochs
-    return Plan(phases, **options)
+    plan = Plan(phases, **options)
+    if (starts := [start + 1 for start in plan.starts]) != sorted(entries):
+        raise DifflrError(
+            f"Received milestones at epochs {short_repr(sorted(entries))}, by their durations they "
+            f"begin at {short_repr(starts)}.",
+            "Count epochs from 1, without gaps or overlaps.",
+        )
+    return plan
 
 
 def _phase(milestone: Any, shared: Mapping[Any, float]) -> Phase:
@@ -97,9 +89,7 @@ def _phase(milestone: Any, shared: Mapping[Any, float]) -> Phase:
 def to_milestones(plan: Plan) -> dict[int, dict[str, Any]]:
     """Return a plan as the milestones dictionary that ``from_milestones`` reads.
 
-    Entries at OneCycleLR's default beyond the recipe's four are left out. What a plan says about all
-    its phases (``anneal``, the momenta, ``train_bn``) has no place in the dictionary: pass it to
-    ``from_milestones`` again.
+    What a plan says of all phases (``anneal``, the momenta, ``train_bn``) has no place in it.
 
     Raises:
         DifflrError: for a plan with another shape than one cycle per phase.
@@ -110,7 +100,7 @@ def to_milestones(plan: Plan) -> dict[int, dict[str, Any]]:
     if any(phase.shape is not None or phase.continues for phase in plan.phases):
         raise DifflrError(
             "The milestones of 2020 know one cycle per phase; this plan has other shapes.",
-            "Keep it as Plan.to_dict() returns it.",
+            "Use Plan.to_dict().",
         )
     result: dict[int, dict[str, Any]] = {}
     for start, phase in zip(plan.starts, plan.phases, strict=True):

@@ -1,14 +1,13 @@
 """A plan: phases in order, as plain data that knows no torch.
 
-``Plan.lrs(step, steps_per_epoch)`` is the only place where a learning rate is computed. The preview
-draws it, the scheduler writes it into the optimizer, the tests compare it with torch's OneCycleLR.
+``Plan.lrs(step, steps_per_epoch)`` is the only place where a learning rate (LR) is computed.
 """
 
 import hashlib
 import json
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -21,7 +20,8 @@ from difflr.written.spans import rate_columns
 
 __all__ = ["MAX_EPOCHS", "Phase", "Plan", "Point"]
 
-MAX_EPOCHS = 10**6  # beyond any training, and small enough for step counts to stay exact as floats
+# Beyond any training; their product stays exact as a float.
+MAX_EPOCHS, MAX_STEPS = 10**6, 10**9
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,15 @@ class Phase(Checked):
 
     Args:
         freeze_to: index of the first split that trains; 0 trains all, -1 the last split only.
-        epochs: length of the phase, at least 1.
-        lrs: maximum learning rate of each split, shallow to deep; 0 for a frozen split.
-        pct_start: share of the phase's steps in which the LR rises, 0 to 1.
-        div_factor: the phase starts at ``lr / div_factor``.
-        final_div_factor: the phase ends at ``lr / div_factor / final_div_factor``.
-        frozen: indices of further splits to hold frozen, for plans that train the *first* splits.
-        shape: how the LR moves, where it is not one cycle (``pct_start`` and the factors then say
-            nothing): a shape of ``difflr.shapes``, or the name of one.
-        continues: True lets the shape run on from the phase before, as if both were one phase; False
-            begins it anew. What trains, and the maximum LRs, may differ all the same.
+        epochs: length, at least 1.
+        lrs: maximum LR of each split, shallow to deep; 0 for a frozen split.
+        pct_start: share of the steps in which the LR rises, 0 to 1.
+        div_factor, final_div_factor: the LR starts at ``lr / div_factor``, and ends at
+            ``lr / div_factor / final_div_factor``.
+        frozen: indices of further splits to freeze, so that the *first* can train alone.
+        shape: of ``difflr.shapes``, or its name, in place of one cycle and its three settings above.
+        continues: whether the shape runs on from the phase before, as if both were one, though
+            splits and maximum LRs may differ.
 
     Raises:
         DifflrError: for a value out of its range, or when nothing would train.
@@ -59,12 +58,14 @@ class Phase(Checked):
     continues: bool = False
 
     def __post_init__(self) -> None:
-        lrs = tuple(as_number("lr", lr, 0.0) for lr in _items("lrs", self.lrs))
+        given = _items("lrs", self.lrs, "[0, 1e-3], one entry per split")
+        lrs = tuple(as_number("lr", lr, 0.0) for lr in given)
+        n = len(lrs)
         if not lrs:
             raise DifflrError("Received no learning rates.", "Pass one per split.")
-        frozen = {as_index("frozen", i, len(lrs)) % len(lrs) for i in _items("frozen", self.frozen)}
+        frozen = {as_index("frozen", i, n) % n for i in _items("frozen", self.frozen, "[2, 3]")}
         self.normalise(
-            freeze_to=as_index("freeze_to", self.freeze_to, len(lrs)),
+            freeze_to=as_index("freeze_to", self.freeze_to, n),
             epochs=as_int("epochs", self.epochs, 1, MAX_EPOCHS),
             lrs=lrs,
             pct_start=as_number("pct_start", self.pct_start, 0.0, 1.0),
@@ -73,36 +74,30 @@ class Phase(Checked):
             frozen=tuple(sorted(frozen)),
             shape=None if self.shape is None else shape_from_dict(self.shape),
         )
-        _check_bool("continues", self.continues)
-        low = max(lrs) / self.div_factor
-        if not math.isfinite(low / self.final_div_factor):
-            raise DifflrError(
-                f"div_factor={self.div_factor:g} and final_div_factor={self.final_div_factor:g} make "
-                f"a learning rate of {max(lrs):g} infinite.",
-                "Pass larger factors, e.g. 25 and 1e4.",
-            )
-        if not any(self.trainable):
+        _check_choice("continues", self.continues, True, False)
+        end = max(lrs) / self.div_factor / self.final_div_factor
+        as_number("lr / div_factor / final_div_factor", end)  # too small factors make it infinite
+        if not self.trained:
             raise DifflrError(
                 f"freeze_to={self.freeze_to} with frozen={list(self.frozen)} leaves nothing to train.",
-                "Leave at least one split trainable.",
+                "Leave a split to train.",
             )
 
     @property
     def moves_like(self) -> tuple[Any, ...]:
-        """What decides how the LR moves; a phase that continues another must agree with it."""
-        if self.shape is not None:
-            return (self.shape,)
-        return (None, self.pct_start, self.div_factor, self.final_div_factor)
+        """What decides how the LR moves."""
+        cycle = (self.pct_start, self.div_factor, self.final_div_factor)
+        return cycle if self.shape is None else (self.shape,)
 
     @property
     def trainable(self) -> tuple[bool, ...]:
-        """Whether each split trains in this phase, shallow to deep."""
-        first, frozen = self.freeze_to % len(self.lrs), set(self.frozen)
-        return tuple(i >= first and i not in frozen for i in range(len(self.lrs)))
+        """Whether each split trains, shallow to deep."""
+        n, frozen = len(self.lrs), set(self.frozen)
+        return tuple(i >= self.freeze_to % n and i not in frozen for i in range(n))
 
     @property
     def trained(self) -> tuple[int, ...]:
-        """Indices of the splits that train in this phase."""
+        """Indices of the splits that train."""
         return tuple(index for index, trains in enumerate(self.trainable) if trains)
 
     def check(self, n_splits: int, train_bn: bool = False) -> None:
@@ -110,7 +105,7 @@ class Phase(Checked):
         if len(self.lrs) != n_splits:
             raise DifflrError(
                 f"Received {len(self.lrs)} learning rates, expected {n_splits}.",
-                "Give every phase one learning rate per split.",
+                "Give every phase one per split.",
             )
         for split, (lr, trains) in enumerate(zip(self.lrs, self.trainable, strict=True)):
             if trains and lr == 0:
@@ -121,41 +116,14 @@ class Phase(Checked):
                 )
             if not trains and lr and not train_bn:
                 raise DifflrError(
-                    f"Split {split} is frozen (freeze_to={self.freeze_to}) but has a learning rate of "
-                    f"{lr:g}, which would never be used.",
+                    f"Split {split} is frozen (freeze_to={self.freeze_to}), so its learning rate of "
+                    f"{lr:g} would never be used.",
                     "Set it to 0, or lower freeze_to so that the split trains.",
                 )
 
 
-def _items(name: str, value: Any) -> list[Any]:
-    # Learning rates need an order, which a set has not.
-    wrong = (str, bytes, Mapping, Set) if name == "lrs" else (str, bytes, Mapping)
-    try:
-        if isinstance(value, Iterable) and not isinstance(value, wrong):
-            return list(value)
-    except TypeError:  # an array without dimensions
-        pass
-    raise DifflrError(
-        f"Received {name}={short_repr(value)}, expected a list with one entry per split.",
-        f"Pass e.g. {name}=[0, 0, 1e-3]." if name == "lrs" else f"Pass e.g. {name}=(2, 3).",
-    )
-
-
-def _check_bool(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise DifflrError(
-            f"Received {name}={short_repr(value)}, expected True or False.", "Pass one of them."
-        )
-
-
-MAX_STEPS = 10**9  # per epoch; step counts stay exact as floats
-
-
 class Point(NamedTuple):
-    """One training step of a plan: which phase, one LR per split, and the momentum.
-
-    ``momentum`` is None where the shape leaves it to the optimizer.
-    """
+    """One step of a plan; a ``momentum`` of None is the optimizer's own."""
 
     phase: int
     lrs: tuple[float, ...]
@@ -167,13 +135,12 @@ class Plan(Checked):
     """Phases in order, for a fixed number of splits.
 
     Args:
-        phases: the phases, first to last; all with one LR per split.
+        phases: first to last; all with one LR per split.
         anneal: ``"cos"`` or ``"linear"``, as OneCycleLR's ``anneal_strategy``.
         base_momentum, max_momentum: momentum (SGD) or beta1 (Adam) at the LR's peak and at its ends.
-        cycle_momentum: whether phases of one cycle move the momentum, against the LR; False leaves the
-            optimizer's momentum alone.
-        train_bn: True trains BatchNorm inside frozen splits too, at the LR given for the frozen
-            split, and updates its statistics (fastai's habit). False keeps it as it was.
+        cycle_momentum: whether phases of one cycle move the momentum, against the LR.
+        train_bn: whether BatchNorm inside frozen splits trains too, statistics included, at the LR
+            given for the split (fastai's habit).
 
     Raises:
         DifflrError: for phases that disagree on the number of splits, an LR above 0 on a frozen
@@ -192,25 +159,14 @@ class Plan(Checked):
     train_bn: bool = False
 
     def __post_init__(self) -> None:
-        phases = self.phases if isinstance(self.phases, Sequence) else [None]
-        # Out of JSON they are still dictionaries.
-        phases = [Phase.build(each) if isinstance(each, Mapping) else each for each in phases]
-        if not all(isinstance(phase, Phase) for phase in phases):
-            raise DifflrError(
-                f"Received phases={short_repr(self.phases)}, expected a list of Phase.",
-                "Build each with Phase(freeze_to, epochs, lrs).",
-            )
+        phases = _items("phases", self.phases, "[Phase(0, 1, [1e-3])]")
         if not phases:
             raise DifflrError("A plan without phases trains nothing.", "Pass at least one Phase.")
-        if not isinstance(self.anneal, str) or self.anneal not in ("cos", "linear"):
-            raise DifflrError(
-                f"Received anneal={short_repr(self.anneal)}, expected 'cos' or 'linear'.",
-                "Pass one.",
-            )
-        for name in ("cycle_momentum", "train_bn"):
-            _check_bool(name, getattr(self, name))
+        _check_choice("anneal", self.anneal, "cos", "linear")
+        _check_choice("cycle_momentum", self.cycle_momentum, True, False)
+        _check_choice("train_bn", self.train_bn, True, False)
         self.normalise(
-            phases=tuple(phases),
+            phases=tuple(map(Phase.build, phases)),  # out of JSON they are still dictionaries
             # At 1 the average never moves, and Adam divides by zero.
             base_momentum=as_number("base_momentum", self.base_momentum, 0.0, 1.0, below=True),
             max_momentum=as_number("max_momentum", self.max_momentum, 0.0, 1.0, below=True),
@@ -233,7 +189,7 @@ class Plan(Checked):
 
     @property
     def n_splits(self) -> int:
-        """How many splits the plan is made for."""
+        """Number of splits."""
         return len(self.phases[0].lrs)
 
     @property
@@ -243,27 +199,26 @@ class Plan(Checked):
 
     @property
     def epochs(self) -> int:
-        """Length of the whole plan in epochs."""
+        """Length in epochs."""
         return self.starts[-1] + self.phases[-1].epochs
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """First epoch of each phase, counted from 0."""
+        """First epoch of each phase, from 0."""
         return tuple(accumulate((phase.epochs for phase in self.phases[:-1]), initial=0))
 
     def phase_at(self, epoch: int) -> Phase:
-        """Return the phase that epoch ``epoch`` (from 0) belongs to; the last one ever after."""
+        """Return the phase of ``epoch`` (from 0); past the end the last one."""
         return self.phases[self.index_at(as_int("epoch", epoch, 0))]
 
     def index_at(self, epoch: int) -> int:
-        """Return the index of the phase that epoch ``epoch`` (from 0) belongs to."""
+        """Return the index of the phase of ``epoch`` (from 0)."""
         return bisect_right(self.starts, epoch) - 1
 
     def at(self, step: int, steps_per_epoch: int) -> Point:
         """Return phase, LRs and momentum of optimizer step ``step`` (from 0).
 
-        Phases are half-open: the step on a border opens the next phase. Past the end the last step
-        holds, since Lightning steps a scheduler once more after the last batch.
+        Past the end the last step holds: Lightning steps a scheduler once more after the last batch.
         """
         steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1, MAX_STEPS)
         step = min(as_int("step", step, 0), self.epochs * steps_per_epoch - 1)
@@ -284,17 +239,16 @@ class Plan(Checked):
         return Point(index, lrs, between(self.base_momentum, self.max_momentum))
 
     def _stretch(self, index: int) -> tuple[int, int]:
-        """Return first epoch and length of the phases over which the shape of phase ``index`` runs."""
-        first = index
+        """Return first epoch and length of the phases that move as one with phase ``index``."""
+        first, after = index, index + 1
         while self.phases[first].continues:
             first -= 1
-        after = index + 1
         while after < len(self.phases) and self.phases[after].continues:
             after += 1
         return self.starts[first], sum(phase.epochs for phase in self.phases[first:after])
 
     def lrs(self, step: int, steps_per_epoch: int) -> tuple[float, ...]:
-        """Return the learning rate of each split at optimizer step ``step`` (from 0)."""
+        """Return the LR of each split at optimizer step ``step`` (from 0)."""
         return self.at(step, steps_per_epoch).lrs
 
     def check(self, splits: Sized | int, max_epochs: int | None = None) -> None:
@@ -303,19 +257,18 @@ class Plan(Checked):
         if n != self.n_splits:
             raise DifflrError(
                 f"The plan has {self.n_splits} learning rates per phase, the model has {n} splits.",
-                "Make the plan for this model's splits: one learning rate per split.",
+                "Make the plan for this model's splits.",
             )
         if max_epochs is not None and max_epochs != self.epochs:
             raise DifflrError(
                 f"The plan lasts {self.epochs} epochs, the trainer runs {max_epochs}.",
-                f"Set max_epochs={self.epochs}, or change the epochs of the phases.",
+                f"Set max_epochs={self.epochs}, or change the phases.",
             )
 
     def phases_at_minimum(self, steps_per_epoch: int) -> list[int]:
-        """Return the indices of the phases whose only step has next to none of their learning rate.
+        """Return the indices of the phases whose only step has less than a hundredth of their LR.
 
-        One cycle has its minimum there (unless ``pct_start`` is 1), a warm-up from 0 its beginning. A loop
-        of one's own asks before it trains; Lightning modules are warned.
+        One cycle has its minimum there (unless ``pct_start`` is 1), a warm-up from 0 its beginning.
 
         >>> Plan([Phase(-1, 1, [0, 1e-2]), Phase(0, 2, [1e-4, 1e-2])]).phases_at_minimum(1)
         [0]
@@ -328,18 +281,14 @@ class Plan(Checked):
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON-ready data; ``Plan.from_dict`` reads it back.
-
-        One cycle per phase is written as it always was, so that older files and checkpoints still fit.
-        """
+        """Return the plan as JSON-ready data; ``Plan.from_dict`` reads it back."""
         phases = []
         for phase in self.phases:
             entry = {**phase.entries(), "lrs": list(phase.lrs), "frozen": list(phase.frozen)}
-            del entry["shape"], entry["continues"]
-            if isinstance(phase.shape, Shape):
-                entry["shape"] = phase.shape.to_dict()
-            if phase.continues:
-                entry["continues"] = True
+            # Only where they say something, so that older files and checkpoints still fit.
+            shape, continues = entry.pop("shape"), entry.pop("continues")
+            entry |= {"shape": shape.to_dict()} if shape else {}
+            entry |= {"continues": True} if continues else {}
             phases.append(entry)
         return {**self.entries(), "phases": phases}
 
@@ -362,3 +311,19 @@ class Plan(Checked):
             span = f"{start + 1}-{last}" if phase.epochs > 1 else f"{last}"
             lines.append(f"{span:>8}  {phase.freeze_to:>9}  {phase.pct_start:>9g}  {column}")
         return "\n".join(lines)
+
+
+def _items(name: str, value: Any, example: str) -> list[Any]:
+    # A set has no order, which what is frozen does not need.
+    wrong = (str, bytes, Mapping) if name == "frozen" else (str, bytes, Mapping, Set)
+    with suppress(TypeError):  # an array without dimensions
+        if isinstance(value, Iterable) and not isinstance(value, wrong):
+            return list(value)
+    raise DifflrError(
+        f"Received {name}={short_repr(value)}, expected a list.", f"Pass e.g. {name}={example}."
+    )
+
+
+def _check_choice(name: str, value: Any, one: Any, other: Any) -> None:
+    if not isinstance(value, type(one)) or value not in (one, other):
+        raise DifflrError(f"Received {name}={short_repr(value)}.", f"Pass {one!r} or {other!r}.")

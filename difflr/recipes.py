@@ -1,11 +1,11 @@
-"""Recipes: functions that make a plan from a number of splits, a number of epochs and a base LR.
+"""Recipes make a plan from splits, epochs and a base learning rate, which is always the largest one.
 
-The base LR is always the largest one; defaults are for AdamW at batch size 64. ``RECIPES`` maps
-names to functions, so that a command line or a study can go through them.
+Defaults are for AdamW at batch size 64.
 """
 
 import inspect
 from collections.abc import Callable, Sequence, Sized
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
@@ -47,7 +47,7 @@ def head_only(splits: N, epochs: int = 6, lr: float = 3e-3) -> Plan:
 def differential(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 100.0) -> Plan:
     """Train everything, the first split at ``lr / ratio``, geometric up to ``lr`` at the last.
 
-    Source: fastai's ``slice(lo, hi)``; ULMFiT (arXiv 1801.06146) calls it discriminative.
+    Source: fastai's ``slice(lo, hi)``.
     """
     return Plan([_phase(splits, epochs, Ratio(lr, ratio))])
 
@@ -55,8 +55,7 @@ def differential(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 10
 def two_rates(splits: N, epochs: int = 6, lr: float = 3e-3, ratio: float = 10.0) -> Plan:
     """Train everything, the last split at ``lr`` and all before it at ``lr / ratio``.
 
-    What a new head needs, without any grading inside the body: the rival that tells the two apart.
-    Source: fastai's ``slice(hi)``, whose ratio is 10.
+    A fast head without any grading inside the body. Source: fastai's ``slice(hi)``.
     """
     n = _count(splits)
     first, last = expand_lrs(Ratio(lr, ratio), 2)
@@ -66,7 +65,7 @@ def two_rates(splits: N, epochs: int = 6, lr: float = 3e-3, ratio: float = 10.0)
 def layer_decay(splits: N, epochs: int = 6, lr: float = 1e-3, decay: float = 0.75) -> Plan:
     """Train everything, each split at ``decay`` times the rate of the one after it.
 
-    For one split per block. Source: BEiT (arXiv 2106.08254), MAE (arXiv 2111.06377).
+    For one split per block. Source: see ``LayerDecay``.
     """
     return Plan([_phase(splits, epochs, LayerDecay(lr, decay))])
 
@@ -74,33 +73,28 @@ def layer_decay(splits: N, epochs: int = 6, lr: float = 1e-3, decay: float = 0.7
 def falling(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 100.0) -> Plan:
     """Train everything, the *first* split fastest, falling geometrically to ``lr / ratio``.
 
-    For shifts of the input, where it is the first layers that have to change.
+    For shifts of the input, where the first layers have to change.
     """
-    rates = expand_lrs(Ratio(lr, ratio), _count(splits))[::-1]
-    return Plan([_phase(splits, epochs, rates)])
+    n = _count(splits)
+    return Plan([_phase(n, epochs, expand_lrs(Ratio(lr, ratio), n)[::-1])])
 
 
 def first_splits(splits: N, epochs: int = 6, lr: float = 1e-3, count: int = 1) -> Plan:
-    """Train the first ``count`` splits only and keep all others frozen, the head included.
+    """Train the first ``count`` splits only; the head stays as it is, so the classes must be the old ones.
 
-    Source: surgical fine-tuning (arXiv 2210.11466), which tunes the first block when the input has
-    shifted. A new, random head stays random: use it where the classes stay the same.
+    For shifts of the input. Source: surgical fine-tuning (arXiv 2210.11466).
     """
     n = _count(splits)
     kept = as_int("count", count, 1)
     if kept >= n:
-        raise DifflrError(
-            f"Received count={kept} for {n} splits, expected fewer than all.",
-            "Use uniform instead.",
-        )
+        raise DifflrError(f"Received count={kept}, expected fewer than {n}.", "Or use uniform.")
     return Plan([_phase(n, epochs, lr, frozen=range(kept, n))])
 
 
 def gradual(splits: N, epochs: int = 6, lr: float = 1e-3, factor: float = 2.6) -> Plan:
     """Unfreeze one more split per phase, from the last to the first, at ULMFiT's rates.
 
-    The epochs are shared out evenly; what is left over goes to the last phase. With fewer epochs
-    than splits, several splits are unfrozen at once. Source: ULMFiT (arXiv 1801.06146), 3.3.
+    With fewer epochs than splits, several at once. Source: ULMFiT (arXiv 1801.06146), section 3.3.
     """
     n, epochs = _count(splits), as_int("epochs", epochs, 1)
     count = min(n, epochs)
@@ -122,8 +116,8 @@ def lp_ft(splits: N, epochs: int = 6, lr: float = 3e-3, tune_lr: float = 3e-4) -
 def fine_tune(splits: N, epochs: int = 6, lr: float = 2e-3, freeze_epochs: int = 1) -> Plan:
     """Do what fastai's ``Learner.fine_tune`` does, at its defaults.
 
-    One frozen epoch at ``lr`` that warms up nearly to its end, with BatchNorm training everywhere;
-    then everything at ``slice(lr / 200, lr / 2)``. ``epochs`` counts both.
+    The head at ``lr``, warming up nearly to its end, with BatchNorm training everywhere; then
+    everything at ``slice(lr / 200, lr / 2)``. ``epochs`` counts both.
     """
     freeze = as_int("freeze_epochs", freeze_epochs, 1)
     rest = as_int("epochs", epochs, freeze + 1) - freeze
@@ -145,7 +139,7 @@ def freeze_then_cosine(
 ) -> Plan:
     """Train the head at ``lr``, then everything on one warm-up with cosine decay over the rest.
 
-    What most fine-tuning of today does; ``ratio`` divides the first split's rate, as in ``differential``.
+    As most fine-tuning of today; ``ratio`` as in ``differential``.
     """
     freeze = as_int("freeze_epochs", freeze_epochs, 1)
     rest = as_int("epochs", epochs, freeze + 1) - freeze
@@ -154,7 +148,7 @@ def freeze_then_cosine(
 
 
 def milestones_2020(splits: N, epochs: int = 6, lr: float = 1e-3) -> Plan:
-    """Return the six milestones of the 2020 recipe, stretched to ``epochs`` and scaled to ``lr``."""
+    """Return the milestones of the 2020 recipe, stretched to ``epochs`` and scaled to ``lr``."""
     plan = from_milestones(MILESTONES_2020)
     plan.check(_count(splits))
     lengths = _shared_out(as_int("epochs", epochs, len(plan.phases)), len(plan.phases))
@@ -167,7 +161,7 @@ def milestones_2020(splits: N, epochs: int = 6, lr: float = 1e-3) -> Plan:
     )
 
 
-#: Every recipe by its name, which is its function's.
+#: Every recipe by the name of its function.
 RECIPES: dict[Recipe, Callable[..., Plan]] = {name: globals()[name] for name in get_args(Recipe)}
 
 
@@ -178,10 +172,10 @@ def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) 
         name: a key of ``RECIPES``; the recipes and their options stand below.
         splits: of the model, or how many there are.
         epochs: of the whole plan.
-        options: of the recipe, and of the shape in which the rates move in each of its phases:
-            ``pct_start``, ``div_factor`` and ``final_div_factor`` of one cycle, or ``shape="cosine"``
-            (``"linear"``, ``"constant"``, ``"steps"``) with ``warmup`` and what else it has (see
-            ``difflr.shapes``); ``continues=True`` lets one shape run on over all phases.
+        options: of the recipe, and for each of its phases: ``pct_start``, ``div_factor`` and
+            ``final_div_factor`` of one cycle, or ``shape="cosine"`` (``"linear"``, ``"constant"``,
+            ``"steps"``) with ``warmup`` and its other fields (see ``difflr.shapes``);
+            ``continues=True`` lets the shape run on over all phases.
 
     Raises:
         DifflrError: for an unknown name or an option that the recipe does not have.
@@ -192,24 +186,16 @@ def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) 
     recipe = RECIPES[as_recipe(name)]
     known = _options(recipe)
     own = {key: options.pop(key) for key in known if key in options}
-    continues: Any = options.pop("continues", False)
-    cycle = [key for key in _CYCLE if key in options]
-    changes: dict[str, Any] = dict(options)
-    if "shape" in options:
-        if cycle:
-            raise DifflrError(
-                f"Received {', '.join(cycle)} with shape={short_repr(options['shape'])}.",
-                "Leave them out: they are options of one cycle.",
-            )
-        changes = {"shape": shape_from_dict({"kind": options.pop("shape"), **options})}
-    elif other := [key for key in options if key not in cycle]:
+    changes: dict[str, Any] = options
+    continues = changes.pop("continues", False)
+    if "shape" in changes:
+        changes = {"shape": shape_from_dict({"kind": changes.pop("shape"), **changes})}
+    elif other := [key for key in changes if key not in _CYCLE]:
         raise DifflrError(
             f"The recipe {name} has no option {', '.join(other)}.",
             f"It has {', '.join(known)}, and of one cycle {', '.join(_CYCLE)}; other shapes need shape=….",
         )
     plan = recipe(splits, epochs, **own)
-    if not changes and not continues:
-        return plan
     first, *rest = (replace(phase, **changes) for phase in plan.phases)
     return replace(plan, phases=[first, *(replace(phase, continues=continues) for phase in rest)])
 
@@ -227,7 +213,7 @@ def as_recipe(name: object) -> Recipe:
 
 
 def _options(recipe: Callable[..., Plan]) -> dict[str, Any]:
-    """Return a recipe's options with their defaults, those after ``splits`` and ``epochs``."""
+    """Return a recipe's options, those after ``splits`` and ``epochs``, with their defaults."""
     parameters = list(inspect.signature(recipe).parameters.values())
     return {parameter.name: parameter.default for parameter in parameters[2:]}
 
@@ -238,25 +224,21 @@ def _summary(name: Recipe, recipe: Callable[..., Plan]) -> str:
     return f"    ``{name}`` ({options}): {what}"
 
 
-# Written from the recipes themselves, so that ``help`` and an editor's hint cannot fall behind them.
+# From the recipes themselves, so that ``help`` cannot fall behind them.
 _summaries = "\n".join(_summary(name, recipe) for name, recipe in RECIPES.items())
 make_plan.__doc__ = f"{inspect.cleandoc(make_plan.__doc__ or '')}\n\nRecipes:\n{_summaries}"
 
 
 def _shared_out(epochs: int, phases: int) -> list[int]:
-    """Return even lengths of so many phases; what is left over goes to the last."""
+    """Return even lengths of the phases; what is left over goes to the last."""
     even, rest = divmod(epochs, phases)
     return [even] * (phases - 1) + [even + rest]
 
 
-def _count(splits: N) -> int:
-    try:
-        n = len(splits)  # type: ignore[arg-type]
-    except TypeError:  # a number, or an array without dimensions
-        return as_int("splits", splits, 1, MOST_SPLITS)
-    if not n:
-        raise DifflrError("Received no splits, expected at least one split.", "Pass them.")
-    return n
+def _count(splits: Any) -> int:
+    with suppress(TypeError):  # a number, or an array without dimensions
+        splits = len(splits)
+    return as_int("splits", splits, 1, MOST_SPLITS)
 
 
 def _phase(
@@ -269,10 +251,7 @@ def _phase(
     train_bn: bool = False,
     **shape: Any,
 ) -> Phase:
-    """Build a phase; the learning rates of its frozen splits are 0 unless their BatchNorm trains."""
-    rates = tuple(expand_lrs(lr, _count(splits)))
-    phase = Phase(freeze_to, epochs, rates, frozen=tuple(frozen), **shape)
-    if train_bn or all(phase.trainable):
-        return phase
-    pairs = zip(rates, phase.trainable, strict=True)
-    return replace(phase, lrs=[rate if trains else 0.0 for rate, trains in pairs])
+    """Build a phase; the rates of its frozen splits are 0 unless their BatchNorm trains."""
+    phase = Phase(freeze_to, epochs, expand_lrs(lr, _count(splits)), frozen=frozen, **shape)
+    pairs = zip(phase.lrs, phase.trainable, strict=True)
+    return replace(phase, lrs=[rate if trains or train_bn else 0.0 for rate, trains in pairs])

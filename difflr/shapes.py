@@ -1,14 +1,13 @@
-"""How a learning rate moves through its steps, as pure functions: a shape says which share of the peak holds.
+"""How a learning rate moves through its steps, as pure functions: which share of the peak holds.
 
-Where a phase names no shape it is torch's one cycle (``position`` and ``annealing``), against which the
-momentum moves too. The others are what most fine-tuning does today: a linear warm-up, then a cosine, a line,
-steps or nothing; they leave momentum to the optimizer.
+A phase without a shape is torch's one cycle, against which the momentum moves too. The shapes of today's
+fine-tuning leave it alone: a linear warm-up, then a cosine, a line, steps or nothing.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from difflr.checked import Checked
 from difflr.errors import DifflrError, as_int, as_number, short_repr
@@ -18,9 +17,9 @@ __all__ = [
     "Constant",
     "Cosine",
     "Linear",
-    "Position",
     "Shape",
     "Steps",
+    "annealing",
     "position",
     "shape_from_dict",
 ]
@@ -28,32 +27,23 @@ __all__ = [
 Anneal = Literal["cos", "linear"]
 
 
-class Position(NamedTuple):
-    """Where a step stands in its cycle: on the way up or down, and how far (0 to 1)."""
+def position(step: int, total_steps: int, pct_start: float) -> tuple[bool, float]:
+    """Return whether a cycle rises at ``step`` (from 0), and how far it is on its way up or down (0 to 1).
 
-    rising: bool
-    pct: float
-
-
-def position(step: int, total_steps: int, pct_start: float) -> Position:
-    """Return where ``step`` (from 0 to ``total_steps - 1``) stands in a cycle.
-
-    The peak lies at step ``pct_start * total_steps - 1`` and the minimum at ``total_steps - 1``, as in
-    torch. Where the rise has no length at all (``pct_start * total_steps == 1``) torch divides by
-    zero; here the cycle then starts at its peak. A phase of a single step has, as in torch, its minimum
-    there and next to nothing is learnt, unless ``pct_start`` is 1.
+    As in torch the peak lies at step ``pct_start * total_steps - 1``, the minimum at ``total_steps - 1``.
+    Where the peak is step 0, torch divides by zero.
 
     >>> position(0, 10, 0.3), position(2, 10, 0.3), position(9, 10, 0.3)
-    (Position(rising=True, pct=0.0), Position(rising=True, pct=1.0), Position(rising=False, pct=1.0))
+    ((True, 0.0), (True, 1.0), (False, 1.0))
     """
     peak = pct_start * total_steps - 1
     if step <= peak:
-        return Position(True, step / peak if peak else 1.0)
-    return Position(False, (step - peak) / (total_steps - 1 - peak))
+        return True, step / peak if peak else 1.0
+    return False, (step - peak) / (total_steps - 1 - peak)
 
 
 def annealing(pct: float, how: Anneal = "cos") -> Callable[[float, float], float]:
-    """Return what interpolates from a start (``pct`` 0) to an end (``pct`` 1), along a cosine or a line.
+    """Return what interpolates from a start (``pct`` 0) to an end (1), along a cosine or a line.
 
     >>> between = annealing(0.5)
     >>> between(0.0, 1.0), between(2.0, 4.0)
@@ -67,13 +57,13 @@ def annealing(pct: float, how: Anneal = "cos") -> Callable[[float, float], float
 
 @dataclass(frozen=True, kw_only=True)
 class Shape(Checked):
-    """A linear warm-up from ``start_factor`` to 1; what follows it is said by the subclasses.
+    """A linear warm-up from ``start_factor`` to 1; what follows it is for the subclasses to say.
 
     Args:
-        warmup: share of the steps in which the rate rises, 0 to 1 (rounded up to whole steps, as in
-            transformers' ``warmup_ratio``).
-        start_factor: share of the peak at the first step of the warm-up. At 0, as in transformers, that
-            step trains nothing; torch's ``LinearLR`` begins at a third.
+        warmup: share of the steps in which the rate rises, 0 to 1, rounded up to whole steps.
+        start_factor: share of the peak at the first step. At 0 it trains nothing.
+
+    Source: transformers' ``warmup_ratio``.
     """
 
     kind: ClassVar[str]
@@ -96,7 +86,7 @@ class Shape(Checked):
         return self._after(step - rise, total_steps - rise, steps_per_epoch)
 
     def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
-        raise NotImplementedError
+        return 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the shape as JSON-ready data; ``shape_from_dict`` reads it back."""
@@ -105,10 +95,7 @@ class Shape(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Shape):
-    """Down to ``end_factor`` along half a cosine: torch's ``CosineAnnealingLR``.
-
-    Source: SGDR (arXiv 1608.03983), without restarts.
-    """
+    """Down to ``end_factor`` along half a cosine: torch's ``CosineAnnealingLR`` (arXiv 1608.03983)."""
 
     kind = "cosine"
     end_factor: float = 0.0
@@ -135,9 +122,6 @@ class Constant(Shape):
 
     kind = "constant"
 
-    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
-        return 1.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Steps(Shape):
@@ -155,10 +139,10 @@ _KINDS: dict[str, type[Shape]] = {kind.kind: kind for kind in (Cosine, Linear, C
 
 
 def shape_from_dict(data: Any) -> Shape:
-    """Return the shape that ``Shape.to_dict`` wrote, or the default one of a kind given by its name.
+    """Return the shape that ``Shape.to_dict`` wrote, or the default one of a kind.
 
     Raises:
-        DifflrError: for an unknown kind, an entry that it does not have, or a value out of range.
+        DifflrError: for an unknown kind or entry, or a value out of range.
 
     >>> shape_from_dict("cosine") == shape_from_dict({"kind": "cosine", "end_factor": 0})
     True

@@ -128,7 +128,7 @@ def test_the_2020_recipe_is_the_dictionary_and_stretches():
         (("milestones_2020", 6, 5), "epochs=5"),
         (("uniform", 0), "splits=0"),
         (("uniform", True), "splits=True"),
-        (("uniform", []), "at least one split"),
+        (("uniform", []), "splits=0"),
         (("uniform", 6, 0), "epochs=0"),
         (("uniform", 6, 2.5), "epochs=2.5"),
     ],
