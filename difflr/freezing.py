@@ -1,4 +1,4 @@
-"""Freezing: which splits train, and what the normalisation layers of the others do."""
+"""Freezing: which splits train, and what the BatchNorm layers of the others do."""
 
 from collections.abc import Collection, Iterator
 
@@ -15,14 +15,13 @@ __all__ = ["bn_mode", "freeze_to", "set_trainable"]
 def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
     """Train split ``n`` and all after it; freeze those before.
 
-    Call it after ``model.train()``, which would switch the frozen BatchNorm layers back on.
+    Call it after ``model.train()``, which wakes frozen BatchNorm layers.
 
     Args:
         splits: of the model.
-        n: 0 trains all, -1 only the last split, -2 the last two; or the name of the first split
-            that trains.
-        train_bn: True trains the BatchNorm layers of frozen splits all the same: weight, bias and
-            running statistics (fastai's default habit). False leaves them bit for bit as they are.
+        n: index or name of the first split that trains: 0 trains all, -1 only the last.
+        train_bn: whether the BatchNorm layers of frozen splits train all the same: weight, bias and
+            running statistics (fastai's habit).
 
     Raises:
         DifflrError: for ``None``, an index out of range or an unknown name.
@@ -31,7 +30,7 @@ def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
         if n not in splits.names:
             raise DifflrError(
                 f"Received freeze_to={short_repr(n)}, the splits are {', '.join(splits.names)}.",
-                "Pass one of these names, or a whole number.",
+                "Pass a name or a whole number.",
             )
         n = splits.names.index(n)
     first = as_index("freeze_to", n, len(splits)) % len(splits)
@@ -41,11 +40,9 @@ def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
 def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool = False) -> None:
     """Train exactly the splits with the indices ``trainable`` (see ``freeze_to``).
 
-    A frozen split gets no gradient and loses the one it had, so no optimizer touches it, whatever
-    its weight decay or momentum; its BatchNorm layers use their running statistics and keep them, and
-    so do all layers that follow the data (see ``follows_data``). Dropout is left alone: it changes
-    no weight. What the user froze stays as it is (see ``difflr.models.held``), the statistics of such
-    a BatchNorm layer included.
+    A frozen split gets no gradient and loses the one it had, so no optimizer touches it; its BatchNorm
+    layers, and all that follow the data (see ``follows_data``), keep their statistics. Dropout goes on.
+    What the user froze stays as it is (see ``difflr.models.held``), statistics included.
     """
     trainable = set(trainable)
     for index, split in enumerate(splits):
@@ -63,7 +60,7 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
         wanted = splits.model.training and (trains or train_bn)
         for norm in norms:
             mode = wanted and not _is_held(norm)
-            if norm.training != mode:  # once a batch: most are as they should be already
+            if norm.training != mode:  # once a batch: most are right already
                 norm.train(mode)
 
 
@@ -76,11 +73,10 @@ def bn_mode(split: Split) -> str:
 
 
 def _is_held(norm: nn.Module) -> bool:
-    """Whether a layer of a split that is awake has parameters none of which trains: the user froze it."""
+    """Whether no parameter of a layer trains though its split does: the user froze it."""
     own = [p.requires_grad for p in norm._parameters.values() if p is not None]
     return bool(own) and not any(own)
 
 
 def _norms(split: Split) -> Iterator[nn.Module]:
-    """Yield the layers of a split that follow the data."""
     return (module for module in split.modules if follows_data(module))

@@ -1,4 +1,4 @@
-"""The report that one reads before training: what each split holds, and what will happen to it."""
+"""The report that one reads before training: what each split holds, and how it would train."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,16 +26,14 @@ class SplitRow:
     lr: float | None
     weight_decay: tuple[float, ...]
     bn: str
-    held: int = 0
 
 
 def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[SplitRow]:
     """Return one row per split, read off the model and the optimizer as they are now.
 
-    ``trainable`` is ``"trainable"``, ``"frozen"``, ``"partly"`` or, where the user froze all of the split,
-    ``"held by you"``; ``held`` is how many of its tensors the user froze; ``lr`` is the largest of the
-    split's groups; ``weight_decay`` holds each value that its groups have, the largest first;
-    ``bn`` is the mode of its BatchNorm layers (see ``bn_mode``).
+    ``trainable`` is ``"trainable"``, ``"frozen"``, ``"partly"`` or, where the user froze all of it,
+    ``"held by you"``; ``lr`` is the largest of its groups, ``weight_decay`` holds each of theirs, the
+    largest first; ``bn`` is its ``bn_mode``.
     """
     total = sum(split.numel for split in splits)
     groups = optimizer.param_groups if optimizer is not None else []
@@ -45,50 +43,44 @@ def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[Split
     for split in splits:
         params = list(split.parameters.values())
         own = [group_of[id(p)] for p in params if id(p) in group_of]
-        kept = sum(name in held for name in split.parameters)
+        awake = [p.requires_grad for p in params]
+        decays = {float(group.get("weight_decay", 0)) for group in own}
         rows.append(
             SplitRow(
                 name=split.name,
                 tensors=len(params),
                 parameters=split.numel,
                 share=split.numel / max(total, 1),
-                trainable=_state([p.requires_grad for p in params], kept),
+                trainable=_state(awake, len(held.keys() & split.parameters)),
                 lr=max((float(g["lr"]) / g.get("lr_factor", 1.0) for g in own), default=None),
-                weight_decay=tuple(
-                    sorted({float(group.get("weight_decay", 0)) for group in own}, reverse=True)
-                ),
+                weight_decay=tuple(sorted(decays, reverse=True)),
                 bn=bn_mode(split),
-                held=kept,
             )
         )
     return rows
 
 
-def _state(awake: Sequence[bool], kept: int) -> str:
-    if kept and kept == len(awake):
+def _state(awake: Sequence[bool], held: int) -> str:
+    if held and held == len(awake):
         return "held by you"
     if any(awake):
         # What the user holds is no half measure of the plan's.
-        return "trainable" if sum(awake) == len(awake) - kept else "partly"
+        return "trainable" if sum(awake) == len(awake) - held else "partly"
     return "frozen"
 
 
 def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
-    """Return a one-screen table of the splits: sizes, what trains, LR, weight decay, BN mode.
+    """Return a one-screen table of the splits: sizes, what trains, BN mode, and LR and weight decay.
 
-    Where a split's groups differ, as weights and biases do, both weight decays stand: ``0.01 / 0``.
-    Below it stands what you froze before difflr saw it, what is in no split, and which further names
-    parameters have: a head tied to the embedding trains with the embedding's split.
-
-    Args:
-        splits: of the model.
-        optimizer: to show the learning rates and weight decays that it holds now.
+    The last two are those that ``optimizer`` holds now (``0.01 / 0`` where its groups differ). Below
+    stands what you froze before difflr saw it, what is in no split, and which further names parameters
+    have: a head tied to the embedding trains with the embedding's split.
     """
     head = ("split", "tensors", "parameters", "share", "state", "lr", "weight decay", "bn")
-    rows = split_rows(splits, optimizer)
-    tensors, numel = sum(row.tensors for row in rows), sum(row.parameters for row in rows)
-    total = ("all", f"{tensors}", f"{numel:,}", *[""] * 5)
-    lines = aligned([head, *map(_cells, rows), total], words={0, 4, 7})
+    rows = map(_cells, split_rows(splits, optimizer))
+    params = splits.learning()
+    total = ("all", f"{len(params)}", f"{sum(p.numel() for p in params):,}", *[""] * 5)
+    lines = aligned([head, *rows, total], words={0, 4, 7})
     inside = {name for split in splits for name in split.parameters}
     held = inside.intersection(held_parameters(splits.model))
     outside = [name for name, _ in splits.model.named_parameters() if name not in inside]

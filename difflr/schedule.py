@@ -18,26 +18,25 @@ from difflr.splits import Splits
 
 __all__ = ["PlanScheduler", "check_fingerprint", "check_held", "fingerprint", "warn_of_lost_phases"]
 
-# Checkpoints that hold a plan, among a module's hyperparameters for instance, load with weights_only=True.
+# Checkpoints whose hyperparameters hold a plan load with weights_only=True.
 torch.serialization.add_safe_globals([Plan, Phase, Cosine, Linear, Constant, Steps])
 
 
 class PlanScheduler(LRScheduler):
     """Set LR and momentum of every parameter group from ``plan`` at every optimizer step.
 
-    Equal to a fresh ``torch.optim.lr_scheduler.OneCycleLR`` per phase and split, without ever
-    replacing a scheduler or adding a group. Its state is the step and a fingerprint of the plan.
+    Equal to a fresh ``torch.optim.lr_scheduler.OneCycleLR`` per phase and split.
 
     Args:
-        optimizer: with the groups of ``param_groups``; each says in ``group["split"]`` which of the
-            plan's learning rates is its own, times ``group["lr_factor"]`` where that is given. Groups
-            without a split must be one per split. Several optimizers: see ``JoinedOptimizer``.
+        optimizer: with the groups of ``param_groups``. ``group["split"]`` says which of the plan's
+            learning rates is its own, times ``group["lr_factor"]`` if given; without it there is one
+            group per split. Several optimizers: see ``JoinedOptimizer``.
         plan: the phases.
         steps_per_epoch: optimizer steps in one epoch, at least 1.
 
     Raises:
-        DifflrError: when the optimizer's groups do not fit the plan's splits, and from
-            ``load_state_dict`` when the state is that of another plan.
+        DifflrError: when the groups do not fit the plan's splits, and from ``load_state_dict`` when
+            the state is that of another plan.
     """
 
     def __init__(self, optimizer: Optimizer, plan: Plan, steps_per_epoch: int) -> None:
@@ -48,22 +47,21 @@ class PlanScheduler(LRScheduler):
             plan.check(len(groups))
             for index, group in enumerate(groups):
                 group["split"] = index
-        owned = {group.get("split") for group in groups}
-        if owned != set(range(plan.n_splits)):
+        labels = {g.get("split"): str(g.get("split_name", g.get("split"))) for g in groups[::-1]}
+        if labels.keys() != set(range(plan.n_splits)):
             raise DifflrError(
-                f"The optimizer's groups belong to splits {sorted(map(str, owned))}, the plan has "
+                f"The optimizer's groups belong to splits {sorted(map(str, labels))}, the plan has "
                 f"splits 0 to {plan.n_splits - 1}.",
-                "Make the groups with param_groups(splits), and the plan for the same splits. Where two "
-                "optimizers share the splits, join them (JoinedOptimizer); where some splits should have "
-                "none, leave them out: split_model(model, exclude=…).",
+                "Make groups (param_groups) and plan for the same splits. Two optimizers that share the "
+                "splits: join them (JoinedOptimizer). Splits without an optimizer: leave them out, "
+                "split_model(model, exclude=…).",
             )
-        # Kept here, since an optimizer that loads a checkpoint takes over the groups' saved entries.
+        # Kept here, since loading a checkpoint replaces the groups' entries.
         self._shares = [(group["split"], float(group.get("lr_factor", 1.0))) for group in groups]
-        # What the phases whose shape leaves the momentum alone go back to; Adagrad has none.
+        # For phases whose shape leaves the momentum alone; Adagrad has none.
         self._own_momenta = [g["betas"][0] if "betas" in g else g.get("momentum") for g in groups]
         has_one = any("betas" in group or "momentum" in group for group in groups)
         self.cycles_momentum = plan.moves_momentum and has_one
-        labels = {g["split"]: str(g.get("split_name", g["split"])) for g in reversed(groups)}
         names = [labels[index] for index in range(plan.n_splits)]
         self._fingerprint = {**fingerprint(plan, names), "steps_per_epoch": self.steps_per_epoch}
         _check_momenta(optimizer, plan)
@@ -76,13 +74,13 @@ class PlanScheduler(LRScheduler):
 
     @property
     def phase_index(self) -> int:
-        """Index of the phase of the step that comes next."""
+        """Index of the phase of the next step."""
         return self.plan.index_at(self.last_epoch // self.steps_per_epoch)
 
     def freeze(self, splits: Splits) -> None:
-        """Put the model into train mode, but for what is in no split, and freeze for the step to come.
+        """Put all splits into train mode, and freeze for the step to come.
 
-        For loops of one's own, at the start of every epoch; Lightning modules need not call it.
+        For loops without Lightning, at the start of every epoch.
         """
         check_held(self.plan, splits)
         if self.last_epoch == 0:
@@ -92,14 +90,13 @@ class PlanScheduler(LRScheduler):
         set_trainable(splits, phase.trained, train_bn=self.plan.train_bn)
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """Return one LR per group for the step that comes next, and write its momentum."""
+        """Return the LR of each group for the next step, and write its momentum."""
         point = self.plan.at(self.last_epoch, self.steps_per_epoch)
         groups = self.optimizer.param_groups
         if len(groups) != len(self._shares):
             raise DifflrError(
-                f"The optimizer has {len(groups)} parameter groups, at the start it had "
-                f"{len(self._shares)}.",
-                "Put frozen parameters into the optimizer from the start, as param_groups does.",
+                f"The optimizer has {len(groups)} parameter groups, at first it had {len(self._shares)}.",
+                "Put all parameters into it from the start, as param_groups does.",
             )
         if self.cycles_momentum:
             for group, own in zip(groups, self._own_momenta, strict=True):
@@ -120,7 +117,7 @@ class PlanScheduler(LRScheduler):
         if not isinstance(saved, Mapping) or "step" not in state_dict:
             raise DifflrError(
                 "The checkpoint's scheduler state is not one of PlanScheduler.",
-                "Resume a run that was trained with a plan, or start anew without the checkpoint.",
+                "Resume a run that was trained with a plan, or start anew.",
             )
         check_fingerprint(saved, self._fingerprint)
         self.last_epoch = as_int("step", state_dict["step"], 0) - 1
@@ -140,8 +137,7 @@ def _check_momenta(optimizer: Optimizer, plan: Plan) -> None:
         if len(found) > 1 and plan.moves_momentum:
             raise DifflrError(
                 f"The groups differ in their {name} ({', '.join(sorted(found))}), but the plan cycles it.",
-                "Pass Plan(…, cycle_momentum=False), use a shape other than one cycle, or give all groups "
-                f"one {name}.",
+                f"Pass Plan(…, cycle_momentum=False), or one {name} for all.",
             )
 
 
@@ -152,29 +148,27 @@ def check_held(plan: Plan, splits: Splits) -> None:
         if split.parameters and all(is_held(splits.model, name) for name in split.parameters):
             raise DifflrError(
                 f"The plan trains the split {split.name}, but all of it was frozen before difflr saw it.",
-                "Let the plan wake it: call requires_grad_(True) on its modules, and freeze by the plan "
-                "instead. Or leave out what you froze: "
-                "split_model(model, exclude=lambda name, p: not p.requires_grad).",
+                "Call requires_grad_(True) on its modules and freeze by the plan, or leave out what you "
+                "froze: split_model(model, exclude=lambda name, p: not p.requires_grad).",
             )
 
 
 def warn_of_lost_phases(plan: Plan, steps_per_epoch: int, warn: Callable[[str], Any]) -> None:
-    """Name the first phase whose only step has next to none of its learning rate."""
+    """Warn of the first of ``plan.phases_at_minimum``."""
     if lost := plan.phases_at_minimum(steps_per_epoch):
         warn(
-            f"An epoch has one optimizer step, so phase {lost[0] + 1} of the plan has no other: it is taken "
-            "at the cycle's minimum, and next to nothing is learnt. Give the phase more epochs or the "
-            "epoch more batches, or set the phase's pct_start=1 to train at its learning rate."
+            f"The only step of phase {lost[0] + 1} of the plan lies at the cycle's minimum, where next to "
+            "nothing is learnt. Give it more epochs, the epoch more batches, or the phase pct_start=1."
         )
 
 
 def fingerprint(plan: Plan, split_names: Sequence[str]) -> dict[str, Any]:
-    """Return what a checkpoint says of the plan, before the steps of an epoch are known."""
+    """Return what a checkpoint says of a plan."""
     return {"plan": plan.fingerprint, "epochs": plan.epochs, "splits": list(split_names)}
 
 
 def check_fingerprint(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Raise DifflrError where a saved fingerprint is another than one's own; name what differs."""
+    """Raise DifflrError where a saved fingerprint differs from one's own."""
     changed = [
         f"{key}: saved {short_repr(saved.get(key))}, now {now}"
         for key, now in own.items()

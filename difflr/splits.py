@@ -22,7 +22,7 @@ How = str | Mapping[str, str | Sequence[str]] | Iterable[Any] | Callable[[nn.Mod
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One part of a model: its name, its parameters by their name in the model, its modules."""
+    """One part of a model: its parameters, by their names in the model, and its modules."""
 
     name: str
     parameters: dict[str, nn.Parameter]
@@ -35,7 +35,7 @@ class Split:
 
 
 class Splits(Sequence[Split]):
-    """The splits of one model, shallow to deep; together they hold every parameter exactly once."""
+    """The splits of one model, shallow to deep, which hold every parameter exactly once."""
 
     def __init__(self, model: nn.Module, splits: Sequence[Split]) -> None:
         self.model = model
@@ -57,11 +57,11 @@ class Splits(Sequence[Split]):
         return tuple(split.name for split in self)
 
     def learning(self) -> list[nn.Parameter]:
-        """Return the parameters of all splits: all of the model but what was excluded."""
+        """Return the parameters of all splits."""
         return [parameter for split in self for parameter in split.parameters.values()]
 
     def forward_order(self) -> ForwardOrder:
-        """Return the context that notes in which order a forward within it reaches the splits."""
+        """Return a context that notes in which order forward reaches the splits."""
         return ForwardOrder(self.model, {s.name: s.parameters.values() for s in self})
 
     def __repr__(self) -> str:
@@ -74,27 +74,23 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
 
     Args:
         model: any module.
-        how: ``None`` or ``"stages"`` cuts timm's models by their own groups, torchvision's families by
-            the names of their children, Hugging Face's and others by their lists of blocks, into a
-            handful of splits; ``"blocks"`` makes one split of each block;
-            a dictionary maps a split's name to one or more patterns (``"layer1"``, ``"layers.[0-3]"``)
-            for names of modules or parameters, each with all that lies below it, or to ``...``: all that
-            no other split holds;
+        how: ``None`` or ``"stages"`` cuts models of timm, torchvision, Hugging Face, and others with
+            lists of blocks, into a handful of splits; ``"blocks"`` makes one of each block;
+            a dictionary maps a split's name to patterns (``"layer1"``, ``"layers.[0-3]"``) for names
+            of modules or parameters, each with all that lies below it, or to ``...``: all the rest;
             a list holds the splits as modules, parameters or lists of them (the 2020 recipe's
             ``model_splits``); a function takes the model and returns any of these; splits of this
             model stay as they are.
-        exclude: what belongs to no split and is left as it is (a loss network, a teacher, a loss head
-            with parameters): patterns as above, modules or parameters, one or several; or a function that
-            takes a parameter's name and the parameter and returns whether to leave it out.
+        exclude: what belongs to no split and is left as it is (a teacher, a loss with parameters):
+            patterns, modules or parameters; or a function from a parameter's name and the parameter
+            to whether it is left out.
 
-    What the user froze (see ``difflr.models.held``) stays frozen and may be in no split as well.
-
-    Returns:
-        The splits. A parameter shared under several names belongs to the split of its first name.
+    What the user froze (see ``difflr.models.held``) stays frozen, and may be in no split. A parameter
+    with several names belongs to the split of its first one.
 
     Raises:
-        DifflrError: when a parameter is in no split or in two, when a pattern matches nothing, when
-            a split is empty, or when ``None`` does not know the model.
+        DifflrError: for a parameter in no split or in two, a pattern that matches nothing, an empty
+            split, or a model that ``None`` does not know.
 
     >>> import torchvision
     >>> split_model(torchvision.models.resnet18()).names
@@ -105,11 +101,10 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
             f"Received {short_repr(model)}, expected a torch.nn.Module.", "Pass the model."
         )
     aliases = list(model.named_parameters(remove_duplicate=False))
-    lazy = [name for name, p in aliases if isinstance(p, UninitializedParameter)]
-    if lazy:
+    if lazy := [name for name, p in aliases if isinstance(p, UninitializedParameter)]:
         raise DifflrError(
             f"Parameters without a shape yet (lazy modules): {first_few(lazy)}.",
-            "Run one batch through the model first.",
+            "Run one batch through the model.",
         )
     if callable(how) and not isinstance(how, nn.Module):
         how = how(model)
@@ -130,9 +125,7 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
 
 
 def check_order(splits: Splits, *inputs: Any, **named: Any) -> None:
-    """Run the model once on these inputs, and see that it goes through the splits in their order.
-
-    The model is in evaluation mode for it, without gradients, and is left as it was.
+    """Run the model once on these inputs, in evaluation mode without gradients; it is left as it was.
 
     Raises:
         DifflrError: where forward reaches a split before the one above it in the list.
