@@ -19,7 +19,6 @@ from difflr.lightning.trainer import (
 )
 from difflr.models import held
 from difflr.models.order import ForwardOrder
-from difflr.plan import Plan
 from difflr.schedule import PlanScheduler, check_fingerprint, check_held, fingerprint
 from difflr.splits import Split, Splits
 
@@ -27,22 +26,19 @@ __all__ = ["PlanCallback", "scheduler_of"]
 
 
 class PlanCallback(pl.Callback):
-    """Freeze what the plan says at every point where training can begin, and log each split's LR.
+    """Freeze what the plan says wherever training can begin, and log each split's LR.
 
-    What is frozen follows from the scheduler's step alone and is never saved, so a resumed run (in
-    mid-epoch too) is frozen like the one that was never interrupted.
+    What is frozen follows from the scheduler's step and is never saved, so a resumed run is frozen
+    like one that was never interrupted, in mid-epoch too.
     """
 
     _splits: Splits
     _asleep: list[Split]  # frozen splits, whose BatchNorm has to stay in evaluation mode
-    _order: ForwardOrder | None  # while the first batch of a fit is on its way
+    _order: ForwardOrder | None = None  # while the first batch of a fit is on its way
     _first_epoch: int  # of this fit: a trainer that fits again goes on counting
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse what would shard the splits, before it does, and wake what difflr froze before.
-
-        Data-parallel strategies synchronise only what is trainable now.
-        """
+        """Refuse what would shard the splits, before it does, and wake what difflr froze."""
         if stage != "fit":
             return
         if not hasattr(type(pl_module), "splits"):
@@ -51,24 +47,22 @@ class PlanCallback(pl.Callback):
                 "Let the module inherit from ParametersSplitsModule, which brings the callback.",
             )
         check_strategy(trainer)
-        held.wake_all(pl_module)
+        held.wake_all(pl_module)  # data-parallel strategies synchronise only what is trainable now
 
     def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+        self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
-        """Refuse another plan's checkpoint here: torch would complain of the groups' sizes first."""
-        module: Any = pl_module
+        """Refuse another plan's checkpoint before torch complains of the groups' sizes."""
         for state in checkpoint.get("lr_schedulers", []) if trainer.state.fn == "fit" else []:
             if "fingerprint" in state:
-                own = fingerprint(module.plan, module.splits.names)
+                own = fingerprint(pl_module.plan, pl_module.splits.names)
                 check_fingerprint(state["fingerprint"], own)
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Refuse what would go wrong later, before anything is trained."""
-        module: Any = pl_module
-        plan: Plan = module.plan
-        plan.check(module.splits)
-        check_held(plan, module.splits)
+        plan, splits = pl_module.plan, pl_module.splits
+        plan.check(splits)
+        check_held(plan, splits)
         check_trainer(trainer, plan)
         warn_of_mix(trainer)
         self._first_epoch = epochs_done(trainer)
@@ -78,25 +72,24 @@ class PlanCallback(pl.Callback):
         if hasattr(pl_module, "on_epoch_start"):
             rank_zero_warn(
                 "Lightning 2 never calls on_epoch_start; difflr does what the 2020 recipe did there. "
-                "Delete the method, or rename it to on_train_epoch_start if it does more."
+                "Delete it, or rename it to on_train_epoch_start if it does more."
             )
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Freeze for the first step, which a resumed run may take in the middle of a phase."""
-        module: Any = pl_module
-        # Only now: a strategy may have put other modules (SyncBatchNorm) in the place of the first.
-        self._splits = module.splits
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Freeze for the first step, which may lie in mid-phase."""
+        # Only now, since a strategy may have exchanged modules (SyncBatchNorm).
+        self._splits = pl_module.splits
         self._freeze(trainer, pl_module)
         self._order = None if _is_compiled(pl_module) else self._splits.forward_order().__enter__()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Freeze before the hooks of the module, which may read what trains."""
+        """Freeze before the module's own hook, which may read what trains."""
         self._freeze(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Freeze, for any hook since may have called ``train()``; log LR and momentum of the step."""
+        """Freeze, since any hook may have called ``train()``; log LR and momentum of the step."""
         count_epoch(trainer)
         self._freeze(trainer, pl_module)
         scheduler = scheduler_of(trainer)
@@ -114,14 +107,9 @@ class PlanCallback(pl.Callback):
             logger.log_metrics(curves, step=trainer.global_step)
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any
     ) -> None:
-        """Say so if the step went through the splits in another order, or woke frozen BatchNorm layers."""
+        """Warn of a forward in another order; refuse BatchNorm layers that were woken."""
         if self._order is not None:
             self._order.__exit__()
             if found := self._order.out_of_order():
@@ -130,17 +118,15 @@ class PlanCallback(pl.Callback):
         for split in self._asleep:
             if freezing.bn_mode(split) not in ("eval", "-"):
                 raise DifflrError(
-                    f"training_step (or on_train_batch_start) switched BatchNorm layers of the frozen "
-                    f"split {split.name} to training, and their statistics have changed.",
+                    "training_step (or on_train_batch_start) put BatchNorm layers of the frozen split "
+                    f"{split.name} into train mode, and their statistics have changed.",
                     "Do not call train() there: difflr sets the mode before every batch.",
                 )
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, *_: Any, **__: Any) -> None:
         """Leave no hook on the model where the first batch failed."""
-        if order := getattr(self, "_order", None):
-            order.__exit__()
+        if self._order is not None:
+            self._order.__exit__()
 
     def _freeze(self, trainer: pl.Trainer, pl_module: Any) -> None:
         scheduler = scheduler_of(trainer)
@@ -156,7 +142,7 @@ class PlanCallback(pl.Callback):
 
 
 def _is_compiled(module: torch.nn.Module) -> bool:
-    """Whether a part is compiled: hooks that come and go would have it compiled once more."""
+    """Whether a part is compiled: hooks would have it compiled once more."""
     return any(
         hasattr(part, "_orig_mod") or part._compiled_call_impl is not None
         for part in module.modules()
@@ -164,7 +150,7 @@ def _is_compiled(module: torch.nn.Module) -> bool:
 
 
 def scheduler_of(trainer: pl.Trainer) -> PlanScheduler | None:
-    """Return the trainer's plan scheduler, or None where it has none."""
+    """Return the trainer's plan scheduler, if it has one."""
     schedulers = (config.scheduler for config in trainer.lr_scheduler_configs)
     return next((found for found in schedulers if isinstance(found, PlanScheduler)), None)
 
@@ -174,12 +160,11 @@ def _check_own_optimizers(optimizers: list[Optimizer]) -> None:
     own = [group for optimizer in optimizers for group in optimizer.param_groups]
     if not any(float(g["lr"]) or float(g.get("initial_lr", 0)) for g in own):
         raise DifflrError(
-            "configure_optimizers returns an optimizer whose learning rates are all 0 (the dummy of "
-            "the 2020 recipe?), so nothing would train.",
+            "The learning rates of configure_optimizers are all 0 (the dummy of the 2020 recipe?).",
             "Delete your configure_optimizers, or return self.get_scheduler(optimizer) with it.",
         )
     rank_zero_warn(
-        "configure_optimizers returns no PlanScheduler: the plan's splits are frozen by the epoch, "
-        "but its learning rates are not used. Return {'optimizer': optimizer, 'lr_scheduler': "
-        "self.get_scheduler(optimizer)} to use them."
+        "configure_optimizers returns no PlanScheduler: the plan freezes by the epoch, but its learning "
+        "rates are not used. To use them, return {'optimizer': optimizer, 'lr_scheduler': "
+        "self.get_scheduler(optimizer)}."
     )

@@ -1,4 +1,4 @@
-"""Differential learning rates in a Lightning module: the glue, and nothing else."""
+"""The Lightning module that trains by a plan, and the mixin that makes one of any LightningModule."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -39,10 +39,10 @@ class SplitsMixin(nn.Module):
         class Lit(difflr.SplitsMixin, L.LightningModule): ...
 
     Set ``self.milestones``, return the parts of the network from ``model_splits`` (or let difflr
-    find them) and write ``training_step``. Nothing else is needed: the optimizer (AdamW with
-    ``self.weight_decay``, see ``make_optimizer``), one scheduler for all phases, freezing and the
-    curves per split are set up here. A module that overrides ``configure_optimizers`` keeps the
-    plan's freezing, and its learning rates too if it returns ``self.get_scheduler(optimizer)``.
+    find them) and write ``training_step``. The optimizer (AdamW with ``self.weight_decay``, see
+    ``make_optimizer``), the scheduler, freezing and the curves per split are set up here. A module with
+    its own ``configure_optimizers`` keeps the plan's freezing, and its learning rates too if it
+    returns ``self.get_scheduler(optimizer)``.
     """
 
     milestones: Plan | Mapping[int, Mapping[str, Any]] | None = None
@@ -54,8 +54,7 @@ class SplitsMixin(nn.Module):
         order = [c for c in cls.__mro__ if c is SplitsMixin or c in either("LightningModule")]
         if order[0] is not SplitsMixin:
             raise DifflrError(
-                f"{cls.__name__} names SplitsMixin after LightningModule, whose methods would hide "
-                "those of the plan.",
+                f"In {cls.__name__} the methods of LightningModule hide those of SplitsMixin.",
                 f"Write class {cls.__name__}(SplitsMixin, LightningModule).",
             )
 
@@ -65,10 +64,7 @@ class SplitsMixin(nn.Module):
 
     @property
     def splits(self) -> Splits:
-        """The checked splits of this module, kept for as long as the module is built of the same parts.
-
-        ``model_splits`` is asked again once a module or parameter is another or has another name.
-        """
+        """The splits of this module, cut anew once its parts or their names change."""
         built: list[Any] = [self.model_splits]
         built += [
             (name, id(module), *((own, id(p)) for own, p in module._parameters.items()))
@@ -94,7 +90,7 @@ class SplitsMixin(nn.Module):
 
     @property
     def plan(self) -> Plan:
-        """``milestones`` as a plan; the 2020 recipe's attributes such as ``div_factor`` count."""
+        """``milestones`` as a plan, with the 2020 recipe's attributes such as ``div_factor``."""
         if isinstance(self.milestones, Plan):
             return self.milestones
         if self.milestones is None:
@@ -110,7 +106,7 @@ class SplitsMixin(nn.Module):
         freezing.freeze_to(self.splits, n, train_bn=self.train_bn)
 
     def unfreeze(self) -> "Self":
-        """Let every parameter train, whoever froze it, and return the module."""
+        """Let every parameter train, whoever froze it; return the module."""
         held.wake_all(self)
         lightning: Any = super()
         lightning.unfreeze()  # of which Lightning 2.5 returns nothing
@@ -121,21 +117,20 @@ class SplitsMixin(nn.Module):
         return expand_lrs(lr, len(self.splits))
 
     def get_optimizer_param_groups(self, lr: LRs = 0.0, **options: Any) -> list[dict[str, Any]]:
-        """Return the named groups of all splits, frozen ones included (see ``param_groups``)."""
+        """Return the groups of all splits; ``options`` as in ``param_groups``."""
         return groups.param_groups(
             self.splits, lr, **{"weight_decay": self.weight_decay, **options}
         )
 
     def make_optimizer(self, param_groups: list[dict[str, Any]]) -> Optimizer:
-        """Return the optimizer for these groups. Override it to use another than AdamW.
+        """Return the optimizer for these groups; override it to use another than AdamW.
 
-        For groups of another kind (``momentum`` per split, ``matrices``, ``lora_plus``), pass
-        ``self.get_optimizer_param_groups(…)`` to yours.
+        Groups with ``momentum``, ``matrices`` or ``lora_plus`` come from ``get_optimizer_param_groups``.
         """
         return torch.optim.AdamW(param_groups, fused=_may_fuse(self))
 
     def get_scheduler(self, optimizer: Optimizer) -> dict[str, Any]:
-        """Return the plan's scheduler in the form that Lightning takes, stepped per batch."""
+        """Return the plan's scheduler as Lightning takes it, stepped per batch."""
         plan = self.plan
         plan.check(self.splits)
         module: Any = self  # a LightningModule, which the mixin alone is not
@@ -149,15 +144,12 @@ class SplitsMixin(nn.Module):
         return {"optimizer": optimizer, "lr_scheduler": self.get_scheduler(optimizer)}
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """Return the callback that freezes and logs; extend ``super()``'s list in an override."""
+        """Return the callback that freezes and logs; an override extends ``super()``'s list."""
         return [PlanCallback()]
 
 
 class ParametersSplitsModule(SplitsMixin, pl.LightningModule):
-    """A LightningModule that trains by a plan: see ``SplitsMixin``, which holds its methods.
-
-    It belongs to the Lightning that the program has imported before it (see ``difflr.lightning.package``).
-    """
+    """A LightningModule with ``SplitsMixin``, of the Lightning that ``difflr.lightning.package`` chose."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -175,10 +167,8 @@ class ParametersSplitsModule(SplitsMixin, pl.LightningModule):
 def _may_fuse(module: Any) -> bool:
     """Whether AdamW may be the fused one, the fastest.
 
-    Under a gradient scaler (``16-mixed``) a fused optimizer takes the scale out of the gradients inside
-    its step, so all that looks at them before, clipping or a hook, would see them scaled. Lightning's
-    ``MixedPrecision.clip_gradients`` therefore refuses to clip for it, in ``bf16-mixed`` too, which has
-    no scaler.
+    It takes the scale of ``16-mixed`` out of the gradients inside its step, too late for clipping and
+    hooks. Lightning refuses to clip for it in ``bf16-mixed`` too.
     """
     trainer = module.trainer
     plugin = trainer.precision_plugin

@@ -1,8 +1,8 @@
 """Which Lightning: ``pytorch_lightning`` and ``lightning.pytorch`` hold the same classes twice.
 
-A Trainer takes modules of its own package alone. difflr's own classes belong to the package that the
-program has imported already; where it has imported neither or both, to ``pytorch_lightning`` if that is
-installed. The rest of difflr takes ``pl`` from here, so that all of it belongs to one package.
+A Trainer takes modules of its own package alone. difflr's classes belong to the one that the program has
+imported already; where that is neither or both, to ``pytorch_lightning`` if it is installed. The rest of
+difflr takes ``pl`` from here.
 """
 
 import sys

@@ -22,18 +22,13 @@ __all__ = [
     "warn_of_mix",
 ]
 
-# Callbacks that do the plan's work a second time, otherwise.
-_RIVALS = {
-    "BaseFinetuning": "freezes splits and adds parameter groups of its own",
-    "GradientAccumulationScheduler": "changes the number of steps from epoch to epoch",
-    "StochasticWeightAveraging": "replaces the plan's scheduler by its own",
-}
-
+# Callbacks that freeze, change the steps of an epoch, or replace the scheduler.
+_RIVALS = ("BaseFinetuning", "GradientAccumulationScheduler", "StochasticWeightAveraging")
 _DDP = "strategy='ddp_find_unused_parameters_true'"
 
 
 def epochs_done(trainer: pl.Trainer) -> int:
-    """Return how many epochs earlier calls of ``fit`` have trained; a resumed run counts from 0."""
+    """Return the epochs that earlier calls of ``fit`` have trained; a resumed run counts from 0."""
     return 0 if trainer.ckpt_path else trainer.current_epoch
 
 
@@ -41,8 +36,7 @@ def count_epoch(trainer: pl.Trainer) -> None:
     """Count the epoch that is running where Lightning has not.
 
     Resumed from a checkpoint of an epoch's last batch, Lightning (2.5 and 2.6) begins the next epoch
-    without counting it. A checkpoint written in that epoch then lets the epoch begin anew when it is
-    resumed, and the run goes on for steps beyond its plan.
+    without counting it. Resumed from within that one, the run would begin it anew and exceed its plan.
     """
     epochs = trainer.fit_loop.epoch_progress
     if epochs.current.ready == epochs.current.completed:
@@ -61,7 +55,7 @@ def steps_per_epoch(trainer: pl.Trainer, plan: Plan) -> int:
     """
     trainer.fit_loop.setup_data()
     batches = trainer.num_training_batches
-    if batches == float("inf"):
+    if batches == math.inf:
         raise DifflrError(
             "The training data has no length, so an epoch has no number of steps.",
             "Pass limit_train_batches=<number of batches per epoch> to the Trainer.",
@@ -77,23 +71,19 @@ def steps_per_epoch(trainer: pl.Trainer, plan: Plan) -> int:
                 f"plan lasts {plan.epochs} epochs of {steps} steps.",
                 f"Pass max_epochs={plan.epochs} to the Trainer.",
             )
-    elif done and trainer.max_epochs - done != plan.epochs:  # fit goes on counting epochs
+    elif not done:
+        plan.check(plan.n_splits, trainer.max_epochs)
+    elif trainer.max_epochs - done != plan.epochs:  # fit goes on counting epochs
         raise DifflrError(
             f"The plan lasts {plan.epochs} epochs, the trainer has trained {done} of its "
             f"{trainer.max_epochs} epochs already.",
             f"Make a new Trainer, or set trainer.fit_loop.max_epochs = {done + plan.epochs}.",
         )
-    elif not done:
-        plan.check(plan.n_splits, trainer.max_epochs)
     return steps
 
 
 def check_strategy(trainer: pl.Trainer) -> None:
-    """Refuse strategies that cut the model's own parameters up: a split would no longer be one.
-
-    FSDP, DeepSpeed and model parallelism put shards in the place of the parameters that the splits
-    hold, and no test shows that they are frozen and trained as the plan says.
-    """
+    """Refuse strategies (FSDP, DeepSpeed, model parallelism) that shard parameters: none is tested."""
     strategy = trainer.strategy
     whole = _is(strategy, "DDPStrategy") and not _is(strategy, "DeepSpeedStrategy")
     if _is(strategy, "ParallelStrategy") and not whole:
@@ -104,25 +94,25 @@ def check_strategy(trainer: pl.Trainer) -> None:
 
 
 def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
-    """Refuse a trainer under which the plan would go wrong, before anything is trained."""
+    """Refuse a trainer under which the plan would go wrong."""
+    rivals = tuple(kind for name in _RIVALS for kind in either(f"callbacks.{name}"))
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        for rival, what in _RIVALS.items():
-            if isinstance(callback, either(f"callbacks.{rival}")):
-                raise DifflrError(
-                    f"The callback {type(callback).__name__} {what}, so the plan would not hold.",
-                    "Remove the callback from the Trainer.",
-                )
+        if isinstance(callback, rivals):
+            raise DifflrError(
+                f"The callback {type(callback).__name__} changes what the plan decides.",
+                "Remove the callback from the Trainer.",
+            )
     if not trainer.lightning_module.automatic_optimization:
         raise DifflrError(
-            "With automatic_optimization=False Lightning steps no scheduler, so the learning rates "
-            "would stay those of the first step.",
-            "Leave automatic optimization on (JoinedOptimizer makes one of several optimizers), or write a "
-            "plain LightningModule that steps a PlanScheduler for each of its optimizers.",
+            "With automatic_optimization=False Lightning steps no scheduler, so learning rates would "
+            "never change.",
+            "Leave it on (JoinedOptimizer makes one of several optimizers), or write a plain "
+            "LightningModule that steps a PlanScheduler for each of its optimizers.",
         )
-    if all(all(phase.trainable) for phase in plan.phases):
-        return
     strategy: Any = trainer.strategy
-    if _is(strategy, "DDPStrategy") and not strategy._ddp_kwargs.get("find_unused_parameters"):
+    freezes = not all(all(phase.trainable) for phase in plan.phases)
+    plain = _is(strategy, "DDPStrategy") and not strategy._ddp_kwargs.get("find_unused_parameters")
+    if freezes and plain:
         raise DifflrError(
             "The plan freezes splits, which plain DDP takes for lost gradients.",
             f"Pass {_DDP} to the Trainer.",
@@ -134,10 +124,9 @@ def _is(strategy: Any, name: str) -> bool:
 
 
 def warn_of_mix(trainer: pl.Trainer) -> None:
-    """Name what was given to ``trainer`` but belongs to the other of the two Lightning packages.
+    """Warn of what was given to ``trainer`` but belongs to the other of the two Lightning packages.
 
-    It is called, but not taken for what it is: beside a foreign ModelCheckpoint, for instance, Lightning
-    adds one of its own. difflr's own callbacks need no Lightning's help.
+    It is called, but not taken for what it is: beside a foreign ModelCheckpoint Lightning adds its own.
     """
     own = package_of(trainer)
     given: list[Any] = [*trainer.callbacks, *trainer.loggers, trainer.datamodule]  # type: ignore[attr-defined]
@@ -164,6 +153,6 @@ def warn_of_lost_steps(trainer: pl.Trainer, plan: Plan, steps: int) -> None:
     norms = any(isinstance(m, _BatchNorm) for m in trainer.lightning_module.modules())
     if whole and norms and size > 1 and samples % size == 1:
         rank_zero_warn(
-            f"The last batch of an epoch holds a single sample ({samples} in batches of {size}): a BatchNorm "
-            "that trains fails on it, or normalises it by itself. Pass drop_last=True to the DataLoader."
+            f"The last batch of an epoch holds a single sample ({samples} in batches of {size}), on which "
+            "a BatchNorm that trains fails. Pass drop_last=True to the DataLoader."
         )
