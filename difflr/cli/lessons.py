@@ -7,7 +7,7 @@ from typing import Any
 
 import difflr
 from difflr.errors import DifflrError, first_few
-from difflr.written.files import user_path
+from difflr.written.files import user_path, writing
 
 __all__ = ["add_lessons_commands", "copy_lessons"]
 
@@ -34,14 +34,10 @@ def copy_lessons(folder: Path) -> tuple[list[str], list[str]]:
     for lesson in _shipped():
         target = folder / lesson.name
         names.append(lesson.name)
-        try:
+        with writing(target, "Pass another folder."):
             folder.mkdir(parents=True, exist_ok=True)
             if not _write_new(target, lesson.read_bytes()):
                 kept.append(lesson.name)
-        except OSError as error:
-            raise DifflrError(
-                f"{target} cannot be written: {error.strerror}.", "Pass another folder."
-            ) from error
     return names, kept
 
 

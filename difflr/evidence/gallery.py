@@ -16,8 +16,8 @@ from difflr.evidence import forgetting, plateau, recipes
 from difflr.evidence import gains as gain
 from difflr.evidence import outcomes as outcome
 from difflr.evidence.summaries import grouped
-from difflr.experiments.atomic import writing
 from difflr.studies.recordings import Recording, load_recording
+from difflr.written.files import writing
 
 __all__ = ["draw_all"]
 

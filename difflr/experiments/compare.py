@@ -12,7 +12,6 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from difflr.errors import DifflrError
-from difflr.experiments.atomic import writing
 from difflr.experiments.augmentation import CROP_AREA
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
@@ -34,6 +33,7 @@ from difflr.plan import Plan
 from difflr.recipes import as_recipe, make_plan
 from difflr.splits import split_model
 from difflr.written.cuts import as_patterns
+from difflr.written.files import writing
 from difflr.written.recipes import parse_recipe
 from difflr.written.tables import aligned
 

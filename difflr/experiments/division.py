@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difflr.errors import DifflrError, first_few
-from difflr.experiments.atomic import write_whole, writing
 from difflr.experiments.folder import Tree
 from difflr.experiments.partsfile import PARTS_FILE, Row, read_parts
 from difflr.experiments.reading import Reading
 from difflr.experiments.series import COPIES, find_links, join
+from difflr.written.files import write_whole, writing
 
 __all__ = ["Division", "divide_tree"]
 

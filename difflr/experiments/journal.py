@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
-from difflr.experiments.atomic import write_whole, writing
-from difflr.written.files import parse_json
+from difflr.written.files import parse_json, write_whole, writing
 
 __all__ = ["Journal", "describe_changes", "hold", "read_journal", "write_journal"]
 

@@ -10,7 +10,6 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError
-from difflr.experiments.atomic import write_whole, writing
 from difflr.experiments.contact import contact_sheet
 from difflr.experiments.data import Data
 from difflr.experiments.figure import plot_runs
@@ -21,6 +20,7 @@ from difflr.experiments.results import Results
 from difflr.experiments.statistics import Summary, format_estimate, summarise
 from difflr.figures.picture import Picture
 from difflr.recipes import RECIPES
+from difflr.written.files import write_whole, writing
 from difflr.written.recipes import parse_recipe
 
 __all__ = ["write_page"]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.atomic import write_whole
 from difflr.experiments.journal import Journal
 from difflr.experiments.provenance import describe_machine
+from difflr.written.files import write_whole, writing
 
 __all__ = ["Results"]
 
@@ -98,15 +98,10 @@ class Results:
             "runs": self.runs,
         }
         content = json.dumps(data, indent=1, allow_nan=False).encode()
-        try:
+        again = "make room, then give the same command again"
+        with writing(self.path, f"All finished runs are in {self._journal.path}: {again}."):
             if not self.path.exists() or self.path.read_bytes() != content:
                 write_whole(self.path, content)
-        except OSError as error:
-            raise DifflrError(
-                f"{self.path} cannot be written: {error.strerror}; all finished runs are in "
-                f"{self._journal.path}.",
-                "Make room, then give the same command again: it goes on from there.",
-            ) from error
 
 
 def _key(run: Mapping[str, Any]) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from difflr.experiments.backbones import load_backbone
 from difflr.experiments.results import Results
 from difflr.experiments.statistics import describe_power, format_estimate, summarise
 from difflr.splits import split_model
+from difflr.written.files import write_whole
 
 __all__ = ["write_sheet"]
 
@@ -99,8 +100,7 @@ The intervals are about training again from another seed, not about collecting o
     while free.exists() and free.read_text("utf-8") != sheet:
         number += 1
         free = path.with_stem(f"{path.stem}-{number}")
-    free.parent.mkdir(parents=True, exist_ok=True)
-    free.write_text(sheet, "utf-8")
+    write_whole(free, sheet.encode())
     return free
 
 

@@ -15,7 +15,6 @@ from tqdm.auto import tqdm
 
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.allocator import release_freed_memory
-from difflr.experiments.atomic import write_whole, writing
 from difflr.experiments.journal import Journal
 from difflr.experiments.provenance import hash_pictures
 from difflr.experiments.training import TrainingOptions, train
@@ -26,6 +25,7 @@ from difflr.studies.design import Cell, Study, Task
 from difflr.studies.material import load_parts, load_start
 from difflr.studies.provenance import describe_session, describe_task
 from difflr.studies.trial import run_trial
+from difflr.written.files import write_whole, writing
 
 __all__ = ["Choice", "choose", "run_study", "share_cores"]
 

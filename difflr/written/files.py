@@ -1,13 +1,25 @@
-"""What others wrote: paths given by a person, and files read within limits, whatever they hold."""
+"""Files: paths given by a person; what others wrote read within limits; ours written whole or not at all."""
 
 import errno
 import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 
-__all__ = ["MOST_BYTES", "MOST_VALUES", "parse_json", "read_within", "user_path"]
+__all__ = [
+    "MOST_BYTES",
+    "MOST_VALUES",
+    "parse_json",
+    "read_within",
+    "user_path",
+    "write_whole",
+    "writing",
+]
 
 # Of one file; the largest recording that comes with difflr has a third of one.
 MOST_BYTES = 64 * 2**20
@@ -64,3 +76,48 @@ def parse_json(content: bytes, most: int = MOST_VALUES) -> Any:
         return json.loads(content, parse_constant=lambda _: None)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+@contextmanager
+def writing(path: Path, remedy: str = "Pass another folder with --out.") -> Iterator[None]:
+    """Say of an OSError inside the block that ``path`` cannot be written, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise DifflrError(f"{path} cannot be written: {error.strerror}.", remedy) from error
+
+
+def write_whole(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write a file in one step, through a draft beside it; its folder is made where it is missing.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        replace: False leaves a file that is there, also one that another process has just written.
+
+    Raises:
+        OSError: where it cannot be written; what was there is unchanged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            draft.replace(path)
+        else:
+            _link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            draft.replace(path)

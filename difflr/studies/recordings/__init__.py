@@ -38,12 +38,18 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
-from difflr.experiments.atomic import write_whole
 from difflr.experiments.journal import read_journal, write_journal
 from difflr.plan import Plan
 from difflr.studies.design import Cell
 from difflr.studies.recordings.schema import SCHEMA, Recording, Run, parse
-from difflr.written.files import MOST_BYTES, MOST_VALUES, parse_json, user_path
+from difflr.written.files import (
+    MOST_BYTES,
+    MOST_VALUES,
+    parse_json,
+    user_path,
+    write_whole,
+    writing,
+)
 
 __all__ = [
     "Recording",
@@ -118,13 +124,8 @@ def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
     plans = dict(sorted(plans.items()))
     data = {"schema": SCHEMA, **header, "sessions": sessions, "plans": plans, "runs": lines}
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    try:
+    with writing(out, f"All runs are in {journal}: make room, then give the same command again."):
         write_whole(out, gzip.compress(text.encode(), 9, mtime=0))
-    except OSError as error:
-        raise DifflrError(
-            f"{out} cannot be written: {error.strerror}; all runs are in {journal}.",
-            "Make room, then give the same command again.",
-        ) from error
     return load_recording(out)
 
 
