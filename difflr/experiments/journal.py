@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ class Journal:
         path: of the file, made where it is missing.
         study: the name of what is run.
         about: what all runs share.
-        key: what makes two runs the same run; needed where ``shared``.
         shared: several processes may add runs, each for a moment alone with the file; otherwise one
             process holds it until it is closed.
 
@@ -52,13 +51,11 @@ class Journal:
         study: str,
         about: Mapping[str, Any],
         *,
-        key: Callable[[Mapping[str, Any]], Hashable] | None = None,
         shared: bool = False,
     ) -> None:
         self.path = path
         self.sessions: list[dict[str, Any]] = []
         self.runs: list[dict[str, Any]] = []
-        self._key = key
         self._header = {"study": study, "about": json.loads(json.dumps(about))}
         self._session: int | None = None
         self._size = 0  # of what has been read
@@ -106,16 +103,13 @@ class Journal:
             self.sessions.append(dict(session))
             self._session = len(self.sessions) - 1
 
-    def add(self, run: Mapping[str, Any]) -> bool:
-        """Keep a finished run, on disk when this returns; False if the journal has the same run."""
+    def add(self, run: Mapping[str, Any]) -> None:
+        """Keep a finished run, on disk when this returns."""
         with self.locked() as file:
-            if self._key and self._key(run) in map(self._key, self.runs):
-                return False
             at = len(self.sessions) - 1 if self._session is None else self._session
             run = {**run, "session": at}
             self._append(file, {"run": run})
             self.runs.append(run)
-            return True
 
     def _open(self) -> int:
         with writing(self.path):

@@ -42,7 +42,7 @@ class Results:
             raise _damaged(path, "it is no regular file")
         if path.exists() and not journal.exists():
             raise _damaged(path, f"its journal {journal.name} is not there")
-        self._journal = Journal(journal, "compare", self.about, key=_key, shared=True)
+        self._journal = Journal(journal, "compare", self.about, shared=True)
         try:
             for run in self.runs:
                 _check(run)

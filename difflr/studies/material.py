@@ -1,4 +1,4 @@
-"""What the runs of a task start from: its pictures, its network, and the source task that it knew."""
+"""What the runs of a task start from: its pictures, its network, the source task; and all of it described."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,12 +11,14 @@ from difflr.errors import DifflrError
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.folder import read_tree
+from difflr.experiments.provenance import data_name, hash_pictures
+from difflr.splits import split_model
 from difflr.studies.design import Task
 from difflr.studies.shifts import shift_images
 from difflr.studies.text import CLASSES, load_questions, load_text_backbone
 from difflr.written.files import user_path
 
-__all__ = ["Parts", "Source", "load_parts", "load_source", "load_start", "sample"]
+__all__ = ["Parts", "Source", "describe_task", "load_parts", "load_source", "load_start", "sample"]
 
 _SOURCE_STROKES = 600
 _CLEAN_SHARE = 0.75
@@ -145,3 +147,34 @@ def load_source(task: Task) -> Source | None:
         return Source(images, None)
     measured, rest = images.divide(most, seed=0)
     return Source(measured, sample(rest, None if len(rest) < most else most))
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """Return what decides the numbers of a task's runs and is the same for all; no path of this machine."""
+    parts, start, source = load_parts(task), load_start(task), load_source(task)
+    return {
+        "data": data_name(parts.name),
+        "data_sha256": hash_pictures(parts.pool, parts.validation, parts.test),
+        "pictures": [len(parts.pool), len(parts.validation), len(parts.test)],
+        "classes": parts.n_classes,
+        "image_size": None if task.text else task.image_size or parts.pool.pixels.shape[-1],
+        "backbone": start.name,
+        "weights": start.weights,
+        "weights_sha256": start.sha256,
+        "clean_sha256": load_start(task, clean=True).sha256 if task.clean else None,
+        "source": data_name(task.source) if task.source and source else None,
+        "source_pictures": len(source.measured) if source else 0,
+        "splits": list(split_model(start.build(2), task.cut).names),
+        "optimizer": "AdamW",
+        "batch_size": task.batch_size,
+        "weight_decay": task.weight_decay,
+        "precision": task.precision,
+        "augmentation": "none"
+        if task.text
+        else "shift by up to 4 pixels" + (", flip" if parts.flip else ""),
+        "shift_strength": task.shift_strength,
+        "probes": task.probes,
+        "curve": task.curve,
+        **({"files": dict(parts.files)} if parts.files else {}),
+        **({"division": parts.division} if parts.division else {}),
+    }

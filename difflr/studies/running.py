@@ -16,14 +16,13 @@ from tqdm.auto import tqdm
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.allocator import release_freed_memory
 from difflr.experiments.journal import Journal
-from difflr.experiments.provenance import hash_pictures
+from difflr.experiments.provenance import describe_machine, hash_pictures, versions
 from difflr.experiments.training import TrainingOptions, train
 from difflr.recipes import make_plan
 from difflr.splits import split_model
 from difflr.studies.cluster import AT_ONCE, lost_workers, on_cluster
 from difflr.studies.design import Cell, Study, Task
-from difflr.studies.material import load_parts, load_start
-from difflr.studies.provenance import describe_session, describe_task
+from difflr.studies.material import describe_task, load_parts, load_start
 from difflr.studies.trial import run_trial
 from difflr.written.files import write_whole, writing
 
@@ -205,8 +204,9 @@ class _Workers:
         else:
             jobs, threads = share_cores(len(todo), self.n_jobs, self.threads)
         if not self._open:
-            session = describe_session(jobs, threads, self.backend, self.packages)
-            self.journal.open_session(session)
+            how = {"jobs": jobs, "threads": threads, "backend": self.backend}
+            made_with = versions(["joblib", *self.packages])
+            self.journal.open_session({**describe_machine(), **how, "versions": made_with})
             self._open = True
         before = torch.get_num_threads()
         total = sum(cell.train_size * cell.epochs for cell, _ in todo)
