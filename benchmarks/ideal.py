@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 import difflr
 from difflr.experiments.backbones import Backbone
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
+from difflr.experiments.training import Classifier
 from difflr.freezing import freeze_to
 from difflr.models.prefix import cut_prefix
 

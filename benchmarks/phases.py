@@ -12,9 +12,8 @@ from ideal import BATCH, frozen_model
 from timing import measure, table, verdict
 
 from difflr.experiments.backbones import Backbone
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
-from difflr.experiments.training import fit
+from difflr.experiments.training import Classifier, fit
 
 
 def kept(start: Backbone, images: Images, clock: str, lengths: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ seeds, with rates chosen as theirs are (the grid ``RATES``, measured on validati
 same measures. The same command goes on where it stopped.
 
 What is the same for all: pictures, their order, shifts and flips (``augment`` of
-``difflr.experiments.classifier``, drawn by the same numbers), normalisation, network, new head. What is
+``difflr.experiments.augmentation``, drawn by the same numbers), normalisation, network, new head. What is
 the rival's: optimizer, schedule, freezing, BatchNorm. ``…:defaults`` leaves the learning rate to the
 package as well. Where it leaves something open, this was decided:
 
@@ -42,7 +42,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import difflr
-from difflr.experiments.classifier import augment
+from difflr.experiments.augmentation import augment
 from difflr.experiments.data import Images
 from difflr.experiments.training import evaluate
 from difflr.studies.declared import RATES

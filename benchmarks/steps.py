@@ -22,8 +22,8 @@ from torch.nn import functional as F
 
 import difflr
 from difflr.experiments.allocator import keep_freed_memory
+from difflr.experiments.augmentation import augment
 from difflr.experiments.backbones import Backbone
-from difflr.experiments.classifier import augment
 from difflr.experiments.data import Images
 from difflr.experiments.training import fit
 from difflr.freezing import freeze_to

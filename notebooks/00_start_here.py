@@ -42,9 +42,8 @@ if importlib.util.find_spec("difflr") is None:
 import copy
 
 import difflr
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import load_data
-from difflr.experiments.training import TrainingOptions, evaluate, fit, train
+from difflr.experiments.training import Classifier, TrainingOptions, evaluate, fit, train
 from difflr.figures.bars import describe_shares, plot_shares
 from difflr.figures.picture import Picture
 from difflr.lessons.lossline import LossLine

@@ -46,9 +46,8 @@ import inspect
 import torch
 
 import difflr
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import load_data
-from difflr.experiments.training import evaluate, fit
+from difflr.experiments.training import Classifier, evaluate, fit
 from difflr.figures.bars import describe_shares, plot_shares
 from difflr.figures.picture import Picture
 from difflr.lessons.lossline import LossLine

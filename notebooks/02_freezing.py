@@ -46,11 +46,10 @@ import torch
 
 import difflr
 from difflr import report
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images, load_data
 from difflr.experiments.flops import count_costs
 from difflr.experiments.strokes import source_task
-from difflr.experiments.training import evaluate
+from difflr.experiments.training import Classifier, evaluate
 from difflr.figures.bars import plot_shares
 from difflr.figures.picture import Picture
 from difflr.lessons.freezing import (

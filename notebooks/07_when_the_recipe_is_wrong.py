@@ -56,11 +56,10 @@ from difflr.evidence.outcomes import (
     plot_which_splits,
 )
 from difflr.evidence.summaries import describe_difference, difference, estimate
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images, load_data
 from difflr.experiments.statistics import format_estimate
 from difflr.experiments.strokes import SHIFT_KINDS, target_task
-from difflr.experiments.training import evaluate, fit
+from difflr.experiments.training import Classifier, evaluate, fit
 from difflr.figures.bars import describe_shares, plot_shares
 from difflr.figures.picture import Picture
 from difflr.lessons import shifts

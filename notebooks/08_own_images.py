@@ -48,7 +48,6 @@ import torch
 from IPython.display import Markdown, display
 
 import difflr
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.compare import compare
 from difflr.experiments.contact import contact_sheet
 from difflr.experiments.data import load_data
@@ -58,6 +57,7 @@ from difflr.experiments.page import write_page
 from difflr.experiments.settings import Settings
 from difflr.experiments.sheet import write_sheet
 from difflr.experiments.statistics import format_estimate, summarise
+from difflr.experiments.training import Classifier
 from difflr.figures.picture import Picture
 from difflr.lessons.own_images import (
     check_choice,

@@ -1,14 +1,31 @@
-"""Augmentation of photographs: each picture of a batch gets a crop and a mirror image of its own."""
+"""Augmentation: each picture of a batch is moved or cropped, and mirrored, by numbers of its own."""
 
 import math
 
 import torch
 from torch.nn import functional as F
 
-__all__ = ["CROP_AREA", "random_resized_crop"]
+__all__ = ["CROP_AREA", "augment", "random_resized_crop"]
 
 CROP_AREA = 0.35  # of the picture at least: below it, what the picture shows is often cut away
 _STRETCH = 4 / 3  # of width against height at most
+
+
+def augment(
+    pixels: torch.Tensor, numbers: torch.Generator, *, flip: bool, pad: int = 4
+) -> torch.Tensor:
+    """Shift each picture of a batch by up to ``pad`` pixels, and mirror half of them if ``flip``.
+
+    Every picture draws its own numbers (torchvision's v2 transforms draw once per batch).
+    """
+    n, _, height, width = pixels.shape
+    top, left = torch.randint(0, 2 * pad + 1, (2, n), generator=numbers)
+    windows = F.pad(pixels, (pad,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+    moved = windows[torch.arange(n), :, top, left]
+    if flip:
+        mirrored = torch.rand(n, 1, 1, 1, generator=numbers) < 0.5
+        moved = torch.where(mirrored.to(pixels.device), moved.flip(3), moved)
+    return moved
 
 
 def random_resized_crop(

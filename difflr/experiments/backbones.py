@@ -16,7 +16,14 @@ from difflr.experiments.statedict import as_float, read_state
 from difflr.models.heads import last_linear, replace_head
 from difflr.written.files import user_path
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Backbone", "file_sha256", "load_backbone"]
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "Backbone",
+    "PictureNetwork",
+    "file_sha256",
+    "load_backbone",
+]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -49,6 +56,44 @@ class Backbone:
         if self._state is not None:
             network.load_state_dict(self._state)
         return replace_head(network, n_classes) if new_head and not self.keeps_head else network
+
+    def around(self, network: nn.Module) -> "PictureNetwork":
+        """Return a network of this kind behind the normalisation of these weights."""
+        return PictureNetwork(network, mean=self.mean, std=self.std)
+
+
+class PictureNetwork(nn.Module):
+    """A network behind the normalisation that its weights expect: takes uint8 pictures.
+
+    Args:
+        network: takes normalised float pictures (N, 3, H, W), returns logits (N, classes).
+        mean, std: normalisation of pictures scaled to 0…1, per colour; none where the network takes its
+            input as it is.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
+        for name, values in (("mean", mean), ("std", std)):
+            scaled = 255 * torch.tensor(values).view(1, -1, 1, 1)
+            self.register_buffer(name, scaled, persistent=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes) for uint8 pictures (N, 3, H, W)."""
+        return self.network(self.normalise(pixels))
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the network's input (N, 3, H, W) for uint8 pictures (N, 3, H, W)."""
+        if not self.mean.numel():
+            return pixels
+        # Channels last for the features alone: a 3x3 kernel over 1x1 features would be laid out anew in
+        # every step, which costs a tenth of one.
+        x = (pixels.float() - self.mean) / self.std
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 def load_backbone(name: str, weights: str | None = None) -> Backbone:

@@ -4,8 +4,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from difflr.experiments.augmentation import random_resized_crop
-from difflr.experiments.classifier import augment
+from difflr.experiments.augmentation import augment, random_resized_crop
 from difflr.experiments.data import Data
 
 __all__ = ["contact_sheet"]

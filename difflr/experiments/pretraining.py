@@ -16,8 +16,7 @@ from torch.nn import functional as F
 
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.augmentation import random_resized_crop
-from difflr.experiments.backbones import IMAGENET_MEAN, IMAGENET_STD
-from difflr.experiments.classifier import PictureNetwork
+from difflr.experiments.backbones import IMAGENET_MEAN, IMAGENET_STD, PictureNetwork
 from difflr.experiments.data import Images, load_data
 from difflr.experiments.needs import need_folder_of
 from difflr.experiments.smallvit import PATCH, SIDE, WIDTH, SmallViT

@@ -16,8 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from difflr.errors import DifflrError
 from difflr.experiments import allocator
-from difflr.experiments.backbones import Backbone
-from difflr.experiments.classifier import Classifier
+from difflr.experiments.augmentation import augment, random_resized_crop
+from difflr.experiments.backbones import Backbone, PictureNetwork
 from difflr.experiments.data import Images
 from difflr.experiments.quiet import quiet
 from difflr.experiments.unfinished import Unfinished
@@ -26,9 +26,10 @@ from difflr.lightning.package import pl
 from difflr.models.modes import kept_modes
 from difflr.models.prefix import CachedPrefix
 from difflr.plan import Plan
-from difflr.written.cuts import Cut
+from difflr.written.cuts import Cut, as_patterns
 
 __all__ = [
+    "Classifier",
     "OnStep",
     "Outcome",
     "TrainingOptions",
@@ -38,6 +39,75 @@ __all__ = [
     "predict",
     "train",
 ]
+
+
+class Classifier(PictureNetwork, ParametersSplitsModule):
+    """A network that classifies uint8 pictures, trained by ``plan``.
+
+    Args:
+        network: takes normalised float pictures (N, 3, H, W), returns logits (N, classes).
+        plan: what to train, for how long, how fast.
+        mean, std: normalisation of pictures scaled to 0…1, per colour.
+        flip: also mirror pictures at random while training.
+        translate: move them by up to so many pixels while training.
+        crop: cut a random part out of each instead of moving it, as suits photographs.
+        seed: of the augmentation.
+        weight_decay: for weights that are matrices.
+        cut: how to cut the network into splits; None for difflr's own way.
+        optimizer: ``"AdamW"``, or ``"SGD"`` with momentum.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        plan: Plan,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        flip: bool = False,
+        translate: int = 4,
+        crop: bool = False,
+        seed: int = 0,
+        weight_decay: float = 0.01,
+        cut: Cut | None = None,
+        optimizer: str = "AdamW",
+    ) -> None:
+        super().__init__(network, mean=mean, std=std)
+        self.sgd = optimizer == "SGD"
+        self.milestones = plan
+        self.weight_decay = weight_decay
+        self.flip, self.translate, self.crop, self.seed = flip, translate, crop, seed
+        self.cut = cut
+        self.cached: CachedPrefix | None = None  # set by ``fit``
+
+    def model_splits(self) -> Any:
+        """Return the user's own cut of the network, if there is one."""
+        return as_patterns(self.cut, below="network.")
+
+    def make_optimizer(self, param_groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Return AdamW, or SGD with momentum."""
+        if self.sgd:
+            return torch.optim.SGD(param_groups, momentum=0.9)
+        return super().make_optimizer(param_groups)
+
+    def training_step(
+        self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int
+    ) -> torch.Tensor:
+        """Return the cross-entropy of an augmented batch (or of the pictures that a cached one names)."""
+        pixels, labels = batch
+        if self.cached is not None:
+            return F.cross_entropy(self.cached(pixels), labels)
+        # Drawn from the step alone, so that a resumed run sees what it would have seen.
+        numbers = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        return F.cross_entropy(self(self.augmented(pixels, numbers)), labels)
+
+    def augmented(self, pixels: torch.Tensor, numbers: torch.Generator) -> torch.Tensor:
+        """Return a batch as a step of training sees it."""
+        if self.crop:
+            return random_resized_crop(pixels, numbers, flip=self.flip)
+        if not (self.flip or self.translate):
+            return pixels
+        return augment(pixels, numbers, flip=self.flip, pad=self.translate)
 
 
 @dataclass(frozen=True)

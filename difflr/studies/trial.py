@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import torch
 
 from difflr.experiments.backbones import Backbone
-from difflr.experiments.classifier import Classifier, PictureNetwork
 from difflr.experiments.data import Images
 from difflr.experiments.flops import count_costs
-from difflr.experiments.training import TrainingOptions, evaluate, hold_norms, train
+from difflr.experiments.training import Classifier, TrainingOptions, evaluate, hold_norms, train
 from difflr.models.heads import HEADS
 from difflr.models.interpolation import interpolate
 from difflr.models.running_stats import recalibrate
@@ -132,7 +131,7 @@ def _graded(
     twin = copy.deepcopy(network)  # its splits are its own
     if cell.bn == "frozen":
         hold_norms(twin)
-    model = _around(twin, given.start)
+    model = given.start.around(twin)
     (phase,) = plan.phases
     batches = given.images.batches(task.batch_size, seed=seed)
     found = suggest_lrs(split_model(model, task.cut), batches, max(phase.lrs))
@@ -182,7 +181,7 @@ def changes(
     probes = sample(given.held, task.probes).pixels
     old, new = split_model(before, task.cut), split_model(after, task.cut)
     features = (
-        split_features(_around(network, given.start), splits, probes)
+        split_features(given.start.around(network), splits, probes)
         for network, splits in ((before, old), (after, new))
     )
     return {
@@ -191,10 +190,6 @@ def changes(
         "drift": drift(old, new),
         "cka": similarity(*features),
     }
-
-
-def _around(network: torch.nn.Module, start: Backbone) -> PictureNetwork:
-    return PictureNetwork(network, mean=start.mean, std=start.std)
 
 
 @lru_cache(maxsize=8)
@@ -216,8 +211,8 @@ def _source_accuracies(
     if source is None:
         return dict.fromkeys(names)
     start = load_start(task, clean=cell.shift != "none")
-    own = _around(with_old_head(network, start), start)
-    old = _around(with_old_head(network, start, old_statistics=True), start)
+    own = start.around(with_old_head(network, start))
+    old = start.around(with_old_head(network, start, old_statistics=True))
     found = {
         "source_before": _source_before(task, cell.shift, measured_on),
         "source_accuracy": evaluate(own, source.measured)[0],
@@ -237,5 +232,5 @@ def _source_before(task: Task, shift: str, measured_on: str) -> float | None:
     if source is None:
         return None
     start = load_start(task, clean=shift != "none")
-    network = start.build(0, new_head=False)
-    return evaluate(_around(network, start), source.measured)[0]
+    network = start.around(start.build(0, new_head=False))
+    return evaluate(network, source.measured)[0]

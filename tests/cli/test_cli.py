@@ -173,7 +173,7 @@ def test_ctrl_c_in_the_middle_of_training_ends_with_130(tree, tmp_path, monkeypa
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("difflr.experiments.classifier.Classifier.training_step", interrupted)
+    monkeypatch.setattr("difflr.experiments.training.Classifier.training_step", interrupted)
     assert compare(tree, tmp_path, "--recipes", "uniform", "--seeds", "1") == 130
     assert "finished runs are kept" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGINT) is handler

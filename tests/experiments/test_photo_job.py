@@ -13,12 +13,12 @@ from torchvision.models import VisionTransformer
 from difflr.cli.command import main
 from difflr.errors import DifflrError
 from difflr.experiments import needs
-from difflr.experiments.augmentation import CROP_AREA, random_resized_crop
+from difflr.experiments.augmentation import CROP_AREA, augment, random_resized_crop
 from difflr.experiments.backbones import load_backbone
-from difflr.experiments.classifier import Classifier, augment
 from difflr.experiments.compare import _check_size
 from difflr.experiments.data import load_data
 from difflr.experiments.settings import Settings
+from difflr.experiments.training import Classifier
 from difflr.figures.logged import read_logged
 from difflr.recipes import make_plan
 from difflr.written.cuts import as_patterns, parse_cut

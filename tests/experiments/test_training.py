@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from difflr.errors import DifflrError
+from difflr.experiments.augmentation import augment
 from difflr.experiments.backbones import load_backbone
-from difflr.experiments.classifier import augment
 from difflr.experiments.data import Images
 from difflr.experiments.training import TrainingOptions, evaluate, train
 from difflr.recipes import differential, head_only, uniform
@@ -79,20 +79,20 @@ def test_recipes_start_from_the_same_weights_and_see_the_same_batches():
     backbone, images, seen = load_backbone("strokenet"), small_task(), {}
     for name, plan in (("a", uniform(6, 1)), ("b", differential(6, 1))):
         steps = []
-        from difflr.experiments import classifier
+        from difflr.experiments import training
 
-        original = classifier.augment
+        original = training.augment
 
         def spy(pixels, numbers, *, steps=steps, original=original, **options):
             result = original(pixels, numbers, **options)
             steps.append(result.clone())
             return result
 
-        classifier.augment = spy
+        training.augment = spy
         try:
             train(backbone, plan, images, images, TrainingOptions(16), n_classes=2, seed=5)
         finally:
-            classifier.augment = original
+            training.augment = original
         seen[name] = torch.stack(steps)
     assert torch.equal(seen["a"], seen["b"])
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 import difflr.experiments.compare as job
 from difflr.cli.command import main
-from difflr.experiments.classifier import Classifier
+from difflr.experiments.training import Classifier
 from difflr.figures.logged import read_logged
 
 STEPS = 3  # per epoch, of four

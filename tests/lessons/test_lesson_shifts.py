@@ -16,8 +16,7 @@ from torch import nn
 import difflr
 from difflr import Phase, Plan
 from difflr.evidence.summaries import difference
-from difflr.experiments.classifier import Classifier
-from difflr.experiments.training import fit
+from difflr.experiments.training import Classifier, fit
 from difflr.lessons import shifts as lesson_7
 from difflr.studies.design import Cell
 from difflr.studies.recordings import list_recordings, load_recording, save_recording

@@ -12,9 +12,8 @@ import difflr
 from difflr import freezing
 from difflr.errors import DifflrError
 from difflr.experiments.backbones import load_backbone
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
-from difflr.experiments.training import TrainingOptions, fit, train
+from difflr.experiments.training import Classifier, TrainingOptions, fit, train
 from difflr.models.prefix import CachedPrefix, cut_prefix
 
 

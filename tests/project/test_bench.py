@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from difflr import make_plan, split_model
-from difflr.experiments import classifier
+from difflr.experiments import augmentation
 from difflr.experiments.backbones import load_backbone
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
-from difflr.experiments.training import fit
+from difflr.experiments.training import Classifier, fit
 from difflr.studies.design import Cell, Task
 from difflr.studies.trial import run_trial
 
@@ -46,7 +45,7 @@ def test_rivals_train_on_the_batches_that_difflr_trains_on(benchmarks, monkeypat
     fed = [pixels for _ in range(2) for pixels, _ in batches]
     assert len(fed) == len(seen) == 2 * len(batches)
     assert all(torch.equal(one, other) for one, other in zip(fed, seen, strict=True))
-    assert classifier.augment is rivals.augment
+    assert augmentation.augment is rivals.augment
 
 
 def test_peers_train_at_the_rates_that_were_chosen_for_them(benchmarks, tmp_path):

@@ -26,7 +26,7 @@ from torch import nn
 from difflr.cli.command import main
 from difflr.errors import DifflrError
 from difflr.evidence.gallery import draw_all
-from difflr.experiments.classifier import PictureNetwork
+from difflr.experiments.backbones import PictureNetwork
 from difflr.experiments.journal import Journal, read_journal
 from difflr.experiments.training import TrainingOptions, evaluate, hold_norms, train
 from difflr.models.running_stats import recalibrate

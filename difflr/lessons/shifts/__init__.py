@@ -19,10 +19,9 @@ from difflr.evidence.summaries import (
     grouped,
 )
 from difflr.experiments.backbones import load_backbone
-from difflr.experiments.classifier import Classifier
 from difflr.experiments.data import Images
 from difflr.experiments.strokes import target_task
-from difflr.experiments.training import fit
+from difflr.experiments.training import Classifier, fit
 from difflr.lessons.checking import Lesson, Wrong, called
 from difflr.lessons.plain import chosen, keyed
 from difflr.lessons.quiz import Quiz
