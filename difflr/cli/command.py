@@ -36,9 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("difflr: stopped; finished runs are kept, the same command goes on.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # as of "difflr plan | head -1"
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # for Python's own last flush
+        # For Python's own last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
         if isinstance(error, ImportError) and extra_of(error.name) is not None:
@@ -71,12 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     names = ", ".join(RECIPES)
+    training = _training_options()
 
-    job = commands.add_parser("compare", help="train recipes side by side and compare them")
+    job = commands.add_parser(
+        "compare", parents=[training], help="train recipes side by side and compare them"
+    )
     job.add_argument(
         "--data", default="strokes", help="strokes, cifar10 or a folder (default: strokes)"
     )
-    job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
     job.add_argument(
         "--backbone",
         help="strokenet, efficientnet_lite0, a torchvision model such as resnet18, or timm:NAME",
@@ -94,18 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         "--train-size", type=int, help="pictures (default: 1000 or all there are, strokes 300)"
     )
     job.add_argument(
-        "--image-size",
-        type=int,
-        help="side in pixels: the shorter side is resized to it, the middle kept",
-    )
-    job.add_argument(
         "--batch-size", type=int, help="default: 64, strokes 32, small folders 8 to 32"
     )
     job.add_argument("--weight-decay", type=float, default=0.01, help="default: 0.01")
-    job.add_argument(
-        "--precision",
-        help="of training, as Lightning names it: 32-true (default), bf16-mixed or 16-mixed",
-    )
     job.add_argument(
         "--out", default="runs/compare", help="folder for results (default: runs/compare)"
     )
@@ -121,7 +113,6 @@ def _parser() -> argparse.ArgumentParser:
         help="draws the test pictures of a folder with one folder per class (default: 0); parts.csv in "
         "that folder says which instead",
     )
-    job.add_argument("--no-progress", action="store_true", help="no progress bar")
     job.set_defaults(run=_compare)
 
     plan = commands.add_parser("plan", help="print and draw a plan without training")
@@ -137,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--out", default="plan.png", help="the picture (default: plan.png)")
     plan.set_defaults(run=_plan)
 
-    add_study_command(commands)
+    add_study_command(commands, training)
     add_lessons_commands(commands)
     add_doctor_command(commands)
 
@@ -147,6 +138,23 @@ def _parser() -> argparse.ArgumentParser:
     curves.add_argument("--out", default="lrs.png", help="the picture (default: lrs.png)")
     curves.set_defaults(run=_curves)
     return parser
+
+
+def _training_options() -> argparse.ArgumentParser:
+    """Return the options that ``compare`` and ``study`` share."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
+    shared.add_argument(
+        "--image-size",
+        type=int,
+        help="side in pixels: the shorter side is resized to it, the middle kept",
+    )
+    shared.add_argument(
+        "--precision",
+        help="of training, as Lightning names it: 32-true (default), bf16-mixed or 16-mixed",
+    )
+    shared.add_argument("--no-progress", action="store_true", help="no progress bar")
+    return shared
 
 
 def _add_splits(command: argparse.ArgumentParser) -> None:

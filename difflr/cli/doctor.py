@@ -18,10 +18,7 @@ __all__ = ["Finding", "add_doctor_command", "examine"]
 
 _NEEDED = ("numpy", "torch", "torchvision", "matplotlib", "ipywidgets", "jupyterlab")
 _LIGHTNING = ("pytorch_lightning", "lightning")
-_FREE_DISK, _FREE_MEMORY = (
-    1.0,
-    2.0,
-)  # GB: results and checkpoints; a lesson's kernel beside a browser
+_FREE_DISK, _FREE_MEMORY = 1.0, 2.0  # GB: for results; for a lesson's kernel beside a browser
 _PATIENCE = 60.0  # seconds for the training, which takes about ten on two cores
 
 Finding = tuple[str, str, str]

@@ -10,9 +10,11 @@ from difflr.errors import DifflrError, short_repr
 __all__ = ["add_study_command"]
 
 
-def add_study_command(commands: Any) -> None:
-    """Add the command ``study`` to the subparsers of the command line."""
-    job = commands.add_parser("study", help="run a declared study; a killed one goes on")
+def add_study_command(commands: Any, training: argparse.ArgumentParser) -> None:
+    """Add the command ``study`` to the subparsers of the command line, with options of training."""
+    job = commands.add_parser(
+        "study", parents=[training], help="run a declared study; a killed one goes on"
+    )
     job.add_argument(
         "name",
         help="plateau, peak, recipes, which_splits, frozen_bn, causes, networks, vit or text",
@@ -20,18 +22,12 @@ def add_study_command(commands: Any) -> None:
     job.add_argument(
         "--data", default="strokes", help="strokes, cifar10, a folder, or trec6:FOLDER"
     )
-    job.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
     job.add_argument("--backbone", help="default: strokenet for strokes, else resnet18")
     job.add_argument(
         "--weights", help="a .safetensors or .pt file, imagenet, none; of text a folder"
     )
     job.add_argument(
         "--source", help="class-per-folder tree of the task that the weights were trained on"
-    )
-    job.add_argument("--image-size", type=int, help="side in pixels that pictures are resized to")
-    job.add_argument(
-        "--precision",
-        help="of training, as Lightning names it: 32-true (default), bf16-mixed or 16-mixed",
     )
     job.add_argument(
         "--test-size",
@@ -65,7 +61,6 @@ def add_study_command(commands: Any) -> None:
         help="keep the runs of a recording and add what is missing",
     )
     job.add_argument("--out", default="runs/study", help="folder (default: runs/study)")
-    job.add_argument("--no-progress", action="store_true", help="no progress bar")
     job.set_defaults(run=_study)
 
 
@@ -128,25 +123,16 @@ def _task(arguments: argparse.Namespace) -> Any:
             precision=arguments.precision or "32-true",
             test_size=arguments.test_size,
         )
-    fitting = Settings.fitting(
-        arguments.data,
-        backbone=arguments.backbone,
-        weights=arguments.weights,
-        image_size=arguments.image_size,
-        precision=arguments.precision,
-        data_dir=arguments.data_dir,
-    )
+    shared = ("backbone", "weights", "image_size", "precision", "data_dir")
+    given = {name: getattr(arguments, name) for name in shared}
+    fitting = Settings.fitting(arguments.data, **given)
     own_weights = fitting.backbone == "strokenet" and fitting.weights is None
     return Task(
         data=fitting.data,
-        backbone=fitting.backbone,
-        weights=fitting.weights,
         source=arguments.source or ("strokes" if own_weights else None),
-        image_size=fitting.image_size,
         batch_size=fitting.batch_size or 64,
-        precision=fitting.precision,
-        data_dir=fitting.data_dir,
         test_size=arguments.test_size,
+        **{name: getattr(fitting, name) for name in shared},
     )
 
 
