@@ -1,16 +1,13 @@
 """What a comparison holds fixed for all recipes, checked before anything is loaded or trained."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from difflr.errors import DifflrError, as_int, as_number
+from difflr.errors import DifflrError, as_int
 from difflr.experiments.needs import (
     EFFICIENTNET,
-    MAX_BATCH_SIZE,
-    MAX_IMAGE_SIZE,
-    as_precision,
+    check_ranges,
     check_weights_file,
     need_folder,
     need_packages,
@@ -75,19 +72,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         as_int("epochs", self.epochs, 1)
-        ranges = {
-            "train_size": (1, math.inf),
-            "batch_size": (1, MAX_BATCH_SIZE),
-            "image_size": (8, MAX_IMAGE_SIZE),
-        }
-        for name, (low, high) in ranges.items():
-            if getattr(self, name) is not None:
-                as_int(name, getattr(self, name), low, high)
+        check_ranges(self)
         for seed in self.seeds:
             as_int("seed", seed, 0, MAX_SEED)
         as_int("division_seed", self.division_seed, 0, MAX_SEED)
-        as_number("weight_decay", self.weight_decay, 0.0)
-        as_precision(self.precision)
         if not self.recipes or not self.seeds:
             raise DifflrError("Received no recipe or no seed.", "Pass at least one of each.")
         has_own_weights = self.data == "cifar10" or self.backbone in ("strokenet", EFFICIENTNET)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.needs import MAX_BATCH_SIZE, MAX_IMAGE_SIZE, as_precision
+from difflr.experiments.needs import check_ranges
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
 
@@ -49,16 +49,8 @@ class Task:
     cut: str | None = None
 
     def __post_init__(self) -> None:
-        as_int("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
-        for name in ("probes", "curve"):
-            as_int(name, getattr(self, name), 1)
-        if self.image_size is not None:
-            as_int("image_size", self.image_size, 8, MAX_IMAGE_SIZE)
-        if self.test_size is not None:
-            as_int("test_size", self.test_size, 1)
-        as_number("weight_decay", self.weight_decay, 0.0)
+        check_ranges(self)
         as_number("shift_strength", self.shift_strength, 0.0, 1.0)
-        as_precision(self.precision)
 
     @property
     def embedded(self) -> bool:
