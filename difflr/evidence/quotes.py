@@ -85,7 +85,8 @@ def _table(name: str) -> str:
         raise DifflrError(
             f"Received table {short_repr(name)}.", f"Pass one of {', '.join(TABLES)}."
         )
-    heads, rows = TABLES[name]
+    head, rows = TABLES[name]
+    heads = head.split(" | ")
     lines = [heads, ["---"] * len(heads)]
     lines += [
         [label, *(what and quoted(what, verdict=False) for what in row)]

@@ -18,7 +18,7 @@ _RECIPES = {
     "the same with the schedule that it generates": "finetuning_scheduler:defaults",
 }
 _PLAIN = "optimizer=AdamW bn=kept"
-_GAINS = ("", "best LR", "test accuracy", "against uniform", "p (Holm)", "could have seen")
+_GAINS = " | best LR | test accuracy | against uniform | p (Holm) | could have seen"
 _SHIFTS = {
     "new labels": "none",
     "noise": "noise",
@@ -124,12 +124,8 @@ def _cause_row(recipe: str) -> list[str]:
 
 def _under_row(under: str) -> list[str]:
     uniform, two, graded = (
-        f"{under} {recipe}"
-        for recipe in (
-            "recipe=uniform",
-            "recipe=two_rates ratio=10",
-            "recipe=differential ratio=100",
-        )
+        f"{under} recipe={recipe}"
+        for recipe in ("uniform", "two_rates ratio=10", "differential ratio=100")
     )
     return [
         f"causes accuracy {uniform}",
@@ -176,17 +172,10 @@ def _halfway_row(shift: str) -> list[str]:
 
 
 # name: heads of the columns, then label of a row -> what its cells quote ("" for an empty one)
-TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
+TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
     "plateau": (
-        [
-            *(
-                "last LR to first",
-                "test accuracy",
-                "against uniform",
-                "decades wider, within 5 points",
-            ),
-            *("within 2 points", "source task kept", "with old BatchNorm statistics"),
-        ],
+        "last LR to first | test accuracy | against uniform | decades wider, within 5 points | "
+        "within 2 points | source task kept | with old BatchNorm statistics",
         {
             f"{ratio}{note}": _plateau_row(ratio)
             for ratio, note in (
@@ -196,7 +185,7 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         },
     ),
     "peak": (
-        [*_GAINS, "against two rates"],
+        f"{_GAINS} | against two rates",
         {
             label: _peak_row(side)
             for label, side in (
@@ -208,10 +197,8 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         },
     ),
     "peak_elsewhere": (
-        [
-            *("", "uniform", "two rates", "ratio 10", "ratio 100", "its p (Holm)"),
-            *("could have seen", "ratio 100 against two rates"),
-        ],
+        " | uniform | two rates | ratio 10 | ratio 100 | its p (Holm) | could have seen | "
+        "ratio 100 against two rates",
         {
             label: _peak_at_row(f"train_size={size} epochs={epochs} augment={augment}", size < 5000)
             for label, size, epochs, augment in (
@@ -222,7 +209,7 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         },
     ),
     "causes": (
-        [*_GAINS, "source task kept, statistics estimated anew"],
+        f"{_GAINS} | source task kept, statistics estimated anew",
         {
             label: _cause_row(f"recipe={tags}")
             for label, tags in (
@@ -236,13 +223,7 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         },
     ),
     "causes_under": (
-        [
-            "",
-            "uniform",
-            "the head ten times the body",
-            "graded, ratio 100",
-            "the second against the first",
-        ],
+        " | uniform | the head ten times the body | graded, ratio 100 | the second against the first",
         {
             "AdamW, BatchNorm follows": _under_row(_PLAIN),
             "AdamW, BatchNorm frozen": _under_row("optimizer=AdamW bn=frozen"),
@@ -251,7 +232,7 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         },
     ),
     "networks": (
-        [*_GAINS],
+        _GAINS,
         {
             label: _rival_row(f"networks recipe={tags}", "recipe=uniform")
             for label, tags in (
@@ -264,30 +245,20 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         },
     ),
     "vit": (
-        [*_GAINS, "source task kept"],
+        f"{_GAINS} | source task kept",
         {
             "uniform": _vit_row("1"),
             **{f"layer decay {decay}": _vit_row(decay) for decay in ("0.9", "0.75", "0.65", "0.5")},
         },
     ),
     "recipes": (
-        [
-            *(
-                "recipe",
-                "test accuracy, 6 epochs",
-                "against uniform",
-                "p (Holm)",
-                "processor seconds",
-            ),
-            *("against uniform, with as many seconds", "source task kept"),
-        ],
+        "recipe | test accuracy, 6 epochs | against uniform | p (Holm) | processor seconds | "
+        "against uniform, with as many seconds | source task kept",
         {label: _recipe_row(recipe) for label, recipe in _RECIPES.items()},
     ),
     "text": (
-        [
-            *("base LR", "3e-5", "1e-4", "3e-4", "1e-3", "3e-3", "test, at the best"),
-            *("against uniform", "p (Holm)", "could have seen"),
-        ],
+        "base LR | 3e-5 | 1e-4 | 3e-4 | 1e-3 | 3e-3 | test, at the best | against uniform | "
+        "p (Holm) | could have seen",
         {
             "uniform": _text_row("recipe=uniform"),
             "layer decay 0.75": _text_row("recipe=layer_decay decay=0.75"),
@@ -295,29 +266,18 @@ TABLES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
         },
     ),
     "which_splits": (
-        [
-            *("", "uniform", "only the first split", "only the head"),
-            *("rising with depth", "falling with depth", "by gradient norms"),
-        ],
+        " | uniform | only the first split | only the head | rising with depth | "
+        "falling with depth | by gradient norms",
         {label: _shift_row(shift) for label, shift in _SHIFTS.items()},
     ),
     "first_or_head": (
-        [
-            *("", "only the first split, drifting", "only the head, drifting"),
-            *("first against head, both kept", "both drifting"),
-            *("drifting against kept: first split", "head"),
-        ],
+        " | only the first split, drifting | only the head, drifting | "
+        "first against head, both kept | both drifting | drifting against kept: first split | head",
         {label: _first_or_head_row(shift) for label, shift in _SHIFTS.items()},
     ),
     "halfway": (
-        [
-            *("", "statistics anew, against uniform", "p (Holm)"),
-            *(
-                "and halfway back, against uniform",
-                "p (Holm)",
-                "halfway back against statistics anew",
-            ),
-        ],
+        " | statistics anew, against uniform | p (Holm) | and halfway back, against uniform | "
+        "p (Holm) | halfway back against statistics anew",
         {label: _halfway_row(shift) for label, shift in _SHIFTS.items()},
     ),
 }
