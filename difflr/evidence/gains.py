@@ -81,14 +81,8 @@ def plot_gains(panels: Gains) -> Figure:
         axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.92", zorder=0)
         axes.axvline(0, color="0.4", lw=1)
         for label, gain in found.items():
-            axes.errorbar(
-                *(100 * gain.mean, rows.index(label)),
-                xerr=100 * gain.half,
-                fmt="o",
-                color=OKABE_ITO[0],
-                capsize=4,
-                ms=7,
-            )
+            look = {"fmt": "o", "color": OKABE_ITO[0], "capsize": 4, "ms": 7}
+            axes.errorbar(100 * gain.mean, rows.index(label), xerr=100 * gain.half, **look)
         axes.set_title(name, size=13)
         style(axes)
     grid[0, 0].set_yticks(range(len(rows)), rows)

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from difflr.evidence.summaries import chosen, estimate, grouped
+from difflr.evidence.summaries import chosen, drawn, estimate, grouped
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import MARKERS, OKABE_ITO, legend_below, style
 from difflr.studies.recordings import Recording, Run
@@ -69,12 +68,12 @@ def plot_groups(recording: Recording, across: str, by: str, title: str = "", **t
     axes = figure.add_subplot()
     width = 0.8 / len(members)
     for index, member in enumerate(members):
-        values = [estimate(cells.get((group, member), [])) for group in groups]
+        means, halves = drawn(estimate(cells.get((group, member), [])) for group in groups)
         axes.bar(
             [i + (index - (len(members) - 1) / 2) * width for i in range(len(groups))],
-            [100 * value.mean for value in values],
+            means,
             width,
-            yerr=np.nan_to_num([100 * value.half for value in values]),
+            yerr=halves,
             color=OKABE_ITO[index % 8],
             hatch=("", "//", "..", "\\\\", "xx", "++", "oo")[index % 7],
             edgecolor="white",
@@ -121,17 +120,12 @@ def plot_movement(recording: Recording, runs: dict[str, list[Run]]) -> Figure:
     figure = Figure(figsize=(10, 4.8), dpi=120, layout="constrained")
     panels = figure.subplots(1, 2)
     names = recording.splits
-    for axes, measure, title in zip(
-        panels,
-        ("displacement", "cka"),
-        ("how far the weights moved", "how alike the features stayed"),
-        strict=True,
-    ):
+    titles = {"displacement": "how far the weights moved", "cka": "how alike the features stayed"}
+    for axes, (measure, title) in zip(panels, titles.items(), strict=True):
         for index, (label, own) in enumerate(runs.items()):
-            values = [estimate(own, measure, i) for i in range(len(names))]
+            means, halves = drawn((estimate(own, measure, i) for i in range(len(names))), 1)
             axes.errorbar(
-                range(len(names)), [value.mean for value in values],
-                yerr=np.nan_to_num([value.half for value in values]), color=OKABE_ITO[index % 8],
+                range(len(names)), means, yerr=halves, color=OKABE_ITO[index % 8],
                 marker=MARKERS[index % len(MARKERS)], ms=9, lw=2, capsize=4, label=label,
             )  # fmt: skip
         axes.set_xticks(range(len(names)), names, rotation=30)

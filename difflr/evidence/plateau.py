@@ -12,13 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from difflr.evidence.summaries import (
-    by_rate,
-    chosen,
-    estimate,
-    grouped,
-    plateau_width,
-)
+from difflr.evidence.summaries import by_rate, chosen, drawn, estimate, grouped, plateau_width
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import MARKERS, OKABE_ITO, ink_on, legend_below, style
 from difflr.figures.words import short
@@ -103,9 +97,7 @@ def plot_plateau(
             runs = chosen(recording, "validation", train_size=train_size, ratio=ratio)
             by_lr = grouped(runs, "base_lr")
             rates = np.array(sorted(lr for (lr,) in by_lr))
-            values = [estimate(by_lr[(lr,)]) for lr in rates]
-            means = np.array([100 * value.mean for value in values])
-            halves = np.nan_to_num([100 * value.half for value in values])
+            means, halves = drawn(estimate(by_lr[(lr,)]) for lr in rates)
             x = rates / ratio ** _AXES[split][0]
             colour, marker = OKABE_ITO[index % 8], MARKERS[index % len(MARKERS)]
             label = f"ratio {ratio:g}" + (" (uniform)" if ratio == 1 else "")
@@ -117,9 +109,8 @@ def plot_plateau(
         style(axes)
     panels[0].set_ylabel("accuracy (%), mean and 95% interval", size=14)
     tops = [np.max(np.asarray(line.get_ydata())) for line in panels[0].get_lines()]
-    panels[0].set_ylim(
-        0, min(100, max(tops) + 10)
-    )  # intervals of few seeds are wider than the page
+    # Intervals of few seeds are wider than the page.
+    panels[0].set_ylim(0, min(100, max(tops) + 10))
     figure.suptitle(f"Which learning rates are good enough? {train_size:,} pictures", size=15)
     title = f"dotted: the best of a curve less {100 * within:g} points"
     legend_below(figure, panels[0], len(ratios), fontsize=13, title=title)

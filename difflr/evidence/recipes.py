@@ -4,13 +4,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from difflr.evidence.equal_cost import COSTS
-from difflr.evidence.summaries import chosen, estimate, grouped, numbers
+from difflr.evidence.summaries import chosen, drawn, estimate, grouped, numbers
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import GREY, MARKERS, OKABE_ITO, style
 from difflr.studies.recordings import Recording, Run
@@ -48,14 +47,9 @@ def plot_recipes(recording: Recording, cost: str = "flops") -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(COSTS[cost], size=14)
         axes.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.13),
-            ncols=2,
-            fontsize=11,
-            frameon=False,
-            handlelength=1.5,
-            columnspacing=1.0,
-        )
+            loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=11, frameon=False,
+            handlelength=1.5, columnspacing=1.0,
+        )  # fmt: skip
         if len(sides) > 1:
             axes.set_title(title, size=14)
         style(axes)
@@ -73,20 +67,14 @@ def _sides(recording: Recording, cost: str) -> tuple[dict[str, list[Run]], dict[
 
 
 def _draw(
-    axes: Axes,
-    runs: Sequence[Run],
-    cost: str,
-    name: str,
-    colour: str,
-    marker: str,
-    **look: Any,
+    axes: Axes, runs: Sequence[Run], cost: str, name: str, colour: str, marker: str, **look: Any
 ) -> None:
-    points = [(estimate(own, cost), estimate(own)) for own in grouped(runs, "epochs").values()]
-    points.sort(key=lambda point: point[0].mean)
+    lengths = sorted(grouped(runs, "epochs").values(), key=lambda own: estimate(own, cost).mean)
+    costs, _ = drawn((estimate(own, cost) for own in lengths), 1)
+    means, halves = drawn(estimate(own) for own in lengths)
     axes.errorbar(
-        [where.mean for where, _ in points], [100 * accuracy.mean for _, accuracy in points],
-        yerr=np.nan_to_num([100 * accuracy.half for _, accuracy in points]), color=colour,
-        marker=marker, ms=10, lw=2, capsize=5, label=_said(name), **look,
+        costs, means, yerr=halves, color=colour, marker=marker, ms=10, lw=2, capsize=5,
+        label=_said(name), **look,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = [
     "chosen",
     "describe_difference",
     "difference",
+    "drawn",
     "estimate",
     "format_estimate",
     "grouped",
@@ -60,6 +61,12 @@ def estimate(runs: Sequence[Run], measure: str = "accuracy", index: int | None =
     """Return the mean over runs with its 95% interval (see ``mean_interval``); NaN without runs."""
     values = numbers(runs, measure, index)
     return mean_interval(values) if values else Estimate(math.nan, math.nan)
+
+
+def drawn(values: Iterable[Estimate], scale: float = 100) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return means and half-widths as pictures show them; that of a single run, which has none, is 0."""
+    pairs = np.array([(value.mean, value.half) for value in values]).reshape(-1, 2)
+    return scale * pairs[:, 0], scale * np.nan_to_num(pairs[:, 1])
 
 
 def difference(runs: Sequence[Run], rival: Sequence[Run], measure: str = "accuracy") -> Estimate:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from difflr.experiments.statistics import summarise
+from difflr.figures.style import OKABE_ITO
 
 __all__ = ["plot_runs"]
 
@@ -25,33 +26,19 @@ def plot_runs(
     summaries = summarise(runs)
     figure = Figure(figsize=(8, 1.6 + 0.55 * len(summaries)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
+    at_the_right: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right"}
+    at_the_right |= {"va": "bottom", "color": OKABE_ITO[1]}
     for row, summary in enumerate(summaries):
         values = 100 * np.array(list(summary.accuracies.values()))
         mean, half = 100 * summary.accuracy.mean, 100 * summary.accuracy.half
         if summary.diverged:
             broken = len(summary.diverged)
-            axes.text(
-                0.99,
-                row,
-                f"{broken} of {broken + len(values)} diverged",
-                transform=axes.get_yaxis_transform(),
-                ha="right",
-                va="bottom",
-                color="#d55e00",
-            )
+            axes.text(0.99, row, f"{broken} of {broken + len(values)} diverged", **at_the_right)
         if not len(values):
             continue
         axes.plot(values, [row] * len(values), "o", ms=6, mfc="none", mec="0.45", zorder=2)
-        axes.errorbar(
-            mean,
-            row,
-            xerr=None if np.isnan(half) else half,
-            fmt="D",
-            ms=8,
-            color="#0072b2",
-            capsize=5,
-            lw=2,
-        )
+        interval = None if np.isnan(half) else half
+        axes.errorbar(mean, row, xerr=interval, fmt="D", ms=8, color=OKABE_ITO[0], capsize=5, lw=2)
         axes.annotate(
             f"{mean:.1f}%", (mean, row), (0, 9), textcoords="offset points", ha="center", size=11
         )

@@ -71,17 +71,9 @@ def plot_confusion(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if n <= 12:
-        for row, column in np.ndindex(n, n):
-            ink = "white" if shares[row, column] > 0.5 else "0.2"
-            axes.text(
-                column,
-                row,
-                f"{shares[row, column]:.0%}",
-                ha="center",
-                va="center",
-                color=ink,
-                size=9,
-            )
+        for (row, column), share in np.ndenumerate(shares):
+            ink = "white" if share > 0.5 else "0.2"
+            axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=ink, size=9)
     axes.set_xticks(range(n), classes, rotation=45, ha="right", parse_math=False)
     axes.set_yticks(range(n), classes, parse_math=False)
     axes.set_xlabel("named")

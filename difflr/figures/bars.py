@@ -5,6 +5,8 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
+from difflr.figures.style import OKABE_ITO
+
 __all__ = ["describe_shares", "plot_shares"]
 
 
@@ -17,22 +19,14 @@ def plot_shares(values: Mapping[str, float | Sequence[float]], title: str = "") 
     figure = Figure(figsize=(8, 1 + 0.5 * len(values)), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     means = [100 * fmean(shares) for shares in runs.values()]
-    axes.barh(range(len(runs)), means, color="#0072b2")
+    axes.barh(range(len(runs)), means, color=OKABE_ITO[0])
     axes.set_yticks(range(len(runs)), list(runs), parse_math=False)
     for row, shares in enumerate(runs.values()):
-        if len(shares) > 1:
-            axes.plot(
-                [100 * s for s in shares], [row] * len(shares), "o", color="white", mec="black"
-            )
-        right = 100 * max(shares)  # of the bar and of its dots
-        axes.annotate(
-            f"{fmean(shares):.0%}",
-            (right, row),
-            (10, 0),
-            textcoords="offset points",
-            va="center",
-            size=12,
-        )
+        dots = [100 * share for share in shares]
+        if len(dots) > 1:
+            axes.plot(dots, [row] * len(dots), "o", color="white", mec="black")
+        beside = {"xytext": (10, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(f"{fmean(shares):.0%}", (max(dots), row), size=12, **beside)
     if any(len(shares) > 1 for shares in runs.values()):
         axes.set_xlabel("bar: mean, ○: one run", size=11, loc="left")
     axes.set_xlim(0, 108)

@@ -1,14 +1,14 @@
-"""Pictures of what was measured: accuracies of a comparison, learning rates read from TensorBoard."""
+"""Learning rates and momentum as TensorBoard has logged them, and their picture."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError
+from difflr.figures.style import legend_below, split_colours, style
 
 __all__ = ["plot_logged", "read_logged"]
 
@@ -51,29 +51,23 @@ def plot_logged(curves: Mapping[str, Sequence[tuple[int, float]]], title: str = 
     figure = Figure(figsize=(9, 5.5), dpi=120, layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     names = [tag.removeprefix("lr/") for tag in curves if tag.startswith("lr/")]
-    colours = colormaps["viridis"](np.linspace(0, 0.9, len(names)))
-    styles = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1))]
-    for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
+    styles: list[Any] = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1))]
+    for index, (name, colour) in enumerate(zip(names, split_colours(len(names)), strict=True)):
+        look = {"color": colour, "linestyle": styles[index % len(styles)]}
         steps, rates = np.array(curves[f"lr/{name}"]).T
         # A frozen split has a rate of 0, which a log axis cannot show: leave a gap there.
         shown = np.where(rates > 0, rates, np.nan)
-        style: Any = styles[index % len(styles)]
-        top.plot(steps, shown, label=name, color=colour, linestyle=style, lw=2)
+        top.plot(steps, shown, label=name, lw=2, **look)
         if f"momentum/{name}" in curves:
-            bottom.plot(
-                *np.array(curves[f"momentum/{name}"]).T, color=colour, linestyle=style, lw=1.5
-            )
+            bottom.plot(*np.array(curves[f"momentum/{name}"]).T, lw=1.5, **look)
     top.set_yscale("log")
     top.set_ylabel("learning rate", size=12)
     figure.suptitle(title, size=13, parse_math=False)
     peaks = [max(rate for _, rate in curves[f"lr/{name}"]) for name in names]
     top.set_ylim(min(filter(None, peaks), default=1e-6) / 30, max(peaks) * 2)  # cuts the last steps
-    key = figure.legend(loc="outside lower center", ncols=len(names), fontsize=10, frameon=False)
-    for text in key.get_texts():
-        text.set_parse_math(False)
+    legend_below(figure, top, len(names), fontsize=10)
     bottom.set_ylabel("momentum", size=12)
     bottom.set_xlabel("optimizer step", size=12)
     for axes in (top, bottom):
-        axes.grid(color="0.92")
-        axes.spines[["top", "right"]].set_visible(False)
+        style(axes)
     return figure

@@ -1,4 +1,4 @@
-"""What the pictures of difflr share: colours that everybody can tell apart, numbers, PNG bytes."""
+"""What the pictures of difflr share: colours that everybody can tell apart, one look of axes and keys."""
 
 from typing import Any
 
@@ -52,8 +52,8 @@ def style(axes: Axes) -> None:
 
 
 def legend_below(figure: Figure, axes: Axes, ncols: int, **options: Any) -> None:
-    """Put one legend of what ``axes`` show below a figure of several panels."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=ncols, frameon=False, **options
-    )
+    """Put one legend of what ``axes`` show below a figure of several panels, names as they are written."""
+    shown = axes.get_legend_handles_labels()
+    key = figure.legend(*shown, loc="outside lower center", ncols=ncols, frameon=False, **options)
+    for text in key.get_texts():
+        text.set_parse_math(False)

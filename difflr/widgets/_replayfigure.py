@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from difflr.evidence.plateau import draw_heat
-from difflr.evidence.summaries import estimate
+from difflr.evidence.summaries import drawn, estimate
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.picture import Drawing
 from difflr.figures.style import GREY, OKABE_ITO, RED, split_colours
@@ -113,9 +113,7 @@ class ReplayFigure(Drawing):
             panels, ("curve_accuracy", "curve_loss"), ("accuracy (%)", "training loss"), (100, 1),
             OKABE_ITO, strict=False,
         ):  # fmt: skip
-            values = [estimate(runs, measure, i) for i in range(count)]
-            means = scale * np.array([value.mean for value in values])
-            halves = scale * np.nan_to_num([value.half for value in values])
+            means, halves = drawn((estimate(runs, measure, i) for i in range(count)), scale)
             axes.axvspan(epochs[0] + 0.5, epochs[1] + 0.5, color="#fff2c4", lw=0)
             axes.plot(x, means, color=colour, marker="o", lw=2)
             axes.fill_between(x, means - halves, means + halves, color=colour, alpha=0.25, lw=0)
@@ -131,11 +129,9 @@ class ReplayFigure(Drawing):
             panels, ("displacement", "cka"), ("weights moved (relative)", "CKA before / after"),
             strict=True,
         ):  # fmt: skip
-            values = [estimate(runs, measure, i) for i in range(len(names))]
-            axes.bar(
-                range(len(names)), [value.mean for value in values], color=split_colours(len(names)),
-                yerr=np.nan_to_num([value.half for value in values]), capsize=3,
-            )  # fmt: skip
+            means, halves = drawn((estimate(runs, measure, i) for i in range(len(names))), 1)
+            colours = split_colours(len(names))
+            axes.bar(range(len(names)), means, color=colours, yerr=halves, capsize=3)
             axes.set_xticks(range(len(names)), names, rotation=60, size=10)
             axes.set_title(title, size=12)
         panels[0].set_yscale("log")

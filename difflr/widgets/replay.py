@@ -6,13 +6,7 @@ import os
 import ipywidgets as w
 
 from difflr.errors import DifflrError, short_repr
-from difflr.evidence.summaries import (
-    Estimate,
-    describe_difference,
-    difference,
-    estimate,
-    grouped,
-)
+from difflr.evidence.summaries import Estimate, describe_difference, difference, estimate, grouped
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording, Run, load_recording
@@ -56,20 +50,14 @@ class Replay(Panel):
         self.figure = ReplayFigure(recording)
         self.picture = picture_box(*self.figure.size)
         style = {"description_width": "8em"}
-        wide = w.Layout(width="32em")
         sizes = sorted({run.cell.train_size for run in runs})
         self.size_control = w.Dropdown(
             options=[(f"{size:,}", size) for size in sizes], description="Training size",
             style=style, layout=w.Layout(width="18em"),
         )  # fmt: skip
-        self.lr_control = Slider(
-            options=[("", 0.0)], description="Base LR", style=style, layout=wide
-        )
-        self.ratio_control = Slider(
-            options=[("", 0.0)], description="Ratio", style=style, layout=wide
-        )
-        self.phase_control = Slider(
-            options=[("1", 0)], description="Phase", style=style, layout=w.Layout(width="32em")
+        self.lr_control, self.ratio_control, self.phase_control = (
+            Slider(options=[("", 0)], description=name, style=style, layout=w.Layout(width="32em"))
+            for name in ("Base LR", "Ratio", "Phase")
         )
         self.predict = button("I predict: this is the best point", "Mark it, then see the numbers")
         self.look = button("Look without predicting", "Show the numbers")
@@ -255,14 +243,8 @@ class Replay(Panel):
             ]
             for point, titles in seen.items()
         ]  # fmt: skip
-        head = [
-            "point",
-            "base LR",
-            "ratio",
-            *(name for name, _ in known),
-            *(f"{n} moved" for n in names),
-        ]
-        return table_html(head, rows)
+        measured = [*(name for name, _ in known), *(f"{n} moved" for n in names)]
+        return table_html(["point", "base LR", "ratio", *measured], rows)
 
     def _phase(self, runs: list[Run]) -> tuple[int, int]:
         """Offer the phases of the point's plan; return first and last epoch of the chosen one."""
