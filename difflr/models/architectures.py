@@ -6,6 +6,7 @@ ResNet, and neither torchvision nor timm nor transformers need be imported.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -231,13 +232,16 @@ def _gathered(units: list[Unit]) -> list[Unit]:
     body = [unit for unit in units if unit.path not in ("stem", "head")]
     if len(body) <= _MOST:
         return units
-    quarters = [body[i * len(body) // 4 : (i + 1) * len(body) // 4] for i in range(4)]
     gathered = [
         Unit(f"blocks{i}", [name for unit in quarter for name in unit.names])
-        for i, quarter in enumerate(quarters, 1)
+        for i, quarter in enumerate(_quarters(body), 1)
     ]
     before = [unit for unit in units if unit.path == "stem"]
     return [*before, *gathered, *(unit for unit in units if unit.path == "head")]
+
+
+def _quarters(items: list[Any]) -> list[list[Any]]:
+    return [items[i * len(items) // 4 : (i + 1) * len(items) // 4] for i in range(4)]
 
 
 def _grades(units: list[Unit]) -> bool:
@@ -248,9 +252,7 @@ def _grades(units: list[Unit]) -> bool:
 
 def _short_names(units: list[Unit]) -> list[str]:
     """The paths of the units without what all have in common, a number never alone."""
-    paths = [
-        unit.path.replace(".weight_ih_l", "_l").split(".") for unit in units
-    ]  # an LSTM's layer
+    paths = [u.path.replace(".weight_ih_l", "_l").split(".") for u in units]  # an LSTM's layer
     long = [path for path in paths if len(path) > 1]
     shared = 0
     while long and all(len(p) > shared + 1 and p[shared] == long[0][shared] for p in long):
@@ -284,11 +286,8 @@ def _unknown(model: nn.Module, inner: nn.Module, prefix: str) -> DifflrError:
     shown = [f"{name} ({numel:,})" for name, numel in blocks]
     names = [name for name, _ in blocks]
     body = names[1:-1] or names[:1]
-    cut = (
-        {"stem": names[:1], "body": body, "head": names[-1:]}
-        if len(names) > 2
-        else {"body": body, "head": names[-1:]}
-    )
+    stem = {"stem": names[:1]} if len(names) > 2 else {}
+    cut = {**stem, "body": body, "head": names[-1:]}
     return DifflrError(
         f"{type(model).__name__} is no family that difflr knows how to cut. Its blocks (parameters) are, "
         f"as registered: {first_few(shown, 12)}.",
@@ -312,8 +311,7 @@ def _transformer(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | Non
     if not any(True for _ in getattr(children["encoder"], "layers", nn.Module()).children()):
         return None
     layers = [f"encoder.layers.{n}" for n, _ in children["encoder"].layers.named_children()]  # type: ignore[union-attr]
-    quarters = [layers[i * len(layers) // 4 : (i + 1) * len(layers) // 4] for i in range(4)]
-    blocks = {f"blocks{i}": quarter for i, quarter in enumerate(quarters, 1) if quarter}
+    blocks = {f"blocks{i}": quarter for i, quarter in enumerate(_quarters(layers), 1) if quarter}
     list(blocks.values())[-1].append("encoder.ln")
     return {
         "stem": ["class_token", "conv_proj", "encoder.pos_embedding"],

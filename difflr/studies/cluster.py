@@ -18,9 +18,7 @@ _POLL = 0.01  # seconds between two looks for finished runs
 _LOOK = 10.0  # seconds without a finished run until the workers are counted
 _SAID_EVERY = 600.0  # seconds between two lines that say that there is no worker
 _LOST = "5 minutes"  # until a worker of this machine that has not come back is replaced
-_PATIENCE = (
-    24 * 3600.0
-)  # seconds without a worker, which may have to wait in a queue for its machine
+_PATIENCE = 24 * 3600.0  # seconds without a worker, which may have to queue for its machine
 
 
 @contextmanager

@@ -15,19 +15,9 @@ RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 PLATEAU_RATES = (*RATES, 1e-1)
 # A quarter of a decade apart: between half-decades uniform's narrow best is missed by more than a point.
 FINE_RATES = (
-    1e-4,
-    1.8e-4,
-    3e-4,
-    5.6e-4,
-    1e-3,
-    1.8e-3,
-    3e-3,
-    5.6e-3,
-    1e-2,
-    1.8e-2,
-    3e-2,
-    5.6e-2,
-    1e-1,
+    *(1e-4, 1.8e-4, 3e-4, 5.6e-4),
+    *(1e-3, 1.8e-3, 3e-3, 5.6e-3),
+    *(1e-2, 1.8e-2, 3e-2, 5.6e-2, 1e-1),
 )
 FINE_SGD_RATES = (3e-3, 5.6e-3, 1e-2, 1.8e-2, 3e-2, 5.6e-2, 1e-1, 1.8e-1, 3e-1, 5.6e-1, 1.0)
 TEXT_RATES = (3e-5, 5.6e-5, 1e-4, 1.8e-4, 3e-4, 5.6e-4, 1e-3, 1.8e-3, 3e-3, 5.6e-3, 1e-2)

@@ -100,8 +100,8 @@ def load_recording(source: str | os.PathLike[str]) -> Recording:
         ) from error
 
 
-def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
-    """Write a study's journal as a recording, numbers to ``digits`` significant digits; return it.
+def save_recording(journal: Path, out: Path) -> Recording:
+    """Write a study's journal as a recording, numbers to five significant digits; return it.
 
     The same journal gives the same bytes.
     """
@@ -109,9 +109,8 @@ def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
     if not runs:
         raise DifflrError(f"{journal} holds no finished run.", "Run the study first.")
     plans, lines = {}, []
-    fingerprints: dict[int, str | None] = {
-        id(None): None
-    }  # runs share their plan (see ``read_journal``)
+    # Runs share their plan (see ``read_journal``).
+    fingerprints: dict[int, str | None] = {id(None): None}
     for run in runs:
         if id(run["plan"]) not in fingerprints:
             plan = Plan.from_dict(run["plan"])
@@ -120,7 +119,7 @@ def save_recording(journal: Path, out: Path, digits: int = 5) -> Recording:
         lines.append({**run, "plan": fingerprints[id(run["plan"])]})
     # Workers finish in any order; a recording has one.
     lines.sort(key=lambda run: (run["measured_on"], Cell.of(run).key, run["seed"]))
-    lines = [{k: _rounded(v, digits) if k != "options" else v for k, v in r.items()} for r in lines]
+    lines = [{k: _rounded(v) if k != "options" else v for k, v in r.items()} for r in lines]
     plans = dict(sorted(plans.items()))
     data = {"schema": SCHEMA, **header, "sessions": sessions, "plans": plans, "runs": lines}
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
@@ -145,7 +144,7 @@ def restore_journal(recording: Recording, path: Path) -> None:
     write_journal(path, recording.study, recording.about, recording.sessions, runs)
 
 
-def _rounded(value: Any, digits: int) -> Any:
+def _rounded(value: Any) -> Any:
     if isinstance(value, list):
-        return [_rounded(item, digits) for item in value]
-    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+        return [_rounded(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
