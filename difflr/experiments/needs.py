@@ -1,26 +1,16 @@
-"""What has to be there, and the ranges of numbers: asked before anything is loaded, and without torch."""
+"""What has to be there: asked before anything is loaded, and without torch."""
 
-import math
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from difflr.errors import DifflrError, as_int, as_number, short_repr
+from difflr.errors import DifflrError
 
-__all__ = ["check_ranges", "check_weights_file", "need_folder", "need_folder_of", "need_packages"]
+__all__ = ["check_weights_file", "need_folder", "need_folder_of", "need_packages"]
 
 MAX_IMAGE_SIZE = 10**4
-_RANGES = {
-    **dict.fromkeys(("train_size", "test_size", "probes", "curve"), (1, math.inf)),
-    "batch_size": (1, 10**6),
-    "image_size": (8, MAX_IMAGE_SIZE),
-}
 
 # The network whose weights, real ones of ImageNet, come in a package of their own.
 EFFICIENTNET = "efficientnet_lite0"
-
-# Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 def check_weights_file(path: Path) -> None:
@@ -60,19 +50,3 @@ def need_packages(backbone: str) -> None:
                 if backbone == EFFICIENTNET
                 else "pip install timm",
             )
-
-
-def check_ranges(given: Any) -> None:
-    """Raise DifflrError for a field of a comparison's or a study's settings that is out of its range.
-
-    What is None is left to be found out.
-    """
-    for name, (low, high) in _RANGES.items():
-        if (value := getattr(given, name, None)) is not None:
-            as_int(name, value, low, high)
-    as_number("weight_decay", given.weight_decay, 0.0)
-    if given.precision not in PRECISIONS:
-        raise DifflrError(
-            f"Received precision {short_repr(given.precision)}.",
-            f"Pass one of {', '.join(PRECISIONS)}.",
-        )

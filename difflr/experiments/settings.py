@@ -1,13 +1,14 @@
 """What a comparison holds fixed for all recipes, checked before anything is loaded or trained."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from difflr.errors import DifflrError, as_int
+from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.experiments.needs import (
     EFFICIENTNET,
-    check_ranges,
+    MAX_IMAGE_SIZE,
     check_weights_file,
     need_folder,
     need_packages,
@@ -17,8 +18,15 @@ from difflr.written.cuts import Cut
 from difflr.written.files import user_path
 from difflr.written.recipes import parse_recipe
 
-__all__ = ["Settings", "fitting_batch"]
+__all__ = ["Settings", "check_ranges", "fitting_batch"]
 
+# Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_RANGES = {
+    **dict.fromkeys(("train_size", "test_size", "probes", "curve"), (1, math.inf)),
+    "batch_size": (1, 10**6),
+    "image_size": (8, MAX_IMAGE_SIZE),
+}
 MAX_SEED = 10**12  # so that the seed of a step's augmentation stays below 2**63
 
 # What fits a source of data, where the caller does not say. The learning rates for strokes were
@@ -108,3 +116,19 @@ class Settings:
 def fitting_batch(pictures: int, most: int) -> int:
     """Return the largest batch size up to ``most`` that leaves no batch of a single picture."""
     return next(batch for batch in range(most, 0, -1) if pictures % batch != 1 or batch == 1)
+
+
+def check_ranges(given: Any) -> None:
+    """Raise DifflrError for a field of a comparison's or a study's settings that is out of its range.
+
+    What is None is left to be found out.
+    """
+    for name, (low, high) in _RANGES.items():
+        if (value := getattr(given, name, None)) is not None:
+            as_int(name, value, low, high)
+    as_number("weight_decay", given.weight_decay, 0.0)
+    if given.precision not in PRECISIONS:
+        raise DifflrError(
+            f"Received precision {short_repr(given.precision)}.",
+            f"Pass one of {', '.join(PRECISIONS)}.",
+        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ def plot_shares(values: Mapping[str, float | Sequence[float]], title: str = "") 
         dots = [100 * share for share in shares]
         if len(dots) > 1:
             axes.plot(dots, [row] * len(dots), "o", color="white", mec="black")
-        beside = {"xytext": (10, 0), "textcoords": "offset points", "va": "center"}
+        beside: dict[str, Any] = {"xytext": (10, 0), "textcoords": "offset points", "va": "center"}
         axes.annotate(f"{fmean(shares):.0%}", (max(dots), row), size=12, **beside)
     if any(len(shares) > 1 for shares in runs.values()):
         axes.set_xlabel("bar: mean, ○: one run", size=11, loc="left")

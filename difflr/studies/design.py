@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.needs import check_ranges
+from difflr.experiments.settings import check_ranges
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
 
@@ -27,7 +27,7 @@ class Task:
 
     ``clean`` is a network fine-tuned on unshifted pictures, where cells with an input shift start.
     ``probes`` pictures are used for CKA and ``curve`` ones for the accuracy after each epoch;
-    ``precision`` is that of training, one of ``needs.PRECISIONS``;
+    ``precision`` is that of training, one of ``settings.PRECISIONS``;
     ``test_size`` limits validation, test and source pictures each (None: all);
     ``cut`` is how networks are cut, as ``split_model`` takes it: None, or ``"blocks"``.
     """
