@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from difflr.cli.failure import is_out_of_memory, report, tell
 from difflr.errors import DifflrError, short_repr
@@ -50,6 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says in one line what it cannot read, whatever stands in it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit with status 2."""
+        super().error(" ".join(message.split()))
+
+
 def _print_any_name() -> None:
     """Let stdout take what the encoding of the terminal lacks, and file names that are no text at all."""
     for stream in (sys.stdout, sys.stderr):
@@ -64,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     from difflr.cli.study import add_study_command
     from difflr.recipes import RECIPES
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="difflr", description="Differential learning rates for transfer learning."
     )
     parser.add_argument("--version", action="version", version=__version__)

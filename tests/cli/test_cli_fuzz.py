@@ -177,6 +177,7 @@ def test_any_option_with_any_word_ends_in_words(line):
 
 
 @given(st.lists(WORDS | st.sampled_from([*OPTIONS, "--help", "--version", "--recipe"]), max_size=5))
+@example(["compare", "\n0"])
 def test_any_words_at_all_end_in_words(line):
     """Also where they are no command."""
     check(line)
