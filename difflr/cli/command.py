@@ -148,9 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _training_options() -> argparse.ArgumentParser:
+def _training_options() -> _Parser:
     """Return the options that ``compare`` and ``study`` share."""
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
     shared.add_argument(
         "--image-size",
