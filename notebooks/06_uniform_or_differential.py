@@ -163,7 +163,8 @@ for ratio, runs in reported.items():
 # a point.) What could they have seen? In four cases of five, a difference of 1.8 points; a smaller one
 # would often be missed. Twenty pairs were recorded as well, without augmentation. Ratio 100 against
 # uniform, the choice of the rates included: tie (+0.4 points ± 0.5). In half as many epochs there is a gain:
-# +1.7 points ± 0.7. A new head has a long way to go, and a short training leaves it few steps.
+# +1.7 points ± 0.7. A new head has a long way to go, and a short training leaves it few steps. With
+# augmentation, which costs more than it gives here, it is +1.1 points ± 0.6 in six.
 #
 # Is it the *grading* from split to split, or only that the new head is faster? Ten or twenty other pairs, each
 # recipe at its best rate, the choice included. The grey band is one point to either side.

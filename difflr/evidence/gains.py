@@ -1,6 +1,7 @@
 """What each recipe gains over one rate for all splits, every recipe at its best: a dot with its interval."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -16,6 +17,7 @@ from difflr.studies.recordings import Recording, Run
 __all__ = ["describe_gains", "gains", "plot_gains"]
 
 _ACROSS = 3  # panels side by side, at most
+_WIDE = 26  # letters of a panel's title in a line
 _UNDER = ("train_size", "epochs", "augment", "optimizer", "bn")
 _NAMES = {  # in the order in which they stand in a picture
     "two_rates": "head ×{ratio:g}, body even",
@@ -71,19 +73,22 @@ def plot_gains(panels: Gains) -> Figure:
     rows = list(dict.fromkeys(label for found in panels.values() for label in found))
     lines = math.ceil(len(panels) / _ACROSS)
     across = math.ceil(len(panels) / lines)
-    size = (3.2 + 3.2 * across, 0.6 + (1.0 + 0.42 * len(rows)) * lines)
+    unbroken = [name.replace(" ", "\xa0").replace(",\xa0", ", ") for name in panels]
+    titles = [textwrap.fill(name, _WIDE) for name in unbroken]
+    high = 0.75 + 0.25 * max(title.count("\n") + 1 for title in titles) + 0.42 * len(rows)
+    size = (3.2 + 3.2 * across, 0.6 + high * lines)
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     grid = figure.subplots(lines, across, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    for axes, (name, found) in zip(grid.flat, panels.items(), strict=False):
+    for axes, title, found in zip(grid.flat, titles, panels.values(), strict=False):
         axes.tick_params(labelbottom=True)
         axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.92", zorder=0)
         axes.axvline(0, color="0.4", lw=1)
         for label, gain in found.items():
             look = {"fmt": "o", "color": OKABE_ITO[0], "capsize": 4, "ms": 7}
             axes.errorbar(100 * gain.mean, rows.index(label), xerr=100 * gain.half, **look)
-        axes.set_title(name, size=13)
+        axes.set_title(title, size=13)
         style(axes)
     grid[0, 0].set_yticks(range(len(rows)), rows)
     grid[0, 0].set_ylim(len(rows) - 0.4, -0.6)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from made_up import plateau
@@ -58,6 +59,8 @@ SHORT, THOUSAND, MANY = (
     f"train_size={size} epochs={epochs} augment=False"
     for size, epochs in ((500, 3), (1000, 6), (5000, 6))
 )
+AUGMENTED, SHORT_AUGMENTED = (f"train_size=500 epochs={n} augment=True" for n in (6, 3))
+LONG = "train_size=500 epochs=12 augment=False"
 PEAK_TEN_TWO = f"peak tuned {TEN} vs {AT} recipe=two_rates"
 HALF, THREE_QUARTERS = "recipe=layer_decay decay=0.5", "recipe=layer_decay decay=0.75"
 CHOSEN_ON = "measured_on=validation"
@@ -241,6 +244,23 @@ SENTENCES = [
                 "all three are ties: ratio 100 {v}. With 5,000 (474 steps) ratio 100 is {v}.",
                 [f"peak tuned {at} {GRADED} vs {at} recipe=uniform" for at in (THOUSAND, MANY)],
             ),
+            *(
+                (
+                    sentence,
+                    [
+                        f"peak tuned {at} {recipe} vs {at} recipe=uniform"
+                        for recipe in (TWO, "recipe=differential ratio=10", GRADED)
+                    ],
+                )
+                for at, sentence in (
+                    (SHORT_AUGMENTED, "two rates then gain {v}, ratio 10 {v} and ratio 100 {v};"),
+                    (AUGMENTED, "in six two rates gain {v}, ratio 10 {v} and ratio 100 {v}."),
+                )
+            ),
+            (
+                "In twelve epochs (96 steps) ratio 100 is {v}.",
+                [f"peak tuned {LONG} {GRADED} vs {LONG} recipe=uniform"],
+            ),
             (
                 "In three epochs ratio 100 against them is {v}.",
                 [f"peak tuned {SHORT} {GRADED} vs {SHORT} {TWO}"],
@@ -300,6 +320,27 @@ SENTENCES = [
         "README.md",
         "ratio 100 is ahead by {p}, two rates by {}.",
         [f"peak tuned {SHORT} {recipe} vs {SHORT} recipe=uniform" for recipe in (GRADED, TWO)],
+    ),
+    (
+        "README.md",
+        "pairs put ratio 100 at {v}, two rates at {v}.",
+        [
+            f"peak tuned {AUGMENTED} {recipe} vs {AUGMENTED} recipe=uniform"
+            for recipe in (GRADED, TWO)
+        ],
+    ),
+    (
+        LESSON_6,
+        "With augmentation, which costs more than it gives here, it is {v} in six.",
+        [f"peak tuned {AUGMENTED} {GRADED} vs {AUGMENTED} recipe=uniform"],
+    ),
+    (
+        "docs/advice.md",
+        "augmented pictures: {v} and {v}; lesson 6",
+        [
+            f"peak tuned {AUGMENTED} {recipe} vs {AUGMENTED} recipe=uniform"
+            for recipe in (TWO, GRADED)
+        ],
     ),
     (
         "docs/advice.md",
@@ -465,8 +506,18 @@ def test_what_the_readme_calls_a_tie_is_one():
     assert {
         len({r.seed for r in tested if r.cell.recipe == n}) for n in ("uniform", "differential")
     } == {20}
-    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
-    assert f"could have seen {quotes.quoted(FIVE).split()[0]}." in readme
+
+
+def test_augmentation_costs_more_than_a_ratio_gains():
+    """As README and Evidence say: in few epochs of 500 pictures, each at its best rate."""
+    for epochs in (3, 6):
+        tested = load_recording("peak").where(measured_on="test", train_size=500, epochs=epochs)
+        of = {
+            key: fmean(run.accuracy for run in runs)
+            for key, runs in grouped(tested, "recipe", "augment").items()
+        }
+        best = max(accuracy for (_, augment), accuracy in of.items() if augment)
+        assert of["uniform", False] > best + 0.01
 
 
 def test_the_text_names_the_rates_that_were_chosen():
