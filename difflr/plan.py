@@ -1,7 +1,7 @@
 """A plan: phases in order, as plain data that knows no torch.
 
-``Plan.lrs(step, steps_per_epoch)`` is the only place where a learning rate (LR) is computed: the preview draws
-it, the scheduler writes it into the optimizer, the tests compare it with torch's OneCycleLR.
+``Plan.lrs(step, steps_per_epoch)`` is the only place where a learning rate (LR) is computed: the preview
+draws it, the scheduler writes it into the optimizer, the tests compare it with torch's OneCycleLR.
 """
 
 import hashlib
