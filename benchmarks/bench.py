@@ -47,6 +47,7 @@ def main() -> None:
         "overhead": ("Scheduler and callback", sys.executable, timed),
         "memory": ("Memory", sys.executable, task),
         "accuracy": ("Accuracy per second", peers, task),
+        "curve": ("Accuracy against seconds", peers, timed),
         "jobs": ("Studies", sys.executable, task),
         "starting": ("Starting", sys.executable, []),
         "big_models": ("Big models", sys.executable, []),

@@ -207,7 +207,9 @@ def main() -> None:
     job = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     job.add_argument("--alone", type=int, help=argparse.SUPPRESS)
     job.add_argument("--runs", type=int, nargs="*", default=[1000, 10_000, 100_000])
-    job.add_argument("--cluster", type=int, nargs="*", default=[2500], help="runs on a cluster")
+    job.add_argument(
+        "--cluster", type=int, nargs="*", default=[2500, 100_000], help="runs on a cluster"
+    )
     arguments = job.parse_args()
     if arguments.alone:
         alone(arguments.alone)
