@@ -16,7 +16,7 @@ from accuracy import STAGES, Stages, Trained, length, ours, peer
 from matplotlib.figure import Figure
 from timing import measure, median, ratio, table
 
-from difflr.evidence.summaries import describe_difference, format_estimate
+from difflr.evidence.summaries import describe_difference, drawn, format_estimate
 from difflr.experiments.statistics import mean_interval, paired
 from difflr.figures.style import MARKERS, OKABE_ITO, style
 from difflr.studies.design import Task
@@ -33,7 +33,7 @@ LENGTHS: tuple[Stages, ...] = (
 )
 OURS, THEIRS = "difflr", PEER.replace("_", "-")
 
-RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+RATES = (1e-4, 3e-4, 1e-3, 3e-3)  # of the study's grid, those around what any length chose
 CHOOSING = range(3)  # seeds
 
 Run = Callable[[float, int, str], Trained]  # base rate, seed and pictures to measure on
@@ -90,18 +90,18 @@ def draw(runs: Found) -> Figure:
     style(axes)
     whole = median([run.seconds for run in runs[THEIRS, 6].values()])
     for package, colour, marker in zip((THEIRS, OURS), OKABE_ITO, MARKERS, strict=False):
-        points = []
-        for (own, epochs), found in runs.items():
-            if own == package:
-                estimate = mean_interval([run.accuracy for run in found.values()])
-                share = median([run.seconds for run in found.values()]) / whole
-                points.append((share, 100 * estimate.mean, 100 * estimate.half, epochs))
-        shares, means, halves, epochs_of = zip(*points, strict=True)
+        own = {
+            epochs: list(found.values()) for (of, epochs), found in runs.items() if of == package
+        }
+        shares = [median([run.seconds for run in found]) / whole for found in own.values()]
+        means, halves = drawn(
+            mean_interval([run.accuracy for run in found]) for found in own.values()
+        )
         axes.errorbar(
             shares, means, halves, color=colour, marker=marker, capsize=3, label=package, ms=8
         )
-        for share, mean, epochs in zip(shares, means, epochs_of, strict=True):
-            axes.annotate(str(epochs), (share, mean), (6, -14), textcoords="offset points")
+        for epochs, *point in zip(own, shares, means, strict=True):
+            axes.annotate(str(epochs), point, (6, -14), textcoords="offset points")
     axes.set_xlim(left=0)
     axes.set_xlabel("time, as a share of the peer's six epochs (beside each mark: epochs)")
     axes.set_ylabel("test accuracy (%)")

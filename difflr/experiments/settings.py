@@ -80,7 +80,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         as_int("epochs", self.epochs, 1)
-        check_ranges(self)
+        check_ranges(self, "train_size", "batch_size", "image_size")
         for seed in self.seeds:
             as_int("seed", seed, 0, MAX_SEED)
         as_int("division_seed", self.division_seed, 0, MAX_SEED)
@@ -118,14 +118,14 @@ def fitting_batch(pictures: int, most: int) -> int:
     return next(batch for batch in range(most, 0, -1) if pictures % batch != 1 or batch == 1)
 
 
-def check_ranges(given: Any) -> None:
+def check_ranges(given: Any, *open_ones: str) -> None:
     """Raise DifflrError for a field of a comparison's or a study's settings that is out of its range.
 
-    What is None is left to be found out.
+    Fields in ``open_ones`` may be None, and are then found out later.
     """
     for name, (low, high) in _RANGES.items():
-        if (value := getattr(given, name, None)) is not None:
-            as_int(name, value, low, high)
+        if hasattr(given, name) and (getattr(given, name) is not None or name not in open_ones):
+            as_int(name, getattr(given, name), low, high)
     as_number("weight_decay", given.weight_decay, 0.0)
     if given.precision not in PRECISIONS:
         raise DifflrError(

@@ -49,7 +49,7 @@ class Task:
     cut: str | None = None
 
     def __post_init__(self) -> None:
-        check_ranges(self)
+        check_ranges(self, "test_size", "image_size")
         as_number("shift_strength", self.shift_strength, 0.0, 1.0)
 
     @property

@@ -509,6 +509,14 @@ def test_a_run_goes_back_towards_the_weights_before(task, tmp_path, shift):
     assert (run["accuracy"], run["loss"]) == pytest.approx(evaluate(model, given.held))
 
 
+@pytest.mark.parametrize("name", ["batch_size", "probes", "curve"])
+def test_what_a_task_must_know_is_not_none(name):
+    """Unlike the sizes that are None by default: all pictures, or as they are."""
+    with pytest.raises(DifflrError, match=f"{name}"):
+        Task(**{name: None})
+    assert Task(test_size=None, image_size=None).test_size is None
+
+
 def test_statistics_alone_are_estimated_anew(task):
     """As WiSE-FT does that goes back not at all, and not as uniform rates do."""
     recipes = {"recalibrated": {}, "wise_ft": {"alpha": 1.0}, "uniform": {}}
