@@ -203,9 +203,10 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
             label: _peak_at_row(f"train_size={size} epochs={epochs} augment={augment}", size < 5000)
             for label, size, epochs, augment in (
                 ("500 pictures, 3 epochs", 500, 3, False),
-                ("the same, augmented", 500, 3, True),
+                ("500 pictures, 3 epochs, augmented", 500, 3, True),
                 ("500 pictures, 6 epochs, augmented", 500, 6, True),
                 ("500 pictures, 12 epochs, twelve pairs", 500, 12, False),
+                ("500 pictures, 12 epochs, twelve pairs, augmented", 500, 12, True),
                 ("1,000 pictures, 6 epochs", 1000, 6, False),
                 ("5,000 pictures, 6 epochs, ten pairs", 5000, 6, False),
             )
