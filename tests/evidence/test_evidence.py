@@ -399,7 +399,7 @@ def at_six_epochs(name):
 def test_gains_are_those_of_the_tables(tmp_path):
     """A dot where the table says, in the order of the argument, and the same in words."""
     peak = at_six_epochs("peak")
-    (found,) = gains(peak).values()
+    found = gains(peak)[""][""]
     recipes = ("two_rates", "differential ratio=10", "differential ratio=100")
     assert [*found] == ["head ×10, body even", "graded, ratio 10", "graded, ratio 100"]
     for label, tags in zip(found, recipes, strict=True):
@@ -408,7 +408,7 @@ def test_gains_are_those_of_the_tables(tmp_path):
         assert format_estimate(found[label], unit="", sign=True) == quote
     axes = plot_gains(gains(peak)).axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [*found]
-    dots = [container[0].get_xydata()[0] for container in axes.containers]
+    (dots,) = (container[0].get_xydata() for container in axes.containers)
     assert [tuple(dot) for dot in dots] == [(100 * g.mean, i) for i, g in enumerate(found.values())]
     assert "head ×10, body even tie (+0.4 points ± 0.5)" in describe_gains(gains(peak))
     assert "peak-gains.png" in draw_all(peak, tmp_path)
@@ -432,9 +432,25 @@ def test_gains_stand_under_their_conditions_and_at_the_best_rate():
     assert len(plot_gains(both).axes) == 2
 
 
+def test_augmented_runs_stand_beside_the_others():
+    """One panel, a line per recipe, two colours with their names, and both in words."""
+    peak = load_recording("peak")
+    peak = replace(peak, runs=peak.where(train_size=500, epochs=3))
+    ((without, augmented),) = (found.values() for found in gains(peak).values())
+    figure = plot_gains(gains(peak))
+    (axes,) = figure.axes
+    for container, own, shift in zip(axes.containers, (without, augmented), (-1, 1), strict=True):
+        at = [(100 * g.mean, i + 0.13 * shift) for i, g in enumerate(own.values())]
+        assert np.allclose(container[0].get_xydata(), at)
+    key = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert key == ["not augmented", "augmented"] == [*gains(peak)[""]]
+    words = describe_gains(gains(peak))
+    assert "; augmented: head ×10, body even +2.0 points ± 0.8" in words
+
+
 def test_many_panels_stand_in_lines():
     """Three at most beside each other, every one with its numbers below and every line with its names."""
-    (found,) = gains(at_six_epochs("peak")).values()
+    found = gains(at_six_epochs("peak"))[""]
     figure = plot_gains({str(i): found for i in range(5)})
     figure.draw_without_rendering()
     places = [axes.get_position() for axes in figure.axes]
@@ -443,7 +459,7 @@ def test_many_panels_stand_in_lines():
     assert len({round(place.x0, 3) for place in places}) == 3
     for axes in figure.axes:
         assert any(label.get_visible() and label.get_text() for label in axes.get_xticklabels())
-    assert [tick.get_text() for tick in figure.axes[3].get_yticklabels()] == [*found]
+    assert [tick.get_text() for tick in figure.axes[3].get_yticklabels()] == [*found[""]]
 
 
 def test_the_gallery_draws_every_study(plateau, shifts, tmp_path):
