@@ -22,8 +22,11 @@ __all__ = [
     "warn_of_mix",
 ]
 
-# Callbacks that freeze, change the steps of an epoch, or replace the scheduler.
-_RIVALS = ("BaseFinetuning", "GradientAccumulationScheduler", "StochasticWeightAveraging")
+_RIVALS = {  # callbacks, and what each would do to a plan
+    "BaseFinetuning": "freezes and adds parameter groups on its own",
+    "GradientAccumulationScheduler": "changes the number of steps in an epoch",
+    "StochasticWeightAveraging": "replaces the scheduler",
+}
 _DDP = "strategy='ddp_find_unused_parameters_true'"
 
 
@@ -95,13 +98,13 @@ def check_strategy(trainer: pl.Trainer) -> None:
 
 def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
     """Refuse a trainer under which the plan would go wrong."""
-    rivals = tuple(kind for name in _RIVALS for kind in either(f"callbacks.{name}"))
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, rivals):
-            raise DifflrError(
-                f"The callback {type(callback).__name__} changes what the plan decides.",
-                "Remove the callback from the Trainer.",
-            )
+        for name, does in _RIVALS.items():
+            if isinstance(callback, either(f"callbacks.{name}")):
+                raise DifflrError(
+                    f"The callback {type(callback).__name__} {does}, so the plan would not hold.",
+                    "Remove the callback from the Trainer.",
+                )
     if not trainer.lightning_module.automatic_optimization:
         raise DifflrError(
             "With automatic_optimization=False Lightning steps no scheduler, so learning rates would "

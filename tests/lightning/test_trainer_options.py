@@ -194,16 +194,16 @@ def test_averaged_weights_leave_the_plan_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "callback",
+    "callback, does",
     [
-        pl.callbacks.StochasticWeightAveraging(1e-3),
-        pl.callbacks.GradientAccumulationScheduler({1: 2}),
-        pl.callbacks.BackboneFinetuning(),
+        (pl.callbacks.StochasticWeightAveraging(1e-3), "replaces the scheduler"),
+        (pl.callbacks.GradientAccumulationScheduler({1: 2}), "changes the number of steps"),
+        (pl.callbacks.BackboneFinetuning(), "freezes and adds parameter groups"),
     ],
-    ids=lambda callback: type(callback).__name__,
+    ids=lambda value: type(value).__name__,
 )
-def test_callbacks_that_do_the_plans_work_otherwise_are_refused(callback):
-    """By name, before anything is trained."""
+def test_callbacks_that_do_the_plans_work_otherwise_are_refused(callback, does):
+    """By name and with what they would do, before anything is trained."""
 
     class Module(Tiny):
         @property
@@ -211,7 +211,7 @@ def test_callbacks_that_do_the_plans_work_otherwise_are_refused(callback):
             return self.net.layer1
 
     watch = Watch()
-    with pytest.raises(DifflrError, match=f"The callback {type(callback).__name__} .*Remove"):
+    with pytest.raises(DifflrError, match=f"The callback {type(callback).__name__} {does}.*Remove"):
         trainer_for(watch, callback).fit(Module())
     assert not watch.trace
 
