@@ -194,7 +194,7 @@ def test_averaged_weights_leave_the_plan_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "callback, does",
+    ("callback", "does"),
     [
         (pl.callbacks.StochasticWeightAveraging(1e-3), "replaces the scheduler"),
         (pl.callbacks.GradientAccumulationScheduler({1: 2}), "changes the number of steps"),
