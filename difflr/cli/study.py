@@ -1,8 +1,8 @@
 """``difflr study``: run a declared study, or go on with one, and record what it found."""
 
 import argparse
-from dataclasses import replace
-from pathlib import Path
+from contextlib import nullcontext
+from dataclasses import fields
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
@@ -64,37 +64,41 @@ def add_study_command(commands: Any, training: argparse.ArgumentParser) -> None:
     job.set_defaults(run=_study)
 
 
-def _study(arguments: argparse.Namespace) -> None:
-    from difflr.evidence.gallery import draw_all
-    from difflr.experiments.reading import describe_reading
+def _study(given: argparse.Namespace) -> None:
     from difflr.studies.declared import declare
-    from difflr.studies.material import load_parts
-    from difflr.studies.recordings import load_recording, restore_journal, save_recording
+    from difflr.studies.design import Task
     from difflr.written.files import user_path
 
-    task = _task(arguments)
-    study = declare(arguments.name, task, quick=arguments.quick)
-    whole = study
-    for text in arguments.only:
-        study = _part(study, text)
-        whole = whole if text.startswith("base_lr=") else _part(whole, text)
-    if arguments.widen:
-        study = replace(study, reserve=whole.cells)
-    if arguments.seeds is not None:
-        study = _seeded(study, arguments.seeds)
-    out = user_path(arguments.out)
-    if arguments.go_on_from:
-        restore_journal(load_recording(arguments.go_on_from), out / f"{study.name}.jsonl")
-    options = {
-        "n_jobs": arguments.jobs,
-        "threads": arguments.threads,
-        "progress": not arguments.no_progress,
-    }
-    parts = load_parts(task)
+    named = {field.name for field in fields(Task)}  # as the options are
+    task = Task.fitting(**{name: value for name, value in vars(given).items() if name in named})
+    seeds = None if given.seeds is None else _counts(given.seeds)
+    study = declare(
+        given.name, task, quick=given.quick, only=given.only, widen=given.widen, seeds=seeds
+    )
+    out = user_path(given.out)
+    # Only now what takes seconds to load: a mistake has been reported by then.
+    from difflr.evidence.gallery import draw_all
+    from difflr.experiments.reading import describe_reading
+    from difflr.studies.material import load_parts
+    from difflr.studies.recordings import load_recording, restore_journal, save_recording
+    from difflr.studies.running import run_study
+
+    if given.go_on_from:
+        restore_journal(load_recording(given.go_on_from), out / f"{study.name}.jsonl")
+    parts = load_parts(study.task)
     for said in (describe_reading(parts.files), parts.division):
         if said:
             print(said, end="\n\n", flush=True)
-    journal = _run(study, out, arguments.cluster, options)
+    here = given.cluster is None
+    with nullcontext() if here else _client(given.cluster):
+        journal = run_study(
+            study,
+            out,
+            n_jobs=given.jobs,
+            threads=given.threads,
+            backend="loky" if here else "dask",
+            progress=not given.no_progress,
+        )
     recorded = out / f"{study.name}.json.gz"
     recording = save_recording(journal, recorded)
     texts = draw_all(recording, out)
@@ -104,63 +108,8 @@ def _study(arguments: argparse.Namespace) -> None:
     print(f"\n{count}\n{journal}\n{recorded}")
 
 
-def _task(arguments: argparse.Namespace) -> Any:
-    """Return what is held fixed: what fits the data, unless an option says otherwise."""
-    from difflr.experiments.settings import Settings
-    from difflr.studies.design import TEXT, Task
-
-    if arguments.data.startswith(TEXT):
-        if arguments.weights is None:
-            raise DifflrError(
-                "Text needs a transformer.", "Pass its folder, with tokenizer.json, as --weights."
-            )
-        return Task(
-            data=arguments.data,
-            backbone=arguments.backbone or "transformer",
-            weights=arguments.weights,
-            source=None,
-            batch_size=16,
-            precision=arguments.precision or "32-true",
-            test_size=arguments.test_size,
-        )
-    shared = ("backbone", "weights", "image_size", "precision", "data_dir")
-    given = {name: getattr(arguments, name) for name in shared}
-    fitting = Settings.fitting(arguments.data, **given)
-    own_weights = fitting.backbone == "strokenet" and fitting.weights is None
-    return Task(
-        data=fitting.data,
-        source=arguments.source or ("strokes" if own_weights else None),
-        batch_size=fitting.batch_size or 64,
-        test_size=arguments.test_size,
-        **{name: getattr(fitting, name) for name in shared},
-    )
-
-
-def _part(study: Any, text: str) -> Any:
-    """Return the study with only those cells whose tag has one of the values in ``tag=value,…``."""
-    from difflr.studies.design import tag_matches
-
-    tag, _, values = text.partition("=")
-    if tag not in study.cells[0].tags:
-        raise DifflrError(
-            f"Received --only {short_repr(text)}.",
-            f"Pass TAG=VALUE,…; the tags are {', '.join(study.cells[0].tags)}.",
-        )
-    cells = []
-    for value in values.split(","):
-        found = [cell for cell in study.cells if tag_matches(cell.tags[tag], value)]
-        if not found:
-            known = dict.fromkeys(str(cell.tags[tag]) for cell in study.cells)
-            raise DifflrError(
-                f"Received --only {short_repr(text)}: no {tag} is {short_repr(value)}.",
-                f"Pass some of {', '.join(known)}.",
-            )
-        cells += found
-    return replace(study, cells=cells)
-
-
-def _seeded(study: Any, text: str) -> Any:
-    """Return the study with the numbers of choosing and reporting seeds in ``"3,10"``."""
+def _counts(text: str) -> tuple[int, int]:
+    """Return the numbers of choosing and reporting seeds in ``"3,10"``."""
     choosing, _, reporting = text.partition(",")
     try:
         counts = int(choosing), int(reporting)
@@ -171,17 +120,13 @@ def _seeded(study: Any, text: str) -> Any:
             f"Received --seeds {short_repr(text)}.",
             "Pass two numbers, as 3,10: 1 to 100, 0 to 1000.",
         )
-    return replace(
-        study, seeds=tuple(range(counts[0])), report_seeds=tuple(range(100, 100 + counts[1]))
-    )
+    return counts
 
 
-def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) -> Path:
+def _client(cluster: str) -> Any:
+    """Return Dask's client of the scheduler at an address, or of workers on this machine, to be entered."""
     from difflr.studies.cluster import local_cluster
-    from difflr.studies.running import run_study
 
-    if cluster is None:
-        return run_study(study, out, **options)
     try:
         from dask.distributed import Client
     except ImportError as error:
@@ -189,10 +134,8 @@ def _run(study: Any, out: Path, cluster: str | None, options: dict[str, Any]) ->
             "--cluster needs Dask, which is not installed.", 'pip install "difflr[studies]".'
         ) from error
     try:
-        client = local_cluster() if cluster == "local" else Client(cluster, timeout=20)
+        return local_cluster() if cluster == "local" else Client(cluster, timeout=20)
     except (OSError, ValueError) as error:
         raise DifflrError(
             f"No Dask scheduler answers at {cluster}: {error}.", "Pass tcp://HOST:PORT or local."
         ) from error
-    with client:
-        return run_study(study, out, backend="dask", **options)

@@ -1,11 +1,11 @@
 """The studies that difflr's claims rest on, as plain data: what ``difflr study NAME`` runs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 
 from difflr.errors import DifflrError, short_repr
-from difflr.studies.design import BN_MODES, OPTIMIZERS, Cell, Study, Task
+from difflr.studies.design import BN_MODES, OPTIMIZERS, Cell, Study, Task, tag_matches
 
 __all__ = ["STUDIES", "declare"]
 
@@ -25,16 +25,27 @@ SHIFTED_RATES = (3e-5, *RATES)  # under a shift the best uniform rate lies lower
 SHIFTS = ("none", "noise", "blur", "contrast", "colour")
 
 
-def declare(name: str, task: Task, *, quick: bool = False) -> Study:
+def declare(
+    name: str,
+    task: Task,
+    *,
+    quick: bool = False,
+    only: Sequence[str] = (),
+    widen: bool = False,
+    seeds: tuple[int, int] | None = None,
+) -> Study:
     """Return the study called ``name`` on these pictures and weights.
 
     Args:
         name: one of ``STUDIES``.
         task: pictures, network and what else is held fixed.
         quick: a few pictures, cells and seeds, for tests and lessons: seconds instead of hours.
+        only: parts of the grid, each written ``tag=value,…``: cells that have one of the values.
+        widen: whether the learning rates that ``only`` leaves out are the study's ``reserve``.
+        seeds: how many choose and how many others report (default: what the study needs).
 
     Raises:
-        DifflrError: for an unknown name.
+        DifflrError: for an unknown name, or a part that the grid does not have.
     """
     if name not in STUDIES:
         raise DifflrError(
@@ -48,13 +59,38 @@ def declare(name: str, task: Task, *, quick: bool = False) -> Study:
     if name == "vit":  # the field decays from block to block
         task = replace(task, cut="blocks")
     cells, choose_by = STUDIES[name](task.embedded, quick)
+    whole = cells
+    for part in only:
+        cells = _part(cells, part)
+        whole = whole if part.startswith("base_lr=") else _part(whole, part)
     if quick:
         test_size = 100 if task.test_size is None else task.test_size
         task = replace(task, batch_size=20, test_size=test_size, probes=50, curve=50)
-        return Study(name, task, cells, (0, 1), (100, 101), choose_by)
-    choosing, reporting = _SEEDS.get(name, (1, 5))
-    report = tuple(range(100, 100 + reporting))
-    return Study(name, task, cells, tuple(range(choosing)), report, choose_by)
+    choosing, reporting = seeds or ((2, 2) if quick else _SEEDS.get(name, (1, 5)))
+    report = range(100, 100 + reporting)
+    reserve = whole if widen else ()
+    return Study(name, task, cells, tuple(range(choosing)), tuple(report), choose_by, reserve)
+
+
+def _part(cells: Sequence[Cell], text: str) -> list[Cell]:
+    """Return those cells whose tag has one of the values in ``tag=value,…``."""
+    tag, _, values = text.partition("=")
+    if tag not in cells[0].tags:
+        raise DifflrError(
+            f"Received --only {short_repr(text)}.",
+            f"Pass TAG=VALUE,…; the tags are {', '.join(cells[0].tags)}.",
+        )
+    part = []
+    for value in values.split(","):
+        found = [cell for cell in cells if tag_matches(cell.tags[tag], value)]
+        if not found:
+            known = dict.fromkeys(str(cell.tags[tag]) for cell in cells)
+            raise DifflrError(
+                f"Received --only {short_repr(text)}: no {tag} is {short_repr(value)}.",
+                f"Pass some of {', '.join(known)}.",
+            )
+        part += found
+    return part
 
 
 # How many seeds choose, and how many others report. The plateau is what its choosing runs show; the

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.settings import check_ranges
+from difflr.experiments.settings import Settings, check_ranges
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
 
@@ -48,9 +48,32 @@ class Task:
     data_dir: str | None = None
     cut: str | None = None
 
+    @classmethod
+    def fitting(cls, data: str, **given: Any) -> "Task":
+        """Return the task of ``data``; what is None in ``given`` takes the value that fits it.
+
+        Raises:
+            DifflrError: as ``Task`` and ``Settings`` do.
+        """
+        given = {name: value for name, value in given.items() if value is not None}
+        if data.startswith(TEXT):
+            given |= {"source": None, "image_size": None}
+            return cls(data, **{"backbone": "transformer", "batch_size": 16, **given})
+        own = {name: given.pop(name, None) for name in ("source", "test_size")}
+        settings = Settings.fitting(data, **given)
+        if settings.backbone == "strokenet" and settings.weights is None:
+            own["source"] = own["source"] or "strokes"
+        both = {item.name for item in fields(cls)} & vars(settings).keys()
+        fitting = {name: getattr(settings, name) for name in both}
+        return cls(**{**fitting, **own, "batch_size": settings.batch_size or 64})
+
     def __post_init__(self) -> None:
         check_ranges(self, "test_size", "image_size")
         as_number("shift_strength", self.shift_strength, 0.0, 1.0)
+        if self.text and self.weights is None:
+            raise DifflrError(
+                "Text needs a transformer.", "Pass its folder, with tokenizer.json, as --weights."
+            )
 
     @property
     def embedded(self) -> bool:

@@ -3,7 +3,7 @@
 import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import fsum
 from pathlib import Path
@@ -156,24 +156,19 @@ def share_cores(todo: int, n_jobs: int | None, threads: int | None) -> tuple[int
     return n_jobs, as_int("threads", threads, 1)
 
 
+@dataclass
 class _Workers:
     """Runs cells through joblib; only this process writes to the journal."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        task: Task,
-        n_jobs: int | None,
-        threads: int | None,
-        backend: str,
-        progress: bool,
-        trial: Trial,
-        packages: Sequence[str],
-    ) -> None:
-        self.journal, self.task, self.backend, self.progress = journal, task, backend, progress
-        self.n_jobs, self.threads = n_jobs, threads
-        self.trial, self.packages = trial, packages
-        self._open = False
+    journal: Journal
+    task: Task
+    n_jobs: int | None
+    threads: int | None
+    backend: str
+    progress: bool
+    trial: Trial
+    packages: Sequence[str]
+    opened: bool = False  # whether the journal says where these runs are made
 
     def run(self, title: str, cells: Sequence[Cell], seeds: Sequence[int], on: str) -> None:
         """Run each cell from each seed, unless the journal has that run."""
@@ -203,11 +198,11 @@ class _Workers:
             jobs, threads = self.n_jobs or AT_ONCE, self.threads or 1
         else:
             jobs, threads = share_cores(len(todo), self.n_jobs, self.threads)
-        if not self._open:
+        if not self.opened:
             how = {"jobs": jobs, "threads": threads, "backend": self.backend}
             made_with = versions(["joblib", *self.packages])
             self.journal.open_session({**describe_machine(), **how, "versions": made_with})
-            self._open = True
+            self.opened = True
         before = torch.get_num_threads()
         total = sum(cell.train_size * cell.epochs for cell, _ in todo)
         calls = [(self.trial, self.task, cell, seed, on, threads) for cell, seed in todo]

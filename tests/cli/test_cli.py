@@ -363,6 +363,18 @@ def test_import_is_light():
     assert done.stdout.split("\n")[:3] == ["[]", "False", "False False"]
 
 
+def test_a_mistake_in_a_study_is_said_before_torch_is_loaded():
+    """What is wrong with the task or the grid needs no network, and is not waited for."""
+    code = (
+        "import sys; from difflr.cli import main; wrong = [['nonsense'], ['peak', '--only=ratio=7'], "
+        "['peak', '--seeds=3'], ['peak', '--image-size=0'], ['text', '--data=trec6:x']]; "
+        "print({main(['study', *words]) for words in wrong}, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "{2} False\n"
+    assert done.stderr.count("difflr: error: ") == 5
+
+
 def test_a_study_trains_in_the_precision_that_it_records(tree, tmp_path, capsys, monkeypatch):
     """Runs of two precisions are never mixed; a journal from before it could be chosen is float32."""
     import difflr.studies.trial

@@ -611,21 +611,43 @@ def test_a_shifted_cell_starts_from_the_clean_network(task, tmp_path):
     assert clean.stat().st_mtime_ns == made
 
 
+def test_a_task_takes_what_fits_its_data_unless_it_is_given(task):
+    """Photographs get a ResNet, larger where they are small; strokenet's own weights knew strokes before."""
+    own, photographs = Task.fitting("strokes"), Task.fitting("cifar10", weights=None, test_size=9)
+    assert (own.backbone, own.weights, own.source, own.batch_size) == (
+        "strokenet",
+        None,
+        "strokes",
+        32,
+    )
+    assert (photographs.backbone, photographs.source) == ("resnet18", None)
+    assert (photographs.image_size, photographs.batch_size, photographs.test_size) == (128, 64, 9)
+    assert Task.fitting("strokes", weights="none").source is None
+    assert Task.fitting(task.data, weights="none").batch_size == 64
+    asked = Task.fitting("cifar10", image_size=64, precision="bf16-mixed", source="imagenet")
+    assert (asked.image_size, asked.precision, asked.source) == (64, "bf16-mixed", "imagenet")
+    text = Task.fitting("trec6:FOLDER", weights="FOLDER", image_size=64, source="imagenet")
+    assert (text.backbone, text.batch_size, text.image_size) == ("transformer", 16, None)
+    assert text.source is None
+    with pytest.raises(DifflrError, match="Text needs a transformer"):
+        Task.fitting("trec6:FOLDER")
+
+
+def command_of(data):
+    """Return the command that runs the study ``plateau`` on these pictures, with a network that is quick."""
+    command = ["study", "plateau", "--data", str(data), "--backbone", "strokenet"]
+    return [*command, "--weights", "none", "--jobs", "1", "--no-progress"]
+
+
 def test_the_command_runs_and_records_a_study(task, tmp_path, capsys, monkeypatch):
     """``difflr study`` leaves a journal and a recording; an unknown name is refused."""
-    monkeypatch.setattr(
-        "difflr.studies.declared.declare",
-        lambda name, given, quick: study(task, cells=CELLS[:2], seeds=(0,)),
-    )
-    command = ["study", "plateau", "--data", task.data, "--weights", "none", "--jobs", "1"]
-    assert main([*command, "--no-progress", "--out", str(tmp_path)]) == 0
+    monkeypatch.setitem(STUDIES, "plateau", lambda *_: (CELLS[:2], ("ratio",)))
+    command = [*command_of(task.data), "--seeds", "1,1"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
     assert "4 runs" in capsys.readouterr().out
-    assert len(load_recording(tmp_path / "tiny.json.gz").runs) == 4
-    assert (
-        main([*command, "--no-progress", "--out", str(tmp_path / "part"), "--only", "ratio=1e2"])
-        == 0
-    )
-    assert load_recording(tmp_path / "part" / "tiny.json.gz").values("ratio") == [100.0]
+    assert len(load_recording(tmp_path / "plateau.json.gz").runs) == 4
+    assert main([*command, "--out", str(tmp_path / "part"), "--only", "ratio=1e2"]) == 0
+    assert load_recording(tmp_path / "part" / "plateau.json.gz").values("ratio") == [100.0]
     for wrong in ("ratio=7", "depth=1", "ratio"):
         assert main([*command, "--out", str(tmp_path), "--only", wrong]) == 2
         assert "--only" in capsys.readouterr().err
@@ -645,9 +667,9 @@ def test_the_command_takes_numbers_of_seeds_and_where_to_begin(task, tmp_path, m
         asked.append(grid)
         raise DifflrError("Not run.", "It is a test.")
 
-    monkeypatch.setattr("difflr.studies.declared.declare", lambda *_, quick: study(task))
+    monkeypatch.setitem(STUDIES, "plateau", lambda *_: (CELLS, ("ratio",)))
     monkeypatch.setattr("difflr.studies.running.run_study", refuse)
-    command = ["study", "plateau", "--data", task.data, "--weights", "none", "--out", str(tmp_path)]
+    command = [*command_of(task.data), "--out", str(tmp_path)]
     only = ["--only", "base_lr=1e-3", "ratio=1", "--seeds", "2,3"]
     assert main([*command, *only]) == main([*command, *only, "--widen"]) == 2
     plain, wide = asked
@@ -661,21 +683,17 @@ def test_the_command_takes_numbers_of_seeds_and_where_to_begin(task, tmp_path, m
 
 def test_the_command_counts_what_a_study_skips(task, tmp_path, capsys, monkeypatch):
     """Files that are no pictures are named and counted before the runs, and recorded; so is a division."""
-    monkeypatch.setattr(
-        "difflr.studies.declared.declare",
-        lambda name, given, quick: study(given, cells=CELLS[:1], seeds=(0,)),
-    )
+    monkeypatch.setitem(STUDIES, "plateau", lambda *_: (CELLS[:1], ("ratio",)))
     tree = tmp_path / "plain"
     for kind in ("class0", "class1"):
         shutil.copytree(Path(task.data, "train", kind), tree / kind)
     (tree / "class0" / "broken.png").write_bytes(b"no picture")
-    command = ["study", "plateau", "--data", str(tree), "--weights", "none", "--jobs", "1"]
-    assert main([*command, "--no-progress", "--out", str(tmp_path / "out")]) == 0
+    assert main([*command_of(tree), "--seeds", "1,1", "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert "48 pictures read." in said
     assert "class0/broken.png" in said
     assert "class1: 19 to train on, 5 to test on" in said
-    about = load_recording(tmp_path / "out" / "tiny.json.gz").about
+    about = load_recording(tmp_path / "out" / "plateau.json.gz").about
     assert about["files"]["read"] == 48
     assert [kind["count"] for kind in about["files"]["skipped"].values()] == [1]
     assert about["division"] in said
