@@ -242,6 +242,7 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
             for label, tags in (
                 ("uniform", "uniform"),
                 ("the head ten times the body", "two_rates ratio=10"),
+                ("graded, ratio 10", "differential ratio=10"),
                 ("graded, ratio 100", "differential ratio=100"),
                 ("the head first, then all (LP-FT)", "lp_ft"),
                 ("the head alone", "head_only"),

@@ -71,6 +71,7 @@ UNDER = [
 ]
 FOLLOWS, FROZEN = UNDER[::2], UNDER[1::2]  # what BatchNorm's statistics do
 TWO, GRADED = "recipe=two_rates", "recipe=differential ratio=100"
+RATIO_10 = "recipe=differential ratio=10"
 SENTENCES = [
     (
         "README.md",
@@ -240,7 +241,7 @@ SENTENCES = [
                 "two rates gain {v}, ratio 10 {v} and ratio 100 {v}, all of which survives",
                 [
                     f"peak tuned {SHORT} {recipe} vs {SHORT} recipe=uniform"
-                    for recipe in (TWO, "recipe=differential ratio=10", GRADED)
+                    for recipe in (TWO, RATIO_10, GRADED)
                 ],
             ),
             (
@@ -252,7 +253,7 @@ SENTENCES = [
                     sentence,
                     [
                         f"peak tuned {at} {recipe} vs {at} recipe=uniform"
-                        for recipe in (TWO, "recipe=differential ratio=10", GRADED)
+                        for recipe in (TWO, RATIO_10, GRADED)
                     ],
                 )
                 for at, sentence in (
@@ -292,8 +293,11 @@ SENTENCES = [
                 [f"causes source_recalibrated {UNDER[0]} {GRADED} vs {UNDER[0]} recipe=uniform"],
             ),
             (
-                "against it ratio 100 is at {v}, a head ten times as fast as the body at {v}.",
-                [f"networks tuned {recipe} vs recipe=uniform" for recipe in (GRADED, TWO)],
+                "against it ratio 100 is at {v}, a head ten times as fast as the body at {v}; ratio 10 is {v}.",
+                [
+                    f"networks tuned {recipe} vs recipe=uniform"
+                    for recipe in (GRADED, TWO, RATIO_10)
+                ],
             ),
             (
                 "Decays of 0.75 and 0.5 are {v}, and {v} from uniform. Of the source task they keep "
