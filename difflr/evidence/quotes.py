@@ -15,7 +15,8 @@ difference. The measure is a field of ``difflr.studies.recordings.Run`` with one
 (``tuned_difference``: the choice of the learning rate is part of its interval);
 or ``best_rate`` (the base LR of the runs);
 or ``detectable`` (the smallest difference of accuracies seen with 80% power); or ``holm`` (p of the
-difference, corrected for all recipes that were compared with the rival); or
+difference, corrected for all recipes that were compared with the rival); or ``tuned_detectable`` and
+``tuned_holm``, the same of the tuned difference; or
 ``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``).
 
     python -m difflr.evidence.quotes docs/*.md           say which tables differ
@@ -60,7 +61,10 @@ MEASURES = (
     *("accuracy", "source_accuracy", "source_before", "source_old_bn", "source_recalibrated"),
     *("cpu_seconds", "flops"),
 )
-_PAIRED = ("accuracy_at_equal_seconds", "detectable", "holm", "ten_times_too_high", "tuned")
+_PAIRED = (
+    *("accuracy_at_equal_seconds", "detectable", "holm", "ten_times_too_high"),
+    *("tuned", "tuned_detectable", "tuned_holm"),
+)
 
 
 def rewritten(text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -108,8 +112,9 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     ours, *rival = what.split(" vs ")
     name, measure, *tags = ours.split()
     recording = _load(name)
-    runs, within = _runs(recording, tags), _within(tags)
-    theirs = _runs(recording, rival[0].split()) if rival else []
+    tuned, within = measure.startswith("tuned"), _within(tags)
+    runs = _runs(recording, tags, tuned)
+    theirs = _runs(recording, rival[0].split(), tuned) if rival else []
     if measure in _PAIRED and not rival:
         raise DifflrError(f"Received {short_repr(what)}.", "Say vs whose.")
     if measure == "width" and rival:
@@ -117,10 +122,11 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     if measure == "best_rate":
         (rate,) = {run.tags["base_lr"] for run in runs}
         return short(rate)
-    if measure == "detectable":
-        return f"{100 * detectable(difference(runs, theirs)):.1f} points"
-    if measure == "holm":
-        return _corrected(recording, tags, rival[0].split())
+    if measure.endswith("detectable"):
+        gap = tuned_difference(runs, theirs) if tuned else difference(runs, theirs)
+        return f"{100 * detectable(gap):.1f} points"
+    if measure.endswith("holm"):
+        return _corrected(recording, tags, theirs, tuned)
     if measure == "width":
         width = plateau_width(by_rate(runs), within)
         least = "at least " if width.at_edge else ""
@@ -129,12 +135,7 @@ def quoted(what: str, *, verdict: bool = True) -> str:
         if measure == "accuracy_at_equal_seconds":
             value = equal_cost(runs, theirs)
         elif measure == "tuned":
-            value = tuned_difference(
-                *(
-                    s + _runs(recording, [*t, "measured_on=validation"])
-                    for s, t in ((runs, tags), (theirs, rival[0].split()))
-                )
-            )
+            value = tuned_difference(runs, theirs)
         elif measure == "ten_times_too_high":
             value = when_off_difference(runs, theirs, 10)
         else:
@@ -152,14 +153,14 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     )
 
 
-def _corrected(recording: Recording, tags: list[str], rival: list[str]) -> str:
+def _corrected(recording: Recording, tags: list[str], theirs: list[Run], tuned: bool) -> str:
     """Return Holm's p of a recipe against a rival, among all recipes with its other tags."""
     same = [tag for tag in tags if not tag.startswith(("recipe=", "ratio=", "decay="))]
-    ours, theirs = _runs(recording, tags), _runs(recording, rival)
-    sides = grouped(_runs(recording, same), *SIDE)
+    sides = grouped(_runs(recording, same, tuned), *SIDE)
     sides.pop(_side(theirs), None)
-    found = holm([p_value(difference(runs, theirs)) for runs in sides.values()])
-    p = dict(zip(sides, found, strict=True))[_side(ours)]
+    gap = tuned_difference if tuned else difference
+    found = holm([p_value(gap(runs, theirs)) for runs in sides.values()])
+    p = dict(zip(sides, found, strict=True))[_side(_runs(recording, tags))]
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
@@ -180,9 +181,14 @@ def _known(measure: str) -> str:
     return measure
 
 
-def _runs(recording: Recording, tags: list[str]) -> list[Run]:
-    """Return the runs whose tags read as asked; those reported on test pictures are of the best LR."""
-    asked = {"measured_on": "test", **dict(tag.partition("=")[::2] for tag in tags)}
+def _runs(recording: Recording, tags: list[str], tuned: bool = False) -> list[Run]:
+    """Return the runs whose tags read as asked; those reported on test pictures are of the best LR.
+
+    Without ``measured_on`` these alone, unless ``tuned``: then also those that chose it.
+    """
+    asked = dict(tag.partition("=")[::2] for tag in tags)
+    if not tuned:
+        asked.setdefault("measured_on", "test")
     asked.pop("within", None)
     unknown = set(asked) - set(recording.runs[0].tags)
     if unknown:

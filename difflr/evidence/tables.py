@@ -110,7 +110,7 @@ def _rival_row(recipe: str, uniform: str, *more: str) -> list[str]:
 
 def _against(study: str, ours: str, uniform: str) -> list[str]:
     """Return the three cells that compare a recipe with uniform, empty for uniform itself."""
-    measures = ("tuned", "holm", "detectable")
+    measures = ("tuned", "tuned_holm", "tuned_detectable")
     return [
         "" if ours == uniform else f"{study} {measure} {ours} vs {uniform}" for measure in measures
     ]

@@ -9,7 +9,9 @@ from made_up import plateau
 
 from difflr.errors import DifflrError
 from difflr.evidence import quotes
+from difflr.evidence.nested import tuned_difference
 from difflr.evidence.summaries import grouped
+from difflr.experiments.statistics import detectable, holm, p_value
 from difflr.studies.recordings import load_recording
 
 ROOT = Path(__file__).parents[2]
@@ -133,7 +135,7 @@ SENTENCES = [
     (
         "docs/evidence.md",
         "Ratio 10 against uniform is {p}, p = {} after",
-        [f"peak {measure} {TEN} vs {AT} recipe=uniform" for measure in ("tuned", "holm")],
+        [f"peak {measure} {TEN} vs {AT} recipe=uniform" for measure in ("tuned", "tuned_holm")],
     ),
     (
         "docs/evidence.md",
@@ -166,7 +168,7 @@ SENTENCES = [
             )
         ],
     ),
-    ("docs/evidence.md", "told apart from {v} on", [f"peak detectable {PEAK}"]),
+    ("docs/evidence.md", "told apart from {v} on", [f"peak tuned_detectable {PEAK}"]),
     (
         "docs/evidence.md",
         "are as good as ratio 10: {v}.",
@@ -181,7 +183,7 @@ SENTENCES = [
         "docs/how-we-know.md",
         "five pairs see a difference of {v} in `plateau` (ratio 100 against uniform, 500 pictures), "
         "twenty pairs {v} in `peak`.",
-        [FIVE, f"peak detectable {PEAK}"],
+        [FIVE, f"peak tuned_detectable {PEAK}"],
     ),
     ("docs/advice.md", "by this many decades: {} within five", [against("width", 500, 0.05)]),
     (
@@ -293,7 +295,8 @@ SENTENCES = [
                 [f"causes source_recalibrated {UNDER[0]} {GRADED} vs {UNDER[0]} recipe=uniform"],
             ),
             (
-                "against it ratio 100 is at {v}, a head ten times as fast as the body at {v}; ratio 10 is {v}.",
+                "against it ratio 100 is at {v}, a head ten times as fast as the body at {v}; "
+                "ratio 10 is {v}.",
                 [
                     f"networks tuned {recipe} vs recipe=uniform"
                     for recipe in (GRADED, TWO, RATIO_10)
@@ -531,6 +534,23 @@ def test_the_text_names_the_rates_that_were_chosen():
         ("differential", 100.0): "0.0018",
     }
     assert "5.6e-4 (uniform), 3.2e-3 (two rates), 1e-3 (ratio 10) and 1.8e-3 (ratio 100)" in text
+
+
+def test_p_and_power_of_tuned_differences_hold_the_choice():
+    """Those of the interval that the text shows, for all three rivals of uniform at once."""
+    runs = load_recording("peak").where(train_size=500, epochs=3, augment=True)
+    sides = grouped(runs, "recipe", "ratio")
+    uniform = sides.pop(("uniform", 1.0))
+    gaps = {key: tuned_difference(own, uniform) for key, own in sides.items()}
+    p = dict(zip(gaps, holm([p_value(gap) for gap in gaps.values()]), strict=True))
+    at = "train_size=500 epochs=3 augment=True"
+    for (recipe, ratio), gap in gaps.items():
+        sides = f"{at} recipe={recipe} ratio={ratio:g} vs {at} recipe=uniform"
+        said = quotes.quoted(f"peak tuned_holm {sides}")
+        assert said == ("< 0.001" if p[recipe, ratio] < 0.001 else f"{p[recipe, ratio]:.2g}")
+        assert (
+            quotes.quoted(f"peak tuned_detectable {sides}") == f"{100 * detectable(gap):.1f} points"
+        )
 
 
 def test_a_table_is_generated_and_its_stale_rows_are_named():
