@@ -1,17 +1,22 @@
-"""The picture of forgetting: what of the source task was lost, and whether weights or statistics lost it."""
+"""Forgetting: what of the source task was lost, by weights or by statistics, and at the same accuracy."""
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from statistics import fmean
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from difflr.errors import DifflrError
+from difflr.evidence.nested import tried_rates
 from difflr.evidence.summaries import chosen, estimate, grouped
+from difflr.experiments.statistics import MARGIN, Estimate, paired
 from difflr.figures.style import OKABE_ITO, legend_below, style
 from difflr.figures.words import short
-from difflr.studies.recordings import Recording
+from difflr.studies.recordings import Recording, Run
 
-__all__ = ["describe_forgetting", "plot_forgetting"]
+__all__ = ["describe_forgetting", "kept_at_equal_accuracy", "plot_forgetting"]
 
 _KEPT, _STATISTICS, _WEIGHTS = OKABE_ITO[0], OKABE_ITO[5], "0.82"
 
@@ -89,3 +94,55 @@ def _shares(
         np.nan_to_num(kept),
         np.nan_to_num(restored),
     )
+
+
+def kept_at_equal_accuracy(runs: Sequence[Run], rival: Sequence[Run]) -> Estimate:
+    """Return the paired difference of what is kept of the source task where both sides are as accurate.
+
+    A lower rate keeps more and is less accurate. So each side is read at the lowest rate at which its mean
+    accuracy is ``MARGIN`` below the best that both reach, between two rates that were tried. BatchNorm's
+    statistics are estimated anew where the network has any. Where ``runs`` are that accurate at their lowest
+    rate already, that one counts, though a lower one would keep more.
+
+    Args:
+        runs, rival: of one recipe each, those on validation pictures with several seeds for each rate.
+
+    Raises:
+        DifflrError: where the rival's lowest rate is that accurate already.
+    """
+    own, other = _curve(runs), _curve(rival)
+    target = min(max(accuracy for accuracy, _ in side) for side in (own, other)) - MARGIN
+    if other[0][0] >= target:
+        raise DifflrError(
+            f"The rival's lowest rate reaches {100 * other[0][0]:.1f}%, more than the {100 * target:.1f}% "
+            "at which both are compared.",
+            "Record it at lower rates.",
+        )
+    return paired(_kept_at(own, target), _kept_at(other, target))
+
+
+def _curve(runs: Sequence[Run]) -> list[tuple[float, dict[int, float]]]:
+    """Return for each base LR, from the lowest, the mean accuracy, and seed to what was kept."""
+    kept: dict[tuple[float, int], float] = {}
+    for run in runs:
+        anew = run.source_recalibrated
+        left = run.source_accuracy if anew is None else anew
+        if run.measured_on == "validation" and left is not None:
+            kept[run.tags["base_lr"], run.seed] = left
+    curve = [
+        (fmean(own.values()), {seed: kept[lr, seed] for seed in own if (lr, seed) in kept})
+        for lr, own in sorted(tried_rates(runs).items())
+    ]
+    if not all(kept for _, kept in curve) or not curve:
+        raise DifflrError(
+            "These runs do not say what is left of a source task.", "Record them with --source."
+        )
+    return curve
+
+
+def _kept_at(curve: Sequence[tuple[float, dict[int, float]]], target: float) -> dict[int, float]:
+    for (low, fewer), (high, more) in pairwise(curve):
+        if low < target <= high:
+            share = (target - low) / (high - low)
+            return {seed: fewer[seed] + share * (more[seed] - fewer[seed]) for seed in fewer}
+    return curve[0][1]

@@ -17,7 +17,8 @@ or ``best_rate`` (the base LR of the runs);
 or ``detectable`` (the smallest difference of accuracies seen with 80% power); or ``holm`` (p of the
 difference, corrected for all recipes that were compared with the rival); or ``tuned_detectable`` and
 ``tuned_holm``, the same of the tuned difference; or
-``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``).
+``accuracy_at_equal_seconds``: a recipe at all its lengths ``vs`` a rival at one (``equal_cost``); or
+``kept_at_equal_accuracy`` (of the source task, from ``difflr.evidence.forgetting``).
 
     python -m difflr.evidence.quotes docs/*.md           say which tables differ
     python -m difflr.evidence.quotes docs/*.md --write   write them anew
@@ -33,6 +34,7 @@ from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 from difflr.evidence.equal_cost import equal_cost
+from difflr.evidence.forgetting import kept_at_equal_accuracy
 from difflr.evidence.nested import tuned_difference
 from difflr.evidence.summaries import (
     SIDE,
@@ -63,7 +65,7 @@ MEASURES = (
 )
 _PAIRED = (
     *("accuracy_at_equal_seconds", "detectable", "holm", "ten_times_too_high"),
-    *("tuned", "tuned_detectable", "tuned_holm"),
+    *("kept_at_equal_accuracy", "tuned", "tuned_detectable", "tuned_holm"),
 )
 
 
@@ -112,7 +114,8 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     ours, *rival = what.split(" vs ")
     name, measure, *tags = ours.split()
     recording = _load(name)
-    tuned, within = measure.startswith("tuned"), _within(tags)
+    tuned = measure.startswith("tuned") or measure == "kept_at_equal_accuracy"
+    within = _within(tags)
     runs = _runs(recording, tags, tuned)
     theirs = _runs(recording, rival[0].split(), tuned) if rival else []
     if measure in _PAIRED and not rival:
@@ -136,6 +139,8 @@ def quoted(what: str, *, verdict: bool = True) -> str:
             value = equal_cost(runs, theirs)
         elif measure == "tuned":
             value = tuned_difference(runs, theirs)
+        elif measure == "kept_at_equal_accuracy":
+            value = kept_at_equal_accuracy(runs, theirs)
         elif measure == "ten_times_too_high":
             value = when_off_difference(runs, theirs, 10)
         else:
