@@ -515,6 +515,27 @@ def test_augmentation_costs_more_than_a_ratio_gains():
         assert of["uniform", False] > best + 0.01
 
 
+@pytest.mark.parametrize(
+    ("recipe", "page", "sentence"),
+    [
+        (
+            "head_only",
+            "difflr/lessons/own_images/threeplans.py",
+            "head alone, {} to {} points were lost",
+        ),
+        ("first_splits", "difflr/lessons/own_images/threeplans.py", "it lost {} to {} points"),
+        ("first_splits", LESSON_7, "*only first* loses {} to {} points against plain uniform"),
+    ],
+)
+def test_what_one_split_alone_loses_under_shifts_is_what_was_recorded(recipe, page, sentence):
+    """The least and the most of four shifts, in whole points."""
+    lost = sorted(
+        -float(quotes.quoted(shifted(shift, recipe, "uniform"), verdict=False).split(" ")[0])
+        for shift in ("noise", "blur", "contrast", "colour")
+    )
+    assert sentence.format(f"{lost[0]:.0f}", f"{lost[-1]:.0f}") in (ROOT / page).read_text("utf-8")
+
+
 def test_the_text_names_the_rates_that_were_chosen():
     """One per rival on the test pictures, and a neighbour on either side was tried by five seeds."""
     runs = load_recording("peak")
