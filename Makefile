@@ -117,15 +117,15 @@ solved: env ## lessons with their solutions, and without
 lab: env ## JupyterLab with the lessons
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
-# The pictures of the recorded studies that the README shows: seconds, nothing is trained.
-recorded-pictures: env ## redraw the README's pictures of the recorded studies (seconds)
-	for study in plateau recipes which_splits frozen_bn causes peak; do \
+# The pictures of the recorded studies that README and Evidence show: seconds, nothing is trained.
+recorded-pictures: env ## redraw the pictures of the recorded studies (seconds)
+	for study in plateau recipes which_splits frozen_bn causes peak networks text vit; do \
 	  $(BIN)/python -m difflr.evidence.gallery $$study --out $(OUT)/gallery >/dev/null || exit 1; done
 	for picture in plateau-500 forgetting-500 which-splits; do \
 	  cp $(OUT)/gallery/$$picture.png images/; done
 	cp $(OUT)/gallery/recipes-cpu-seconds.png images/recipes.png
-	cp $(OUT)/gallery/causes-gains.png images/causes.png
-	cp $(OUT)/gallery/peak-gains.png images/peak.png
+	for study in causes peak networks vit; do \
+	  cp $(OUT)/gallery/$$study-gains.png images/$$study.png; done
 
 # The widgets as a learner uses them, in a headless Chromium: a strip of four frames for each.
 filmstrips: env ## redraw the film strips of the widgets (minutes; needs Chromium)
