@@ -77,8 +77,12 @@ RATIO_10 = "recipe=differential ratio=10"
 SENTENCES = [
     (
         "README.md",
-        "against uniform is at {p} in six epochs and at {p} in three;",
-        [f"peak tuned {PEAK}", f"peak tuned {SHORT} {GRADED} vs {SHORT} recipe=uniform"],
+        "against uniform is at {p} in six epochs ({} could have been seen) and at {p} in three;",
+        [
+            f"peak tuned {PEAK}",
+            f"peak tuned_detectable {PEAK}",
+            f"peak tuned {SHORT} {GRADED} vs {SHORT} recipe=uniform",
+        ],
     ),
     (
         "README.md",
@@ -140,7 +144,7 @@ SENTENCES = [
     (
         "docs/evidence.md",
         "With one cycle per phase it loses {p} to",
-        ["gradual accuracy recipe=gradual shape=one_cycle vs recipe=uniform"],
+        ["recipes accuracy recipe=gradual epochs=6 vs recipe=uniform epochs=6"],
     ),
     (
         "docs/evidence.md",
@@ -534,6 +538,20 @@ def test_what_one_split_alone_loses_under_shifts_is_what_was_recorded(recipe, pa
         for shift in ("noise", "blur", "contrast", "colour")
     )
     assert sentence.format(f"{lost[0]:.0f}", f"{lost[-1]:.0f}") in (ROOT / page).read_text("utf-8")
+
+
+def test_the_text_says_what_five_pairs_see_under_shifts():
+    """The smallest and the largest of what could have been seen, new labels among them."""
+    ranges = []
+    for recipe in ("differential", "falling"):
+        seen = [
+            quotes.quoted(shifted(shift, recipe, "uniform").replace("accuracy", "detectable"))
+            for shift in ("none", "noise", "blur", "contrast", "colour")
+        ]
+        numbers = sorted(float(text.split(" ")[0]) for text in seen)
+        ranges.append(f"{numbers[0]} to {numbers[-1]}")
+    text = " ".join((ROOT / "docs" / "evidence.md").read_text("utf-8").split())
+    assert f"{ranges[0]} points of rising rates and {ranges[1]} of falling ones" in text
 
 
 def test_the_text_names_the_rates_that_were_chosen():
