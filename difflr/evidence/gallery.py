@@ -42,9 +42,10 @@ def _pictures(r: Recording) -> Iterator[Picture]:
                 run.tags["ratio"] for run in r.where(train_size=size, measured_on="validation")
             }
             ratios = [ratio for ratio in (0.1, 1.0, 100.0) if ratio in tried]
-            for measure in ("accuracy", "source_accuracy") if tried else ():
-                name = f"plateau-{measure.replace('_', '-')}-{size}"
-                yield _pair(name, plateau.plot_heat, plateau.describe_heat, r, size, measure)
+            if tried:
+                for measure in ("accuracy", "source_accuracy"):
+                    name = f"plateau-{measure.replace('_', '-')}-{size}"
+                    yield _pair(name, plateau.plot_heat, plateau.describe_heat, r, size, measure)
             if ratios:
                 curves = plateau.plot_plateau, plateau.describe_plateau
                 yield _pair(f"plateau-{size}", *curves, r, size, ratios)

@@ -37,8 +37,8 @@ def plot_recipes(recording: Recording, cost: str = "flops") -> Figure:
             marker = markers.get(name, MARKERS[index % len(MARKERS)])
             hollow = {} if side is ours else {"mfc": "white", "mew": 2}
             _draw(axes, runs, cost, name, OKABE_ITO[index % 8], marker, **hollow)
-        for name in _SHADOWS if side is rivals else ():
-            if name in ours:
+        for name in _SHADOWS:
+            if side is rivals and name in ours:
                 look = {"ls": ":", "zorder": 1}
                 _draw(axes, ours[name], cost, f"difflr's {name}", GREY, markers[name], **look)
         axes.set_xscale("log")

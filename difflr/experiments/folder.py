@@ -128,7 +128,9 @@ def read_tree(folder: Path, size: int | None, reading: Reading | None = None) ->
 
 
 def _class_folders(folder: Path, reading: Reading) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
         if _hidden(path.name):
             reading.skip(path, "hidden")
         elif path.is_symlink() and _tangled(path, reading.root):

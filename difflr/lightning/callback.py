@@ -53,8 +53,8 @@ class PlanCallback(pl.Callback):
         self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Refuse another plan's checkpoint before torch complains of the groups' sizes."""
-        for state in checkpoint.get("lr_schedulers", []) if trainer.state.fn == "fit" else []:
-            if "fingerprint" in state:
+        for state in checkpoint.get("lr_schedulers", []):
+            if trainer.state.fn == "fit" and "fingerprint" in state:
                 own = fingerprint(pl_module.plan, pl_module.splits.names)
                 check_fingerprint(state["fingerprint"], own)
 

@@ -357,7 +357,8 @@ def _shrinks(block: nn.Module) -> bool:
     """Whether a block halves the picture: a stride above 1, or Swin's merging of patches."""
     for module in block.modules():
         stride = getattr(module, "stride", 1)
-        if max(stride) > 1 if isinstance(stride, tuple) else isinstance(stride, int) and stride > 1:
+        strides = stride if isinstance(stride, tuple) else (stride,)
+        if any(isinstance(one, int) and one > 1 for one in strides):
             return True
     return type(block).__name__.startswith("PatchMerging")
 

@@ -63,7 +63,8 @@ def tuned(model, data, lrs, epochs=8):
         parameters = [p for module in modules for p in module.parameters()]
         if lr:
             groups.append({"params": parameters, "lr": lr})
-        for module in modules if not lr else ():
+            continue
+        for module in modules:
             module.eval().requires_grad_(False)
     x, y = data
     steps = epochs * (len(x) // 32)

@@ -96,8 +96,8 @@ def frozen_by(
                     each.requires_grad = trains
                 if norms and isinstance(each, nn.BatchNorm2d):
                     each.train(trains)
-            for each in split.modules if asleep else ():
-                if isinstance(each, nn.BatchNorm2d):
+            for each in split.modules:
+                if asleep and isinstance(each, nn.BatchNorm2d):
                     each.eval()
         if whole:
             splits.model.eval()
