@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int
-from difflr.written.files import parse_json, read_within, user_path
+from difflr.written.files import parse_json, read_within, user_path, write_whole
 from difflr.written.tables import aligned
 
 __all__ = [
@@ -67,10 +67,8 @@ def forget(lesson: str) -> None:
 
 def _keep(records: Records) -> None:
     try:
-        path = place()
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps({"difflr progress": 1, "lessons": records}, indent=1), "utf-8")
-        part.replace(path)  # never half a file
+        content = json.dumps({"difflr progress": 1, "lessons": records}, indent=1)
+        write_whole(place(), content.encode())
     except (OSError, DifflrError):
         return
 

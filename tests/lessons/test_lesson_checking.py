@@ -271,9 +271,19 @@ def test_progress_outlives_the_kernel(lesson, tmp_path):
 
 def test_a_folder_that_cannot_be_written_stops_nothing(lesson, monkeypatch, tmp_path):
     """Progress is then that of this kernel."""
-    monkeypatch.setenv("DIFFLR_PROGRESS", str(tmp_path / "nowhere"))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DIFFLR_PROGRESS", str(tmp_path / "file"))
     assert lesson.seven(7).done
     assert lesson.progress.startswith("Lesson 0: 1 of 2")
+
+
+def test_a_folder_for_progress_that_is_missing_is_made(lesson, monkeypatch, tmp_path):
+    """What was done is kept there, and nothing beside it."""
+    monkeypatch.setenv("DIFFLR_PROGRESS", str(tmp_path / "kept" / "here"))
+    lesson.seven(7)
+    lesson._states.clear()  # a new kernel
+    assert lesson.progress.startswith("Lesson 0: 1 of 2")
+    assert [path.name for path in (tmp_path / "kept" / "here").iterdir()] == [FILE]
 
 
 def test_progress_over_all_lessons_and_over_a_class(tmp_path, monkeypatch, capsys):
