@@ -28,8 +28,8 @@ def plot_forgetting(
 
     From below: what the fine-tuned network still gets right with its old head; what comes back when
     BatchNorm's old running statistics are put back, so was lost by the statistics alone; and what
-    does not come back. (Weights that have learned with new statistics may do worse with the old
-    ones: then nothing comes back.)
+    does not come back with them. (Weights that have learned with new statistics may do worse with the old
+    ones: then nothing comes back, though statistics estimated anew would bring some.)
     """
     figure = Figure(figsize=(5.2 * len(ratios), 5.2), dpi=110, layout="constrained")
     panels = figure.subplots(1, len(ratios), sharey=True, squeeze=False)[0]
@@ -41,7 +41,7 @@ def plot_forgetting(
         bars = (
             (kept, 0 * kept, _KEPT, "", "still known"),
             (back, kept, _STATISTICS, "//", "back with BatchNorm's old statistics"),
-            (np.maximum(before - top, 0), top, _WEIGHTS, "..", "not back: the weights moved"),
+            (np.maximum(before - top, 0), top, _WEIGHTS, "..", "not back with them"),
         )
         for height, bottom, colour, hatch, label in bars:
             axes.bar(

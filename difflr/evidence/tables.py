@@ -1,5 +1,7 @@
 """The tables of the docs that come from recordings, as plain data: what each cell quotes (``quotes``)."""
 
+from itertools import product
+
 __all__ = ["TABLES"]
 
 _RECIPES = {
@@ -17,7 +19,7 @@ _RECIPES = {
     "finetuning-scheduler, a split more in each epoch": "finetuning_scheduler",
     "the same with the schedule that it generates": "finetuning_scheduler:defaults",
 }
-_PLAIN = "optimizer=AdamW bn=kept"
+_PLAIN = "optimizer=AdamW bn=kept augment=False"
 _GAINS = " | best LR | test accuracy | against uniform | p (Holm) | could have seen"
 _SHIFTS = {
     "new labels": "none",
@@ -124,14 +126,27 @@ def _cause_row(recipe: str) -> list[str]:
 
 
 def _under_row(under: str) -> list[str]:
-    uniform, two, graded = (
-        f"{under} recipe={recipe}"
-        for recipe in ("uniform", "two_rates ratio=10", "differential ratio=100")
-    )
+    """Return uniform's accuracy, what each of the others gains over it, and ratio 100 over the head ×10."""
+    uniform = f"{under} recipe=uniform"
+    heads = [f"{under} recipe=two_rates ratio={ratio}" for ratio in (3, 10, 30, 100)]
+    graded = [f"{under} recipe=differential ratio={ratio}" for ratio in (10, 100, 1000)]
+    rivals = [*heads, *graded, f"{under} recipe=lp_ft"]
     return [
         f"causes accuracy {uniform}",
-        *(f"causes tuned {ours} vs {uniform}" for ours in (two, graded)),
-        f"causes tuned {graded} vs {two}",
+        *(f"causes tuned {ours} vs {uniform}" for ours in rivals),
+        f"causes tuned {graded[1]} vs {heads[1]}",
+    ]
+
+
+def _forgetting_row(study: str, ours: str, uniform: str, anew: bool = True) -> list[str]:
+    """Return what is gained in accuracy, and of the source task by three gauges, then at equal accuracy."""
+    sides = f"{ours} vs {uniform}"
+    gauges = ["accuracy", "source_accuracy", "source_old_bn", "source_recalibrated"]
+    equal = f"{study} kept_at_equal_accuracy {sides}" if study == "causes" else ""
+    return [
+        *(f"{study} {gauge} {sides}" for gauge in (gauges if anew else gauges[:3])),
+        *(() if anew else ("",)),
+        equal,
     ]
 
 
@@ -228,12 +243,45 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
         },
     ),
     "causes_under": (
-        " | uniform | the head ten times the body | graded, ratio 100 | the second against the first",
+        " | uniform | head ×3 | head ×10 | head ×30 | head ×100 | ratio 10 | ratio 100 | ratio 1000 | "
+        "head first | ratio 100 against head ×10",
         {
-            "AdamW, BatchNorm follows": _under_row(_PLAIN),
-            "AdamW, BatchNorm frozen": _under_row("optimizer=AdamW bn=frozen"),
-            "SGD with momentum, BatchNorm follows": _under_row("optimizer=SGD bn=kept"),
-            "SGD with momentum, BatchNorm frozen": _under_row("optimizer=SGD bn=frozen"),
+            f"{label}, {statistics}{', augmented' if augment else ''}": _under_row(
+                f"optimizer={optimizer} bn={bn} augment={augment}"
+            )
+            for augment, (optimizer, label), (bn, statistics) in product(
+                (False,),
+                (("AdamW", "AdamW"), ("SGD", "SGD with momentum")),
+                (("kept", "BatchNorm follows"), ("frozen", "BatchNorm frozen")),
+            )
+        },
+    ),
+    "forgetting": (
+        " | test accuracy | own statistics | those of before | estimated anew | "
+        "estimated anew, at equal accuracy",
+        {
+            **{
+                f"500 pictures, {label}": _forgetting_row(
+                    "causes",
+                    f"{under} recipe=differential ratio=100",
+                    f"{under} recipe=uniform",
+                )
+                for label, under in (
+                    ("AdamW", _PLAIN),
+                    ("SGD with momentum", "optimizer=SGD bn=kept augment=False"),
+                )
+            },
+            **{
+                f"1,000 pictures, {epochs} epochs": _forgetting_row(
+                    "recipes",
+                    f"recipe=differential epochs={epochs}",
+                    f"recipe=uniform epochs={epochs}",
+                )
+                for epochs in (3, 6, 12)
+            },
+            "5,000 pictures": _forgetting_row(
+                "plateau", "train_size=5000 ratio=100", "train_size=5000 ratio=1", anew=False
+            ),
         },
     ),
     "networks": (
