@@ -1,4 +1,4 @@
-"""What needs no torch runs without it: plans on the command line, and the editor."""
+"""What needs no torch runs without it: plans on the command line, the editor, and words for a mistake."""
 
 import re
 import subprocess
@@ -52,6 +52,37 @@ assert editor.picture.value != picture
 """
     done = run(code, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+MISTAKES = (
+    "compare --recipes nonsense",
+    "compare --data nowhere --backbone strokenet",
+    "compare --data nowhere",
+    "compare --weights nowhere.safetensors",
+    "compare --epochs 0",
+    "compare --seeds=-1",
+    "compare --precision bf16",
+    "plan --recipe nonsense",
+    "plan --milestones nowhere.json",
+    "study nonsense",
+    "study plateau --data nowhere --weights nowhere",
+)
+
+
+def test_a_mistake_is_answered_before_torch_is_imported(tmp_path):
+    """Words and files that are not there are named at once, not after the seconds that torch takes."""
+    code = f"""
+import sys
+from difflr.cli import main
+for line in {MISTAKES}:
+    assert main(line.split()) == 2, line
+    assert "torch" not in sys.modules, line
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("difflr: error: ") == len(MISTAKES)
 
 
 RESNETS = [n for n in models.list_models(module=models) if re.match(r"(wide_)?resne[xt]", n)]
