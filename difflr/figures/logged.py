@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from difflr.errors import DifflrError
-from difflr.figures.style import legend_below, split_colours, style
+from difflr.figures.style import LINES, legend_below, split_colours, style
 
 __all__ = ["plot_logged", "read_logged"]
 
@@ -51,9 +50,8 @@ def plot_logged(curves: Mapping[str, Sequence[tuple[int, float]]], title: str = 
     figure = Figure(figsize=(9, 5.5), dpi=120, layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     names = [tag.removeprefix("lr/") for tag in curves if tag.startswith("lr/")]
-    styles: list[Any] = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1))]
     for index, (name, colour) in enumerate(zip(names, split_colours(len(names)), strict=True)):
-        look = {"color": colour, "linestyle": styles[index % len(styles)]}
+        look = {"color": colour, "linestyle": LINES[index % len(LINES)]}
         steps, rates = np.array(curves[f"lr/{name}"]).T
         # A frozen split has a rate of 0, which a log axis cannot show: leave a gap there.
         shown = np.where(rates > 0, rates, np.nan)

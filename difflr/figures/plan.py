@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from difflr.errors import as_int
 from difflr.figures.picture import Drawing, canvas_png
-from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, split_colours
+from difflr.figures.style import GREY, MARKERS, RED, Colour, ink_on, log_of_rates, split_colours
 from difflr.figures.words import count, short, split_names
 from difflr.plan import MAX_STEPS, Plan
 from difflr.shapes import Steps
@@ -143,10 +143,8 @@ class PlanFigure(Drawing):
     def _split_line(self, split: int, colour: Any) -> Line2D:
         # Where lines lie on one another, the deeper one is narrower and leaves a rim.
         width = 5.0 - 3.0 * split / max(1, len(self.names) - 1)
-        beside: dict[str, Any] = {
-            "transform": self._axes.strip.get_yaxis_transform(),
-            "clip_on": False,
-        }
+        across = self._axes.strip.get_yaxis_transform()
+        beside: dict[str, Any] = {"transform": across, "clip_on": False}
         if self._many:  # the key is a bar of colours, each beside its row
             top, bottom = self._edges[split]
             key = Rectangle((-0.02, top), 0.013, bottom - top, fc=colour, **beside)
@@ -185,13 +183,8 @@ class PlanFigure(Drawing):
         self._trained.set_verts(cells[True])
         self._trained.set_facecolor(colours)
         self._frozen.set_verts(cells[False])
-        _write(
-            self._axes.strip,
-            self._peaks,
-            texts,
-            fontsize=self._axes.text_size - 1,
-            va="center_baseline",
-        )
+        size = self._axes.text_size - 1
+        _write(self._axes.strip, self._peaks, texts, fontsize=size, va="center_baseline")
 
     def _set_phases(self, plan: Plan) -> None:
         x = np.repeat(np.array(plan.starts[1:], float), 3)
@@ -289,12 +282,8 @@ class PlanAxes:
 
     def _dress(self) -> None:
         momentum, strip, lr = self.momentum, self.strip, self.lr
-        lr.set_yscale("log")
+        log_of_rates(lr)
         lr.set_ylabel("learning rate", fontsize=12)
-        lr.yaxis.set_minor_locator(NullLocator())
-        # Plain text: the default power of ten is typeset anew at every drawing.
-        lr.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-        lr.grid(axis="y", color="#dddddd", lw=0.8)
         strip.set_ylim(len(self._labels), 0)
         rows = [i + 0.5 for i in range(len(self._labels))]
         strip.set_yticks(rows, self._labels, parse_math=False)
@@ -304,8 +293,7 @@ class PlanAxes:
         for axes in self.all:
             axes.tick_params(labelsize=11)
             axes.set_autoscale_on(False)
-            for side in ("top", "right"):
-                axes.spines[side].set_visible(False)
+            axes.spines[["top", "right"]].set_visible(False)
         for axes in (lr, strip):
             axes.xaxis.set_major_locator(NullLocator())  # not drawn, ticks would still take time
         strip.tick_params(axis="y", length=0, pad=19, labelsize=self.text_size)

@@ -6,9 +6,13 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from difflr.figures.words import short
 
 __all__ = [
     "GREY",
+    "LINES",
     "MARKERS",
     "OKABE_ITO",
     "RED",
@@ -16,6 +20,7 @@ __all__ = [
     "Colour",
     "ink_on",
     "legend_below",
+    "log_of_rates",
     "split_colours",
     "style",
 ]
@@ -25,6 +30,7 @@ Colour = tuple[float, float, float, float]
 GREY = "#5f5f5f"
 RED = "#c1121f"  # the marker of "now"; nothing else is red
 MARKERS = "osD^vP*Xh<>p"  # a second cue beside the colour
+LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 SIGNS = "●■◆▲▼✚★✖⬢◀▶⬟"  # the same as text
 
 
@@ -49,6 +55,15 @@ def style(axes: Axes) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=12)
+
+
+def log_of_rates(axes: Axes) -> None:
+    """Give axes that are drawn again and again a log scale for learning rates."""
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(NullLocator())
+    # Plain text: the default power of ten is typeset anew at every drawing.
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.grid(axis="y", color="#dddddd", lw=0.8)
 
 
 def legend_below(figure: Figure, axes: Axes, ncols: int, **options: Any) -> None:

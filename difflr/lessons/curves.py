@@ -12,14 +12,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 from difflr.experiments.quiet import quiet
-from difflr.figures.style import OKABE_ITO, split_colours
+from difflr.figures.style import LINES, OKABE_ITO, split_colours
 from difflr.lightning.package import pl
 
 __all__ = ["BATCHES", "EPOCHS", "drive", "plot_changes", "plot_curves", "rehearse"]
 
 EPOCHS, BATCHES = 4, 12  # of a rehearsal
-
-_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 
 
 def drive(optimizer: Optimizer, scheduler: LRScheduler, steps: int) -> list[list[float]]:
@@ -42,19 +40,15 @@ class _Rehearsal(pl.LightningModule):
         self._configure = configure
 
     def configure_optimizers(self) -> Any:
-        """Return what the function under test returns."""
         return self._configure(self)
 
     def train_dataloader(self) -> DataLoader:
-        """Return 12 batches."""
         return DataLoader(TensorDataset(torch.ones(BATCHES, 2)))
 
     def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
-        """Return some loss."""
         return self.line(batch[0]).square().mean()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Note the learning rate that this step is taken with."""
         self.seen.append(float(optimizer.param_groups[0]["lr"]))
 
 
@@ -94,18 +88,10 @@ def plot_curves(
     axes = figure.add_subplot()
     colours = split_colours(len(curves))
     for index, (name, rates) in enumerate(curves.items()):
-        style = _STYLES[index % len(_STYLES)]
         width = max(4.2 - index, 1.8)  # where curves coincide, those below still show
         # A learning rate holds for a whole step: a ramp between two would be a rate that nobody had.
-        axes.stairs(
-            rates,
-            label=name,
-            color=colours[index],
-            linestyle=style,
-            lw=width,
-            baseline=None,
-            zorder=2,
-        )
+        look: Any = {"color": colours[index], "linestyle": LINES[index % len(LINES)], "lw": width}
+        axes.stairs(rates, label=name, baseline=None, zorder=2, **look)
     axes.set_yscale("log" if log else "linear")
     axes.set_title(title, size=12, loc="left")
     axes.set_xlabel("optimizer step", size=11)

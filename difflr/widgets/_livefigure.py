@@ -1,16 +1,14 @@
 """The picture of the live view: loss and accuracy, the movement of each split, and the plan, small."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from difflr.figures.picture import Drawing
 from difflr.figures.plan import plan_curves
-from difflr.figures.style import GREY, MARKERS, OKABE_ITO, RED, split_colours
-from difflr.figures.words import short
+from difflr.figures.style import GREY, MARKERS, OKABE_ITO, RED, log_of_rates, split_colours
 from difflr.plan import Plan
 
 __all__ = ["LiveFigure"]
@@ -60,7 +58,7 @@ class LiveFigure(Drawing):
         self._movement.set_title(
             "A step's change as a share of the weights (dashed: 1e-3)", size=13, loc="left"
         )
-        self._log(self._movement)
+        log_of_rates(self._movement)
         panels = [self._loss, self._movement]
         self._cursor = None
         if plan is not None:
@@ -69,7 +67,7 @@ class LiveFigure(Drawing):
             curves = plan_curves(plan, steps_per_epoch)
             for column, line in zip(curves.lrs.T, self.movement, strict=True):
                 rates.plot(curves.x, column, color=line.get_color(), lw=line.get_linewidth() * 0.7)
-            self._log(rates)
+            log_of_rates(rates)
             rates.set_ylim(*(10.0**limit for limit in curves.lr_limits))
             rates.yaxis.set_major_locator(LogLocator(numticks=3))
             rates.set_ylabel("LR", size=11)
@@ -129,11 +127,3 @@ class LiveFigure(Drawing):
         if now > self._loss.get_xlim()[1]:
             for axes in self._over_epochs:
                 axes.set_xlim(0, 2 * now)
-
-    @staticmethod
-    def _log(axes: Any) -> None:
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_locator(NullLocator())
-        # Plain text: the default power of ten is typeset anew at every drawing.
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-        axes.grid(axis="y", color="#dddddd", lw=0.8)
