@@ -54,8 +54,7 @@ def examine(folder: Path, training: bool = True) -> Iterator[Finding]:
 
 
 def _python() -> tuple[str, str]:
-    remedy = "" if sys.version_info >= (3, 10) else "Install Python 3.10 or later."
-    return f"{platform.python_version()}, {os.cpu_count()} cores, {platform.system()}", remedy
+    return f"{platform.python_version()}, {os.cpu_count()} cores, {platform.system()}", ""
 
 
 def _package(*names: str) -> tuple[str, str]:

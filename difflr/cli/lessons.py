@@ -7,7 +7,7 @@ from typing import Any
 
 import difflr
 from difflr.errors import DifflrError, first_few
-from difflr.written.files import user_path, writing
+from difflr.written.files import user_path, write_whole, writing
 
 __all__ = ["add_lessons_commands", "copy_lessons"]
 
@@ -35,25 +35,12 @@ def copy_lessons(folder: Path) -> tuple[list[str], list[str]]:
         target = folder / lesson.name
         names.append(lesson.name)
         with writing(target, "Pass another folder."):
-            folder.mkdir(parents=True, exist_ok=True)
-            if not _write_new(target, lesson.read_bytes()):
+            content = lesson.read_bytes()
+            if not target.exists():
+                write_whole(target, content, replace=False)
+            if not target.is_file() or target.read_bytes() != content:
                 kept.append(lesson.name)
     return names, kept
-
-
-def _write_new(path: Path, content: bytes) -> bool:
-    """Write a file that is not there; return whether it now holds the content."""
-    try:
-        file = path.open("xb")  # fails where anything is there, so that nothing can be overwritten
-    except FileExistsError:
-        return path.is_file() and path.read_bytes() == content
-    try:
-        with file:
-            file.write(content)
-    except OSError:
-        path.unlink()  # half a lesson would be taken for a learner's own the next time
-        raise
-    return True
 
 
 def _shipped() -> list[Path]:

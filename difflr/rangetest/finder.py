@@ -22,6 +22,9 @@ from difflr.plan import Phase
 from difflr.rangetest.snapshot import untouched
 from difflr.splits import Splits
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = ["Loss", "LossCurve", "RangeTest", "cross_entropy_of_pair", "range_test"]
 
 
@@ -89,9 +92,6 @@ class LossCurve:
         slopes = np.gradient(falling, np.log(self.multipliers[first : lowest + 1]))
         return self.multipliers[first + int(np.argmin(slopes))]
 
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Loss = Callable[[nn.Module, Any], Tensor]
 

@@ -110,12 +110,8 @@ def suggest_lrs(
         raise DifflrError(
             "The gradients of all splits are 0.", "Check that the loss depends on the weights."
         )
-    return SuggestedLRs(
-        tuple(lr * (norm / max(norms)) for norm in norms),
-        tuple(norms),
-        splits.names,
-        len(measured),
-    )
+    lrs = tuple(lr * (norm / max(norms)) for norm in norms)
+    return SuggestedLRs(lrs, tuple(norms), splits.names, len(measured))
 
 
 def _ratios(splits: Splits, sizes: list[float], value: Any) -> list[float]:

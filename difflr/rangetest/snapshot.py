@@ -40,11 +40,10 @@ def untouched(
         parameter.grad = None  # training must not write into the gradients that are kept
     generators = _generators(batches)
     drawn = [(generator, generator.get_state()) for generator in generators]
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    states = random.getstate(), np.random.get_state()
     kept = _Kept(optimizer) if optimizer is not None else None
     try:
-        with kept_modes(model):
+        with kept_modes(model), torch.random.fork_rng(range(torch.cuda.device_count())):
             yield
     finally:
         with torch.no_grad():
@@ -58,9 +57,6 @@ def untouched(
             kept.restore()
         random.setstate(states[0])
         np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
         for generator, state in drawn:
             generator.set_state(state)
 
