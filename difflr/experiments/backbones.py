@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from difflr.errors import DifflrError, first_few
+from difflr.experiments import strokenet
 from difflr.experiments.needs import EFFICIENTNET, need_packages
 from difflr.experiments.statedict import as_float, read_state
 from difflr.models.heads import last_linear, replace_head
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+#: What makes a network, and the normalisation (mean and std per colour) that its weights expect.
+Architecture = tuple[Callable[..., nn.Module], tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -112,53 +116,14 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
         DifflrError: for an unknown name, weights that are missing or unreadable, that cannot be
             downloaded, or that belong to another architecture.
     """
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
     need_packages(name)
-    if name == "strokenet":
-        from difflr.experiments import strokenet
-
-        mean, std = strokenet.MEAN, strokenet.STD
-        weights = (
-            str(strokenet.embedded_weights_path()) if weights in (None, "embedded") else weights
-        )
-        make: Callable[..., nn.Module] = strokenet.StrokeNet
-    elif name == "small_vit":
-        from difflr.experiments import smallvit
-
-        make, mean, std = smallvit.SmallViT, IMAGENET_MEAN, IMAGENET_STD
-        if weights in (None, "imagenet"):
-            raise DifflrError(
-                "No weights of small_vit come with difflr.",
-                "Make some with python -m difflr.experiments.pretraining, and pass --weights PATH.",
-            )
-    elif name == EFFICIENTNET:
-        make, mean, std = _timm("timm:tf_efficientnet_lite0")
-    elif name.startswith("timm:"):
-        make, mean, std = _timm(name)
-    else:
-        from torchvision import models
-
-        if name not in models.list_models(module=models):
-            raise DifflrError(
-                f"Received backbone {name!r}.",
-                "Use strokenet, efficientnet_lite0, a classification model of torchvision such as resnet18, "
-                "or one of timm such as timm:vit_tiny_patch16_224.",
-            )
-        mean, std = IMAGENET_MEAN, IMAGENET_STD
-        make = models.get_model_builder(name)
+    make, mean, std = _architecture(name)
     if weights == "none":
         return Backbone(name, "none", "", mean, std, make, None)
-    if weights == "imagenet" and name == "strokenet":
-        raise DifflrError(
-            "There are no ImageNet weights of strokenet.",
-            "Pass --weights embedded, or --backbone with a model of torchvision such as resnet18.",
-        )
+    if name == "strokenet" and weights in (None, "embedded"):
+        weights = str(strokenet.embedded_weights_path())
     if weights in (None, "imagenet"):
-        if name == EFFICIENTNET:
-            state, sha = _efficientnet(make())
-        else:
-            state, sha = (_download_timm if name.startswith("timm:") else _download)(name)
+        state, sha = _imagenet(name, make)
         return Backbone(name, "imagenet", sha, mean, std, make, state)
     path = user_path(str(weights))
     state = read_state(path)
@@ -170,8 +135,29 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
     return Backbone(name, shown, file_sha256(path), mean, std, sized, state)
 
 
-def _timm(name: str) -> tuple[Callable[..., nn.Module], tuple[float, ...], tuple[float, ...]]:
-    """Return what makes a timm model, and the normalisation that its weights expect."""
+def _architecture(name: str) -> Architecture:
+    if name == "strokenet":
+        return strokenet.StrokeNet, strokenet.MEAN, strokenet.STD
+    if name == "small_vit":
+        from difflr.experiments.smallvit import SmallViT
+
+        return SmallViT, IMAGENET_MEAN, IMAGENET_STD
+    if name == EFFICIENTNET:
+        return _timm("timm:tf_efficientnet_lite0")
+    if name.startswith("timm:"):
+        return _timm(name)
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise DifflrError(
+            f"Received backbone {name!r}.",
+            "Use strokenet, efficientnet_lite0, a classification model of torchvision such as resnet18, or "
+            "one of timm such as timm:vit_tiny_patch16_224.",
+        )
+    return models.get_model_builder(name), IMAGENET_MEAN, IMAGENET_STD
+
+
+def _timm(name: str) -> Architecture:
     import timm
 
     model = name.removeprefix("timm:")
@@ -184,6 +170,23 @@ def _timm(name: str) -> tuple[Callable[..., nn.Module], tuple[float, ...], tuple
     config = timm.get_pretrained_cfg(model)
     mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
     return partial(timm.create_model, model), tuple(mean), tuple(std)
+
+
+def _imagenet(name: str, make: Callable[..., nn.Module]) -> tuple[dict[str, torch.Tensor], str]:
+    """Return weights of ImageNet for a network, and their SHA-256."""
+    if name == "strokenet":
+        raise DifflrError(
+            "There are no ImageNet weights of strokenet.",
+            "Pass --weights embedded, or --backbone with a model of torchvision such as resnet18.",
+        )
+    if name == "small_vit":
+        raise DifflrError(
+            "No weights of small_vit come with difflr.",
+            "Make some with python -m difflr.experiments.pretraining, and pass --weights PATH.",
+        )
+    if name == EFFICIENTNET:
+        return _efficientnet(make())
+    return _download_timm(name) if name.startswith("timm:") else _download(name)
 
 
 def _efficientnet(network: nn.Module) -> tuple[dict[str, torch.Tensor], str]:
@@ -234,16 +237,12 @@ def _check(name: str, path: Path, state: dict[str, torch.Tensor], network: nn.Mo
     own = network.state_dict()
     wrong = [f"no {key}" for key in own if key not in state]
     wrong += [f"unknown {key}" for key in state if key not in own]
-    wrong += [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    wrong += [
-        f"{key} holds whole numbers"
-        for key in own
-        if key in state and own[key].is_floating_point() > state[key].is_floating_point()
-    ]
+    pairs = {key: (state[key], own[key]) for key in own if key in state}
+    for key, (there, here) in pairs.items():
+        if there.shape != here.shape:
+            wrong.append(f"{key} is {tuple(there.shape)} instead of {tuple(here.shape)}")
+        if here.is_floating_point() > there.is_floating_point():
+            wrong.append(f"{key} holds whole numbers")
     if wrong:
         raise DifflrError(
             f"The weights {str(path)!r} are not those of a {name}: {first_few(wrong, 3)}.",

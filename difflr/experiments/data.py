@@ -7,7 +7,6 @@ folder with ``train/<class>/`` and ``test/<class>/``, or with one folder per cla
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -170,26 +169,26 @@ def load_data(
     if source == "cifar10":
         return _cifar10(data_dir)
     root = user_path(source)
+    division = None
     if is_plain(root):
-        return _divided(source, root, size, as_int("division_seed", division_seed, 0))
-    trees, reading = read_folder(root, size)
-    train, test = (_images(trees[part].pixels, trees[part].labels) for part in ("train", "test"))
+        seed = as_int("division_seed", division_seed, 0)
+        reading = Reading(root)
+        tree = read_tree(root, size, reading)
+        division = divide_tree(tree, reading, seed)
+        sides = (~division.is_test, division.is_test)
+        train, test = (_images(tree.pixels[own], tree.labels[own]) for own in sides)
+    else:
+        trees, reading = read_folder(root, size)
+        tree = trees["train"]
+        train, test = (
+            _images(trees[part].pixels, trees[part].labels) for part in ("train", "test")
+        )
     crop = train.pixels.shape[-1] >= _CROPPED
-    return Data(source, train, test, trees["train"].classes, flip=True, crop=crop, reading=reading)
+    return Data(source, train, test, tree.classes, True, crop, division, reading)
 
 
 def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
-
-
-def _divided(source: str, root: Path, size: int | None, seed: int) -> Data:
-    reading = Reading(root)
-    tree = read_tree(root, size, reading)
-    division = divide_tree(tree, reading, seed)
-    sides = (~division.is_test, division.is_test)
-    train, test = (_images(tree.pixels[own], tree.labels[own]) for own in sides)
-    crop = tree.pixels.shape[-1] >= _CROPPED
-    return Data(source, train, test, tree.classes, True, crop, division, reading)
 
 
 def _strokes(source: str) -> Data:

@@ -47,9 +47,7 @@ class Costs:
 
 
 def count_costs(
-    splits: Splits,
-    input_shape: Sequence[int] = (3, 224, 224),
-    dtype: torch.dtype = torch.float32,
+    splits: Splits, input_shape: Sequence[int] = (3, 224, 224), dtype: torch.dtype = torch.float32
 ) -> Costs:
     """Count the forward pass with torch's FLOP counter, on tensors without data.
 

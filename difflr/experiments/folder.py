@@ -46,8 +46,7 @@ def is_plain(root: Path) -> bool:
     parts = [name for name in names if name.casefold() in _NAMES_OF_PARTS]
     if parts and not {*_PARTS} <= {*parts}:
         raise DifflrError(
-            f"{root} has the folders {first_few(parts)}, expected train and test, or one folder per "
-            "class.",
+            f"{root} has the folders {first_few(parts)}, expected train and test, or one folder per class.",
             "Name them train and test, or pass the folder that holds the class folders.",
         )
     return not parts

@@ -16,7 +16,7 @@ from typing import Any
 from difflr.errors import DifflrError, short_repr
 from difflr.written.files import parse_json, write_whole, writing
 
-__all__ = ["Journal", "describe_changes", "hold", "read_journal", "write_journal"]
+__all__ = ["Journal", "describe_changes", "hold", "not_ours", "read_journal", "write_journal"]
 
 SCHEMA = "difflr-journal/1"
 _LONGEST = 2**24  # bytes of a line; a run has a few thousand
@@ -46,12 +46,7 @@ class Journal:
     """
 
     def __init__(
-        self,
-        path: Path,
-        study: str,
-        about: Mapping[str, Any],
-        *,
-        shared: bool = False,
+        self, path: Path, study: str, about: Mapping[str, Any], *, shared: bool = False
     ) -> None:
         self.path = path
         self.sessions: list[dict[str, Any]] = []
@@ -118,7 +113,7 @@ class Journal:
         if stat.S_ISREG(os.fstat(file).st_mode):
             return file
         os.close(file)
-        raise _damaged(self.path, "it is no regular file")
+        raise not_ours(self.path, "journal", "it is no regular file")
 
     def _read_on(self, file: int) -> None:
         """Read what other processes have added, and drop a line that one of them could not finish."""
@@ -135,7 +130,7 @@ class Journal:
         tail = os.read(file, _LONGEST)
         whole = start + tail.rfind(b"\n") + 1
         if whole == start and (start or (tail and not b'{"schema":'.startswith(tail[:10]))):
-            raise _damaged(self.path, "its last line is not complete")  # not a file of ours
+            raise not_ours(self.path, "journal", "its last line is not complete")
         if whole < size:
             os.ftruncate(file, whole)
         if not whole:
@@ -231,7 +226,7 @@ def read_journal(path: Path) -> Lines:
     except OSError as error:
         raise DifflrError(f"{path} cannot be read: {error.strerror}.", "Pass a journal.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, str(error)) from error
+        raise not_ours(path, "journal", str(error)) from error
     return header, sessions, runs
 
 
@@ -273,8 +268,9 @@ def _line(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n").encode()
 
 
-def _damaged(path: Path, why: str) -> DifflrError:
+def not_ours(path: Path, kind: str, why: str) -> DifflrError:
+    """Say that a file is none of this kind, and what to do with it."""
     return DifflrError(
-        f"{path} is no journal of difflr: {short_repr(why)}.",
+        f"{path} is no {kind} of difflr: {short_repr(why)}.",
         "Move it away, or pass another folder with --out.",
     )

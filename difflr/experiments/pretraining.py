@@ -96,9 +96,9 @@ def pretrain(
     Raises:
         DifflrError: for pictures that cannot be read, fewer than one epoch, or no such folder to write to.
     """
-    epochs = as_int(
-        "epochs", (MASKED_EPOCHS if masked else EPOCHS) if epochs is None else epochs, 1
-    )
+    if epochs is None:
+        epochs = MASKED_EPOCHS if masked else EPOCHS
+    epochs = as_int("epochs", epochs, 1)
     target = user_path(str(out))
     need_folder_of(target)
     pictures = load_data(data, image_size=SIDE)
@@ -116,11 +116,10 @@ def pretrain(
         total = 0.0
         for pixels, labels in pictures.train.batches(BATCH, seed=seed + epoch):
             inputs = around.normalise(random_resized_crop(pixels, numbers, flip=True))
-            loss = (
-                learner(inputs)
-                if masked
-                else F.cross_entropy(network(inputs), labels, label_smoothing=SMOOTHING)
-            )
+            if masked:
+                loss = learner(inputs)
+            else:
+                loss = F.cross_entropy(network(inputs), labels, label_smoothing=SMOOTHING)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -128,18 +127,13 @@ def pretrain(
             total += loss.item() * len(pixels)
         mean, seconds = total / len(pictures.train), time.perf_counter() - start
         progress(f"epoch {epoch + 1} of {epochs}: training loss {mean:.3f}, {seconds:.0f} s")
-    good = (
-        _hidden_error(learner, around, pictures.test)
-        if masked
-        else evaluate(around, pictures.test)[0]
-    )
-    what = "error on hidden patches" if masked else "source accuracy"
-    made_by = {
-        "made by": "difflr.experiments.pretraining",
-        what: f"{good:.4f}",
-        "epochs": str(epochs),
-    }
-    save_file(network.state_dict(), target, metadata={**made_by, "seed": str(seed)})
+    if masked:
+        what, good = "error on hidden patches", _hidden_error(learner, around, pictures.test)
+    else:
+        what, good = "source accuracy", evaluate(around, pictures.test)[0]
+    made_by = {"made by": "difflr.experiments.pretraining", what: f"{good:.4f}"}
+    made_by |= {"epochs": str(epochs), "seed": str(seed)}
+    save_file(network.state_dict(), target, metadata=made_by)
     progress(f"{what} {good:.3f}, written to {target}")
     return good
 
@@ -165,13 +159,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of weights and pictures (default 0)")
     arguments = parser.parse_args()
     try:
-        pretrain(
-            arguments.data,
-            arguments.out,
-            masked=arguments.masked,
-            epochs=arguments.epochs,
-            seed=arguments.seed,
-        )
+        pretrain(**vars(arguments))
     except DifflrError as error:
         parser.error(str(error))
 

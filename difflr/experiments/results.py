@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.journal import Journal
+from difflr.errors import as_int, as_number, short_repr
+from difflr.experiments.journal import Journal, not_ours
 from difflr.experiments.provenance import describe_machine
 from difflr.written.files import write_whole, writing
 
@@ -39,9 +39,9 @@ class Results:
         self._opened = False
         journal = path.with_suffix(".jsonl")
         if path.exists() and not path.is_file():  # to read a pipe would be to wait
-            raise _damaged(path, "it is no regular file")
+            raise not_ours(path, "results file", "it is no regular file")
         if path.exists() and not journal.exists():
-            raise _damaged(path, f"its journal {journal.name} is not there")
+            raise not_ours(path, "results file", f"its journal {journal.name} is not there")
         self._journal = Journal(journal, "compare", self.about, shared=True)
         try:
             for run in self.runs:
@@ -50,7 +50,7 @@ class Results:
                 if not isinstance(session.get("versions", {}), Mapping):
                     raise TypeError(f"a session is {short_repr(session)}")
         except TypeError as error:
-            raise _damaged(journal, str(error)) from error
+            raise not_ours(journal, "results file", str(error)) from error
         with self._journal.locked():
             self._write()
 
@@ -119,10 +119,3 @@ def _check(run: Mapping[str, Any]) -> None:
     as_number("trainable_share", run.get("trainable_share"), 0.0, 1.0)
     if not isinstance(run.get("plan"), Mapping):
         raise TypeError(f"run {run['recipe']} has no plan")
-
-
-def _damaged(path: Path, why: str) -> DifflrError:
-    return DifflrError(
-        f"{path} is no results file of difflr: {short_repr(why)}.",
-        "Move it away, or pass another folder with --out.",
-    )

@@ -101,11 +101,7 @@ def embedded_weights_path() -> Path:
 
 
 def pretrain(
-    out: str | Path,
-    *,
-    seed: int = 0,
-    epochs: int = 6,
-    progress: Callable[[str], object] = print,
+    out: str | Path, *, seed: int = 0, epochs: int = 6, progress: Callable[[str], object] = print
 ) -> float:
     """Train a StrokeNet on the source task, write its weights to ``out``, return its accuracy.
 
@@ -184,7 +180,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="of 20,000 pictures (default 6)")
     arguments = parser.parse_args()
     try:
-        pretrain(arguments.out, seed=arguments.seed, epochs=arguments.epochs)
+        pretrain(**vars(arguments))
     except DifflrError as error:
         parser.error(str(error))
 

@@ -29,14 +29,14 @@ class Unfinished(pl.Callback):
     def __init__(self, folder: Path, origin: Mapping[str, Any]) -> None:
         self.path = folder / "unfinished.ckpt"
         self.seconds = 0.0  # of training before, less those spent on keeping
-        self.loader: DataLoader[Any] | None = None
         self._origin = json.dumps(origin, sort_keys=True)
+        self._order: Any = None  # the generator of the batches
         self._start = 0.0
         self._curves: dict[str, int] = {}
 
     def find(self, loader: DataLoader[Any]) -> Path | None:
         """Return the checkpoint to go on from; curves drawn after it, or without one, are deleted."""
-        self.loader = loader
+        self._order = loader.generator
         kept: dict[str, Any] = {}
         with suppress(Exception):  # none, or one that cannot be read: the run starts anew
             whole = torch.load(self.path, map_location="cpu", weights_only=True)
@@ -63,11 +63,9 @@ class Unfinished(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what Lightning does not keep of a run."""
-        assert self.loader is not None
-        generator: Any = self.loader.generator
         return {
             "origin": self._origin,
-            "order": generator.get_state(),
+            "order": self._order.get_state(),
             "random": torch.get_rng_state(),
             "devices": torch.cuda.get_rng_state_all(),
             "seconds": self.seconds + time.perf_counter() - self._start,
@@ -76,9 +74,7 @@ class Unfinished(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Set the random numbers to where they were: Lightning draws the next epoch's order after this."""
-        assert self.loader is not None
-        generator: Any = self.loader.generator
-        generator.set_state(state_dict["order"])
+        self._order.set_state(state_dict["order"])
         torch.set_rng_state(state_dict["random"])
         torch.cuda.set_rng_state_all(state_dict["devices"])
         self.seconds = state_dict["seconds"]
