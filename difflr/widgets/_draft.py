@@ -182,10 +182,9 @@ class Draft:
                     self.plan.train_bn, shape=None, pct_start=0.3 if rise is None else rise
                 )
                 continue
-            data = (
-                draft.phase.shape.to_dict() if isinstance(draft.phase.shape, shapes.Shape) else {}
-            )
-            data = data if kind == old else {"kind": kind}
+            data = {"kind": kind}
+            if kind == old and isinstance(draft.phase.shape, shapes.Shape):
+                data = draft.phase.shape.to_dict()
             shape = shapes.shape_from_dict({**data, "warmup": 0.1 if rise is None else rise})
             draft.change(self.plan.train_bn, shape=shape)
 

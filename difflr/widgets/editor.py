@@ -133,7 +133,7 @@ class PlanEditor(Panel):
             (self.later, partial(draft.move, 1)),
         ]
         for press, change in changes:
-            press.on_click(partial(self._pressed, change))
+            press.on_click(lambda _, change=change: self._edit(None, change))
         for row, press in self.controls.splits.openers.items():
             press.on_click(partial(self._open, row))
         self.undo.on_click(lambda _: self._go_back(draft.undo, "Last change taken back."))
@@ -164,9 +164,6 @@ class PlanEditor(Panel):
 
     def _set_trains(self, row: int, trains: bool) -> None:
         self._draft.set_trains(self.controls.splits.spans[row], trains)
-
-    def _pressed(self, change: Callable[[], None], _: w.Button) -> None:
-        self._edit(None, change)
 
     def _changed(
         self, control: w.Widget, apply: Callable[[Any], None], event: dict[str, Any]

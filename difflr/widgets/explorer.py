@@ -177,10 +177,7 @@ class SplitExplorer(Panel):
             on = range(first, len(self.splits))
             sizes = [split.numel for split in self.splits]
             part = sum(sizes[i] for i in on)
-            text = (
-                f"freeze_to={first}: {part:,} of {sum(sizes):,} parameters train "
-                f"({part / sum(sizes):.1%})"
-            )
+            text = f"freeze_to={first}: {part:,} of {sum(sizes):,} parameters train ({part / sum(sizes):.1%})"
             forward: Sequence[int] = ()
             backward: Sequence[int] = ()
             if self.costs is not None:
@@ -204,19 +201,16 @@ class _Follow(pl.Callback):
         self._looked = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the optimizer that the trainer made."""
         self.explorer.optimizer = trainer.optimizers[0]
         self.explorer.refresh()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any
     ) -> None:
-        """Look again where it is time to."""
         pump()
         if time.monotonic() - self._looked >= self.every:
             self._looked = time.monotonic()
             self.explorer.refresh()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look a last time."""
         self.explorer.refresh()

@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import ipywidgets as w
 
@@ -103,12 +105,9 @@ class Replay(Panel):
     def point(self, value: Point) -> None:
         lr, ratio = value
         with self._lock:
-            self._busy = True  # one drawing for both
-            try:
+            with self._undrawn():
                 self._set(self.lr_control, "base LR", lr)
                 self._set(self.ratio_control, "ratio", ratio)
-            finally:
-                self._busy = False
             self._update()
 
     @property
@@ -121,6 +120,15 @@ class Replay(Panel):
         with self._lock:
             self._revealed = True
             self._update()
+
+    @contextmanager
+    def _undrawn(self) -> Iterator[None]:
+        """Let controls be set without a drawing for each."""
+        busy, self._busy = self._busy, True
+        try:
+            yield
+        finally:
+            self._busy = busy
 
     def _set(self, control: w.Widget, name: str, value: float) -> None:
         values = [option[1] for option in control.options]
@@ -139,9 +147,8 @@ class Replay(Panel):
         """Offer the points that this training size has, and stay near the one looked at."""
         with self._lock:
             lr, ratio = self.point
-            self._busy = True  # one drawing at the end
-            try:
-                cells = self._cells()
+            cells = self._cells()
+            with self._undrawn():
                 for control, index, wish, write in (
                     (self.lr_control, 0, lr or 1e-3, short),
                     (self.ratio_control, 1, ratio or 1.0, "{:g}".format),
@@ -150,10 +157,8 @@ class Replay(Panel):
                     near = min(values, key=lambda v: abs(math.log(v / wish)))
                     control.options = [(write(value), value) for value in values]
                     control.value = near
-                self.prediction = self._predicted.get(self.train_size)
-                self.score = score(cells, self.prediction) if self.prediction else ""
-            finally:
-                self._busy = False
+            self.prediction = self._predicted.get(self.train_size)
+            self.score = score(cells, self.prediction) if self.prediction else ""
             self._update()
 
     def _predict(self) -> None:
@@ -254,15 +259,12 @@ class Replay(Panel):
         spans = [(s, s + p.epochs) for s, p in zip(plan.starts, plan.phases, strict=True)]
         options = [(f"{i + 1}: epochs {a + 1} to {b}", i) for i, (a, b) in enumerate(spans)]
         if tuple(self.phase_control.options) != tuple(options):
-            busy, self._busy = self._busy, True
-            try:
+            with self._undrawn():
                 chosen = min(self.phase_control.value or 0, len(options) - 1)
                 self.phase_control.options = options
                 shown = "visible" if len(options) > 1 else "hidden"
                 self.phase_control.layout.visibility = shown
                 self.phase_control.value = chosen
-            finally:
-                self._busy = busy
         return spans[self.phase_control.value]
 
 

@@ -5,6 +5,7 @@ import io
 import math
 import os
 import re
+from types import SimpleNamespace
 
 import ipywidgets
 import pytest
@@ -473,8 +474,10 @@ def test_an_added_phase_goes_on_from_the_one_before(editor):
     assert editor.png != before
 
 
-def test_undo_and_reset(editor):
+def test_undo_and_reset(editor, monkeypatch):
     """Undo takes changes back one by one, a drag as one; reset goes to the first plan and is undone too."""
+    clock = SimpleNamespace(monotonic=lambda: 0.0)  # so that a slow machine's drag is one, too
+    monkeypatch.setattr("difflr.widgets.editor.time", clock)
     first = editor.plan
     editor.selected = 5
     assert editor.undo.disabled
