@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from difflr.errors import DifflrError, short_repr
+from difflr.errors import DifflrError
 from difflr.lessons.feedback import Feedback, Unfinished, Wrong
-from difflr.lessons.plain import materialised, plain, same
+from difflr.lessons.plain import materialised, plain, same, unexpected
 from difflr.lessons.progress import forget, listed, note, read_kept
 from difflr.lessons.stubs import fingerprint, is_unfinished
 
@@ -131,10 +131,8 @@ def tried(function: Any, *arguments: Any) -> Any:
         Unfinished: when what it returns is or holds ``...``.
     """
     if not callable(function):
-        raise Wrong(
-            f"Received {short_repr(function)}, expected a function.",
-            "Pass the function itself, without calling it: `check(cut)`, not `check(cut(…))`.",
-        )
+        hint = "Pass the function itself, without calling it: `check(cut)`, not `check(cut(…))`."
+        raise unexpected(function, "a function", hint)
     given = [deepcopy(each) if isinstance(each, tuple(_COPIED)) else each for each in arguments]
     result = materialised(function(*given))
     for each, before in zip(given, arguments, strict=True):

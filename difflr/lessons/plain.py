@@ -12,7 +12,7 @@ from torch import nn
 from difflr.errors import short_repr
 from difflr.lessons.feedback import Wrong
 
-__all__ = ["chosen", "keyed", "materialised", "number", "plain", "same"]
+__all__ = ["chosen", "keyed", "materialised", "number", "pair", "plain", "same", "unexpected"]
 
 _MOST = 10_000  # items taken from an iterator, which may never end
 _LAZY = (Iterator, KeysView, ValuesView, ItemsView)
@@ -83,4 +83,18 @@ def number(value: Any) -> float:
         value = value[0]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    raise Wrong(f"Received {short_repr(value)}, expected a number.", "Write e.g. 1e-3.")
+    raise unexpected(value, "a number", "Write e.g. 1e-3.")
+
+
+def pair(answer: Any, what: str, *hints: str) -> tuple[float, float]:
+    """Return two numbers, or raise ``Wrong``, which says that ``what`` was expected."""
+    try:
+        one, other = map(number, plain(answer))
+    except (TypeError, ValueError, Wrong):
+        raise unexpected(answer, what, *hints) from None
+    return one, other
+
+
+def unexpected(answer: Any, what: str, *hints: str) -> Wrong:
+    """Say what was received where ``what`` was expected."""
+    return Wrong(f"Received {short_repr(answer)}, expected {what}.", *hints)

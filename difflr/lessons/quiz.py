@@ -54,12 +54,14 @@ class Quiz:
         self.widget: w.VBox | None = None
 
     @classmethod
-    def read(cls, path: Path) -> "Quiz":
-        """Return the quiz in a Markdown file: a heading for it and for each question, choices below.
+    def read(cls, module: str | Path) -> "Quiz":
+        """Return the quiz in ``quiz.md`` beside a lesson's module (``__file__``).
 
-        A choice is an item of a task list, ticked where it is right; the next line says why (not).
+        A heading for it and for each question, choices below: items of a task list, ticked where they are
+        right; the next line says why (not).
         """
-        title, *parts = re.split(r"^##? ", path.read_text("utf-8"), flags=re.MULTILINE)[1:]
+        content = Path(module).with_name("quiz.md").read_text("utf-8")
+        title, *parts = re.split(r"^##? ", content, flags=re.MULTILINE)[1:]
         questions = []
         for part in parts:
             text, _, below = part.partition("\n")

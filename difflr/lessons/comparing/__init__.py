@@ -2,24 +2,17 @@
 
 import math
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from difflr.errors import short_repr
-from difflr.evidence.summaries import (
-    describe_difference,
-    difference,
-    estimate,
-    grouped,
-)
+from difflr.evidence.summaries import describe_difference, difference, estimate, grouped
 from difflr.experiments.statistics import format_estimate, paired
 from difflr.lessons.checking import Lesson, Wrong, called
 from difflr.lessons.comparing.fairness import as_estimate, judge
 from difflr.lessons.comparing.intervals import lone_seed, wrong_half, wrong_mean
 from difflr.lessons.comparing.labs import Lab
-from difflr.lessons.plain import number
+from difflr.lessons.plain import pair
 from difflr.lessons.quiz import Quiz
 from difflr.studies.recordings import Run, load_recording
 
@@ -35,7 +28,7 @@ __all__ = [
 ]
 
 lesson = Lesson("Lesson 6")
-quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
+quiz = Quiz.read(__file__)
 SIZE = 500  # training pictures of the recorded grid that the lesson looks at
 _ENOUGH = 0.02
 
@@ -68,8 +61,7 @@ def check_prediction(prediction: Any) -> str:
     row = {lr: means[lr, ratio].mean for lr, ratio in means if ratio == point[1]}
     if max(row.values()) < means[best].mean - _ENOUGH:
         raise Wrong(
-            f"{text} No base LR saves this ratio: the first split learns fastest, the new head "
-            "slowest."
+            f"{text} No base LR saves this ratio: the first split learns fastest, the new head slowest."
             if point[1] < 1
             else f"{text} No base LR saves this ratio.",
             hint,
@@ -181,22 +173,16 @@ def _point(answer: Any) -> Point:
         f"Base LRs: {', '.join(f'{lr:g}' for lr in lrs)}.",
         f"Ratios: {', '.join(f'{ratio:g}' for ratio in ratios)}.",
     )
-    try:
-        lr, ratio = map(number, answer)
-    except (TypeError, ValueError, Wrong):
-        raise Wrong(
-            f"Received {short_repr(answer)}, expected a pair `(base LR, ratio)`.", " ".join(grid)
-        ) from None
+    lr, ratio = pair(answer, "a pair `(base LR, ratio)`", " ".join(grid))
     near = [
         key
         for key in cells()
         if math.isclose(key[0], lr, rel_tol=0.01) and math.isclose(key[1], ratio, rel_tol=0.01)
     ]
     if not near:
-        swapped = any(key == (ratio, lr) for key in cells())
         raise Wrong(
             "The two are swapped: the base LR comes first."
-            if swapped
+            if (ratio, lr) in cells()
             else f"The recording has no runs at base LR {lr:g} and ratio {ratio:g}.",
             *grid,
         )

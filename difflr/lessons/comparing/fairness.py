@@ -5,27 +5,19 @@ from collections import defaultdict
 from statistics import fmean, median
 from typing import Any
 
-from difflr.errors import short_repr
 from difflr.experiments.statistics import Estimate, paired
 from difflr.lessons.checking import Wrong
 from difflr.lessons.comparing.labs import Lab
-from difflr.lessons.plain import number, plain
+from difflr.lessons.plain import pair
 
 __all__ = ["as_estimate", "judge"]
 
 
 def as_estimate(value: Any) -> Estimate:
     """Return a learner's (mean, half-width) as an estimate, from a pair or from an ``Estimate``."""
-    pair = (value.mean, value.half) if isinstance(value, Estimate) else value
-    try:
-        mean, half = map(number, plain(pair))
-    except (TypeError, ValueError, Wrong):
-        raise Wrong(
-            f"Received {short_repr(value)}, expected the mean difference and the half-width of its "
-            "interval.",
-            "Return a pair of two numbers.",
-        ) from None
-    return Estimate(mean, half)
+    numbers = (value.mean, value.half) if isinstance(value, Estimate) else value
+    what = "the mean difference and the half-width of its interval"
+    return Estimate(*pair(numbers, what, "Return a pair of two numbers."))
 
 
 def judge(lab: Lab, said: Estimate) -> Estimate:

@@ -1,6 +1,5 @@
 """Lesson 2, Freezing: the checks of its exercises, its self-test and its pictures."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from difflr.splits import split_model
 __all__ = ["check_freeze", "check_prediction", "check_schedule", "check_training", "lesson", "quiz"]
 
 lesson = Lesson("Lesson 2")
-quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
+quiz = Quiz.read(__file__)
 
 _WHY = {
     "fc.weight": (
@@ -142,9 +141,7 @@ def check_schedule(schedule: Any) -> str:
             "Let `freeze_to` go from the head towards the stem.",
         )
     trained = [sum(e for f, e in zip(first, epochs, strict=True) if f <= i) for i in range(n)]
-    share = sum(e * costs.share(range(f, n)) for f, e in zip(first, epochs, strict=True)) / sum(
-        epochs
-    )
+    share = sum(e * costs.share(range(f, n)) for f, e in zip(first, epochs, strict=True)) / 8
     facts = f"The plan costs {share:.0%} of eight full epochs."
     if trained[0] < 2:
         raise Wrong(

@@ -1,13 +1,11 @@
 """Lesson 3, Parameter groups: the checks of its exercises, its self-test and its pictures."""
 
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
-from difflr.errors import short_repr
 from difflr.experiments.strokenet import StrokeNet
 from difflr.freezing import freeze_to
 from difflr.lessons.checking import Lesson, Wrong, called
@@ -19,7 +17,7 @@ from difflr.lessons.groups.grouped import (
     rates_or_wrong,
 )
 from difflr.lessons.groups.shorthands import SAID, aimed_or_wrong, predicted_or_wrong
-from difflr.lessons.plain import keyed
+from difflr.lessons.plain import keyed, unexpected
 from difflr.lessons.quiz import Quiz
 from difflr.lessons.trials import copied, moved, train_step
 from difflr.rates import Ratio, expand_lrs
@@ -28,7 +26,7 @@ from difflr.splits import split_model
 __all__ = ["check_configure", "check_design", "check_groups", "check_rates", "lesson", "quiz"]
 
 lesson = Lesson("Lesson 3")
-quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
+quiz = Quiz.read(__file__)
 
 
 @lesson.exercise("3.1", "What does the shorthand say?")
@@ -80,10 +78,8 @@ def check_configure(configure: Any) -> str:
     splits = split_model(network)
     optimizer = called(configure, network)
     if not isinstance(optimizer, Optimizer):
-        raise Wrong(
-            f"Received {short_repr(optimizer)}, expected an optimizer.",
-            "`torch.optim.AdamW(groups)` makes one of groups.",
-        )
+        hint = "`torch.optim.AdamW(groups)` makes one of groups."
+        raise unexpected(optimizer, "an optimizer", hint)
     network.train()
     freeze_to(splits, "layer4")
     group_of = every_parameter(network, optimizer)
@@ -94,8 +90,7 @@ def check_configure(configure: Any) -> str:
         raise Wrong(
             "The first six *groups* have the rates of the six *splits*, and the other groups the default. "
             "There are more groups than splits.",
-            "Each split has two groups, with and without decay. A group knows its split: "
-            "`group['split']`.",
+            "Each split has two groups, with and without decay. A group knows its split: `group['split']`.",
             "`difflr.param_groups(splits, lrs)` gives every group its rate.",
         )
     rates_or_wrong(splits, rates, lrs)

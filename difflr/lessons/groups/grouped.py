@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
-from difflr.lessons.plain import number
+from difflr.lessons.plain import number, unexpected
 from difflr.splits import Splits
 
 __all__ = ["decay_or_wrong", "every_parameter", "near", "optimizer_or_wrong", "rates_or_wrong"]
@@ -20,7 +20,7 @@ __all__ = ["decay_or_wrong", "every_parameter", "near", "optimizer_or_wrong", "r
 def optimizer_or_wrong(groups: Any) -> Optimizer:
     """Return an AdamW of the learner's groups, or say what they lack."""
     if not isinstance(groups, (list, tuple)) or not groups:
-        raise Wrong(f"Received {short_repr(groups)}, expected a list of dictionaries.")
+        raise unexpected(groups, "a list of dictionaries")
     for group in groups:
         if not isinstance(group, Mapping) or "params" not in group:
             raise Wrong(
@@ -112,8 +112,7 @@ def rates_or_wrong(splits: Splits, rate_of: Mapping[str, float], lrs: Sequence[f
         )
     off = next(i for i in range(len(lrs)) if not near(rates[i : i + 1], lrs[i : i + 1]))
     raise Wrong(
-        f"Split `{splits.names[off]}` has a learning rate of {rates[off]:.2g}, expected "
-        f"{lrs[off]:.2g}.",
+        f"Split `{splits.names[off]}` has a learning rate of {rates[off]:.2g}, expected {lrs[off]:.2g}.",
         "Which learning rate belongs to which group? There may be more groups than splits.",
     )
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,10 +17,10 @@ from difflr.lessons.quiz import Quiz
 __all__ = ["check_configure", "check_curve", "check_cycle", "check_prediction", "lesson", "quiz"]
 
 lesson = Lesson("Lesson 4")
-quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
+quiz = Quiz.read(__file__)
 
-# total_steps, max_lr, pct_start, div_factor, final_div_factor; the peak lies on a step, or between two.
-_SETTINGS = (
+_NAMES = ("total_steps", "max_lr", "pct_start", "div_factor", "final_div_factor")
+_SETTINGS = (  # the peak lies on a step, or between two
     (10, 1.0, 0.3, 25.0, 1e4),
     (40, 0.1, 0.25, 10.0, 100.0),
     (17, 3e-3, 0.4, 5.0, 50.0),
@@ -33,23 +32,22 @@ _SETTINGS = (
 def check_curve(one_cycle: Any) -> str:
     """Compare ``one_cycle(step, total_steps, max_lr, pct_start, div_factor, final_div_factor)``."""
     for setting in _SETTINGS:
-        total = setting[0]
+        total, high, *_ = setting
         found = [number(called(one_cycle, step, *setting)) for step in range(total)]
         expected = [cycle_lr(step, *setting) for step in range(total)]
-        high = setting[1]
         wrong = [step for step in range(total) if not _near(found[step], expected[step], high)]
         if not wrong:
             continue
-        for (misconception, hints), slip in VARIANTS:
-            if all(
-                _near(f, cycle_lr(step, *setting, **slip), high) for step, f in enumerate(found)
-            ):
-                raise Wrong(misconception, *hints)
+        for said, slip in VARIANTS:
+            slipped = (cycle_lr(step, *setting, **slip) for step in range(total))
+            if all(_near(f, s, high) for f, s in zip(found, slipped, strict=True)):
+                raise Wrong(*said)
         step = wrong[0]
+        cycle = ", ".join(f"{name}={value:g}" for name, value in zip(_NAMES, setting, strict=True))
         raise Wrong(
             "Not the curve of OneCycleLR yet.",
-            f"With {_said(*setting)}, step {step} has a learning rate of {found[step]:.6g}; it should "
-            f"be {expected[step]:.6g}.",
+            f"With {cycle}, step {step} has a learning rate of {found[step]:.6g}; it should be "
+            f"{expected[step]:.6g}.",
             "Two calls of `between` are all it takes: one on the way up, one on the way down. Only "
             "start, end and share differ.",
             "On the way down the share is `(step - peak) / (total_steps - 1 - peak)`.",
@@ -213,27 +211,24 @@ def check_configure(configure: Any) -> str:
             raise Wrong(
                 f"In all {per_epoch} steps of the first epoch the learning rate is {rates[0]:.2g}. "
                 "Lightning steps a scheduler once per *epoch*, unless it is told otherwise.",
-                "Return a dictionary in the place of the scheduler: Lightning looks for its "
-                "`interval`.",
+                "Return a dictionary in the place of the scheduler: Lightning looks for its `interval`.",
                 '`return [optimizer], [{"scheduler": cycle, "interval": "step"}]`',
             )
-        if rates[-1] > 0.02 * max(rates) and made == [len(rates)]:
-            raise Wrong(
-                f"With {name} the last of {len(rates)} steps has a learning rate of {rates[-1]:.2g}. The "
-                "cycle was made for as many steps as there are, and is not stepped once in each.",
-                'In Lightning\'s dictionary `"interval": "step"` is all it takes; `frequency` is 1.',
-            )
         if rates[-1] > 0.02 * max(rates):
+            said = (
+                f"With {name} the last of {len(rates)} steps has a learning rate of {rates[-1]:.2g}"
+            )
+            if made == [len(rates)]:
+                raise Wrong(
+                    f"{said}. The cycle was made for as many steps as there are, and is not stepped once in "
+                    "each.",
+                    'In Lightning\'s dictionary `"interval": "step"` is all it takes; `frequency` is 1.',
+                )
+            length = f"It was made for {made[0] if made else 'more'} steps."
+            if made == [EPOCHS * BATCHES]:
+                length = "You count batches; a scheduler counts optimizer steps."
             raise Wrong(
-                f"With {name} the last of {len(rates)} steps has a learning rate of {rates[-1]:.2g}: "
-                "the training ends before its cycle. "
-                + (
-                    "You count batches; a scheduler counts optimizer steps."
-                    if made == [EPOCHS * BATCHES]
-                    else f"It was made for {made[0]} steps."
-                    if made
-                    else "It was made for more steps."
-                ),
+                f"{said}: the training ends before its cycle. {length}",
                 f"{EPOCHS} epochs of {BATCHES} batches are {EPOCHS * BATCHES} steps only if every "
                 "batch makes a step.",
                 "Lightning has counted: `module.trainer.estimated_stepping_batches`.",
@@ -270,10 +265,3 @@ def _near(one: float, other: float, peak: float = 1.0) -> bool:
 
 def _close(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=0.05)
-
-
-def _said(total: int, high: float, pct_start: float, div: float, final: float) -> str:
-    return (
-        f"total_steps={total}, max_lr={high:g}, pct_start={pct_start:g}, div_factor={div:g}, "
-        f"final_div_factor={final:g}"
-    )

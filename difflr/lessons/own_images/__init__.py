@@ -14,7 +14,7 @@ from difflr.lessons.own_images.choices import judge_choice, made_runs
 from difflr.lessons.own_images.leaks import judge_leaks, place, write_trap
 from difflr.lessons.own_images.sheets import judge_sheet, read_sheet
 from difflr.lessons.own_images.threeplans import judge_plans
-from difflr.lessons.plain import keyed, number, plain
+from difflr.lessons.plain import keyed, pair, plain, unexpected
 from difflr.lessons.quiz import Quiz
 from difflr.plan import Plan
 from difflr.splits import Splits, split_model
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 lesson = Lesson("Lesson 8")
-quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
+quiz = Quiz.read(__file__)
 _EPOCHS = 6
 
 
@@ -43,7 +43,7 @@ def check_leaks(find_leaks: Any) -> str:
         before = _contents(folder)
         files = plain(called(find_leaks, folder))
         if not isinstance(files, (list, tuple, set, frozenset)):
-            raise Wrong(f"Received {short_repr(files)}, expected the files, in a list.")
+            raise unexpected(files, "the files, in a list")
         found = {place(folder, file) for file in files}
         if _contents(folder) != before:
             raise Wrong("Your function changes the folder. It should only look.")
@@ -110,15 +110,8 @@ def check_choice(choose: Any) -> str:
     """Try ``choose(runs)`` on three made-up tables of runs with traps for every wrong way."""
     for offset in (0.0, 0.05, -0.1):
         runs = made_runs(offset)
-        answer = plain(called(choose, runs))
-        try:
-            lr, accuracy = map(number, answer)
-        except (TypeError, ValueError, Wrong):
-            raise Wrong(
-                f"Received {short_repr(answer)}, expected two numbers.",
-                "Return the learning rate and the accuracy: `return lr, accuracy`.",
-            ) from None
-        judge_choice(runs, lr, accuracy)
+        hint = "Return the learning rate and the accuracy: `return lr, accuracy`."
+        judge_choice(runs, *pair(called(choose, runs), "two numbers", hint))
     return "Chosen by the mean over seeds on validation pictures, reported as the mean on test pictures."
 
 

@@ -39,8 +39,7 @@ def judge_choice(runs: list[dict[str, float]], lr: float, accuracy: float) -> No
         )
     if lr == 1e-2:
         raise Wrong(
-            "You choose the luckiest single run. A learning rate is good if it is good from every "
-            "seed.",
+            "You choose the luckiest single run. A learning rate is good if it is good from every seed.",
             "Take the mean over the seeds of each learning rate, then the largest mean.",
             "`statistics.fmean(run['validation'] for run in runs if run['lr'] == lr)`",
         )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from difflr.errors import first_few, short_repr
+from difflr.errors import first_few
 from difflr.experiments.statistics import paired, verdict
 from difflr.lessons.checking import Wrong
+from difflr.lessons.plain import unexpected
 
 __all__ = ["Sheet", "judge_sheet", "read_sheet"]
 
@@ -41,10 +42,7 @@ def read_sheet(path: Any) -> Sheet:
         Wrong: when there is no such file, or a part of it is missing.
     """
     if not isinstance(path, (str, Path)) or "\n" in str(path) or not Path(path).is_file():
-        raise Wrong(
-            f"Received {short_repr(path)}, expected the path of a result sheet.",
-            "`write_sheet(…)` returns it.",
-        )
+        raise unexpected(path, "the path of a result sheet", "`write_sheet(…)` returns it.")
     text = Path(path).read_text("utf-8", errors="replace")
     if missing := [name for name, how in _PARTS.items() if not re.search(how, text, re.MULTILINE)]:
         raise Wrong(

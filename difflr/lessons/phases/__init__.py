@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
 from difflr.experiments.flops import count_costs
 from difflr.experiments.strokenet import StrokeNet
 from difflr.lessons.checking import Lesson, Wrong, tried
-from difflr.lessons.plain import keyed
+from difflr.lessons.plain import keyed, unexpected
 from difflr.lessons.quiz import Quiz
 from difflr.milestones import MILESTONES_2020, from_milestones
 from difflr.plan import Phase, Plan
@@ -28,7 +27,7 @@ __all__ = [
 ]
 
 lesson = Lesson("Lesson 5")
-quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
+quiz = Quiz.read(__file__)
 
 #: Three milestones of different length, for six splits.
 SCHEDULE: dict[int, dict[str, Any]] = {
@@ -85,9 +84,8 @@ def check_in_force(in_force: Any) -> str:
             continue
         if found == [None, *right[:-1]]:
             raise Wrong(
-                "Every milestone comes one epoch late: in `current_epoch` 0 there is none, and the "
-                "last one ends before its time. You compare an epoch that counts from 0 with keys "
-                "that count from 1.",
+                "Every milestone comes one epoch late: in `current_epoch` 0 there is none, and the last one "
+                "ends before its time. You compare an epoch that counts from 0 with keys that count from 1.",
                 "Which key should hold in `current_epoch` 0?",
                 "Compare the keys with `current_epoch + 1`.",
             )
@@ -265,7 +263,5 @@ def _plan(answer: Any) -> Plan:
             return Plan(answer)
     except DifflrError as error:
         raise Wrong(error.problem, error.remedy) from None
-    raise Wrong(
-        f"Received {short_repr(answer)}, expected a plan.",
-        "Pass `difflr.Plan([...])`, a list of `difflr.Phase`, or a milestones dictionary.",
-    )
+    hint = "Pass `difflr.Plan([...])`, a list of `difflr.Phase`, or a milestones dictionary."
+    raise unexpected(answer, "a plan", hint)

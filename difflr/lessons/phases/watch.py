@@ -7,6 +7,7 @@ from torch.optim import Optimizer
 
 from difflr.lightning.package import pl
 from difflr.splits import Splits, split_model
+from difflr.written.tables import aligned
 
 __all__ = ["Watch"]
 
@@ -52,12 +53,10 @@ class Watch(pl.Callback):
 
     def table(self) -> str:
         """Return a line for each epoch (from 1): which splits were moved."""
-        lines = ["epoch  " + "  ".join(self.names)]
+        rows = [["epoch", *self.names]]
         for epoch, moved in enumerate(self.moved, 1):
-            marks = ("moved" if each else "-" for each in moved)
-            cells = (f"{m:>{len(n)}}" for m, n in zip(marks, self.names, strict=True))
-            lines.append(f"{epoch:>5}  " + "  ".join(cells))
-        return "\n".join(lines)
+            rows.append([f"{epoch}", *("moved" if each else "-" for each in moved)])
+        return "\n".join(aligned(rows))
 
     def _weights(self) -> list[list[torch.Tensor]]:
         return [[p.detach().clone() for p in s.parameters.values()] for s in self._splits]

@@ -3,13 +3,11 @@
 import copy
 import math
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from difflr.errors import short_repr
 from difflr.evidence.outcomes import five_recipes
 from difflr.evidence.summaries import (
     describe_difference,
@@ -23,7 +21,7 @@ from difflr.experiments.data import Images
 from difflr.experiments.strokes import target_task
 from difflr.experiments.training import Classifier, fit
 from difflr.lessons.checking import Lesson, Wrong, called
-from difflr.lessons.plain import chosen, keyed
+from difflr.lessons.plain import chosen, keyed, unexpected
 from difflr.lessons.quiz import Quiz
 from difflr.lessons.trials import copied, moved, tensors
 from difflr.plan import Plan
@@ -44,7 +42,7 @@ __all__ = [
 ]
 
 lesson = Lesson("Lesson 7")
-quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
+quiz = Quiz.read(__file__)
 INPUT_SHIFTS = ("noise", "blur", "contrast", "colour")
 _ENOUGH = 0.01  # a point of accuracy
 _TOO_FAR = 3.0  # times a split's own size
@@ -79,10 +77,6 @@ def check_prediction(prediction: Any) -> str:
     """Compare ``{"new labels": end, "noise": end}`` with the recorded runs."""
     kinds = {"new labels": "none", "noise": "noise"}
     answers = _dictionary(prediction, tuple(kinds), ("first", "last"))
-    gaps = {
-        name: difference(reported("first_splits", shift), reported("head_only", shift))
-        for name, shift in kinds.items()
-    }
     if answers["new labels"] == "first":
         raise Wrong(
             "With new labels the head is new, and its weights are random. If only the first split "
@@ -96,7 +90,10 @@ def check_prediction(prediction: Any) -> str:
             "What has changed is what the network *sees*. Which part sees it first?",
             "A first split that averages over neighbours could take much of the noise away.",
         )
-    parts = [f"{name}: {describe_difference(gap)}" for name, gap in gaps.items()]
+    parts = []
+    for name, shift in kinds.items():
+        gap = difference(reported("first_splits", shift), reported("head_only", shift))
+        parts.append(f"{name}: {describe_difference(gap)}")
     return f"The first split against the head, recorded. {'; '.join(parts)}."
 
 
@@ -106,9 +103,7 @@ def check_surgical(surgical: Any) -> str:
     for epochs, lr in ((1, 1e-2), (2, 3e-3)):
         plan = called(surgical, epochs, lr)
         if not isinstance(plan, Plan):
-            raise Wrong(
-                f"Received {short_repr(plan)}, expected a plan.", "Return `difflr.Plan([…])`."
-            )
+            raise unexpected(plan, "a plan", "Return `difflr.Plan([…])`.")
         plan.check(6)
         if plan.epochs != epochs:
             raise Wrong(f"Asked for {epochs} epochs, the plan has {plan.epochs}.")
@@ -155,9 +150,7 @@ def check_adapt(adapt: Any) -> str:
             "`return model.network`",
         )
     if not isinstance(result, nn.Module):
-        raise Wrong(
-            f"Received {short_repr(result)}, expected a network.", "Return the adapted network."
-        )
+        raise unexpected(result, "a network", "Return the adapted network.")
     if not torch.equal(images.pixels, pictures):
         raise Wrong(
             "Your function changes the pictures that it was given.", "Work on a copy: `.clone()`."

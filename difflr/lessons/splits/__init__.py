@@ -1,6 +1,5 @@
 """Lesson 1, Splits: the checks of its exercises, its self-test and its pictures."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from difflr.splits import split_model
 __all__ = ["check_budget", "check_cut", "check_groups", "check_prediction", "lesson", "quiz"]
 
 lesson = Lesson("Lesson 1")
-quiz = Quiz.read(Path(__file__).with_name("quiz.md"))
+quiz = Quiz.read(__file__)
 _PICTURE = (3, 32, 32)
 
 
@@ -44,8 +43,7 @@ def check_prediction(prediction: Any) -> str:
             if most_said in splits.names[:2]
             else f"`{most_said}` has many parameters, and not the most.",
             "A 3 × 3 convolution from a to b channels has 9ab parameters. Where are a and b largest?",
-            "Every layer has twice the channels of the one before it, and so four times the "
-            "parameters.",
+            "Every layer has twice the channels of the one before it, and so four times the parameters.",
         )
     if dearest_said != dearest:
         raise Wrong(
@@ -58,14 +56,12 @@ def check_prediction(prediction: Any) -> str:
             if dearest_said == splits.names[0]
             else f"`{dearest_said}` takes {costs[splits.names.index(dearest_said)] / sum(costs):.0%} "
             "of the operations: much, and not the most.",
-            "Operations = parameters × places. In `layer1` a picture has 32 × 32 places, in `layer4` "
-            "4 × 4.",
+            "Operations = parameters × places. In `layer1` a picture has 32 × 32 places, in `layer4` 4 × 4.",
             "`layer2` to `layer4` begin by halving the picture; one of the other splits never does.",
         )
     return (
-        f"{max(sizes) / sum(sizes):.0%} of the parameters are in `{most}`, "
-        f"but `{dearest}` takes the most operations "
-        f"({max(costs) / sum(costs):.0%})."
+        f"{max(sizes) / sum(sizes):.0%} of the parameters are in `{most}`, but `{dearest}` takes the most "
+        f"operations ({max(costs) / sum(costs):.0%})."
     )
 
 

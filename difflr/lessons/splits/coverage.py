@@ -82,8 +82,7 @@ def _as_lists(groups: Any) -> list[list[Any]]:
         if strange := [each for each in members if not isinstance(each, torch.Tensor)]:
             raise Wrong(
                 f"A group holds {short_repr(strange[0])}, which is no parameter.",
-                "Groups hold the tensors themselves, not their names or layers: "
-                "`list(layer.parameters())`.",
+                "Groups hold the tensors themselves, not their names or layers: `list(layer.parameters())`.",
             )
         found.append(members)
     return found

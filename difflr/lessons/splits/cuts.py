@@ -111,11 +111,8 @@ def _order(splits: Splits, depth: Callable[[str], int]) -> None:
     for (early, before), (late, after) in pairwise(zip(splits, spans, strict=True)):
         if max(before) > min(after):
             raise Wrong(
-                "The splits do not run from shallow to deep. The order in which layers are written "
-                "down in `__init__` (or in your splits) need not be the order in which `forward` "
-                "uses them.",
-                "Follow a picture through `forward`: what touches it first belongs to the first "
-                "split.",
-                f"`{early.name}` comes before `{late.name}`, but holds something that `forward` "
-                "uses later.",
+                "The splits do not run from shallow to deep. The order in which layers are written down in "
+                "`__init__` (or in your splits) need not be the order in which `forward` uses them.",
+                "Follow a picture through `forward`: what touches it first belongs to the first split.",
+                f"`{early.name}` comes before `{late.name}`, but holds something that `forward` uses later.",
             )
