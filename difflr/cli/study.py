@@ -51,6 +51,14 @@ def add_study_command(commands: Any, training: argparse.ArgumentParser) -> None:
         metavar="CHOOSING,REPORTING",
         help="how many seeds choose the learning rates, and how many others report",
     )
+    job.add_argument(
+        "--as-recorded",
+        nargs="?",
+        const="",
+        metavar="RECORDING",
+        help="make the runs of a recording once more (default: the one of the study that comes with "
+        "difflr), or those that --only names",
+    )
     job.add_argument("--jobs", type=int, help="runs at a time (default: one per core)")
     job.add_argument("--threads", type=int, help="per run (default: cores / jobs)")
     job.add_argument("--cluster", help="address of a Dask scheduler, or local")
@@ -73,7 +81,13 @@ def _study(given: argparse.Namespace) -> None:
     task = Task.fitting(**{name: value for name, value in vars(given).items() if name in named})
     seeds = None if given.seeds is None else _counts(given.seeds)
     study = declare(
-        given.name, task, quick=given.quick, only=given.only, widen=given.widen, seeds=seeds
+        given.name,
+        task,
+        quick=given.quick,
+        only=given.only,
+        widen=given.widen,
+        seeds=seeds,
+        recording=given.name if given.as_recorded == "" else given.as_recorded,
     )
     out = user_path(given.out)
     # Only now what takes seconds to load: a mistake has been reported by then.

@@ -6,6 +6,7 @@ from itertools import product
 
 from difflr.errors import DifflrError, short_repr
 from difflr.studies.design import BN_MODES, OPTIMIZERS, Cell, Study, Task, tag_matches
+from difflr.studies.recordings import Recording, load_recording
 
 __all__ = ["STUDIES", "declare"]
 
@@ -33,6 +34,7 @@ def declare(
     only: Sequence[str] = (),
     widen: bool = False,
     seeds: tuple[int, int] | None = None,
+    recording: str | None = None,
 ) -> Study:
     """Return the study called ``name`` on these pictures and weights.
 
@@ -43,6 +45,8 @@ def declare(
         only: parts of the grid, each written ``tag=value,…``: cells that have one of the values.
         widen: whether the learning rates that ``only`` leaves out are the study's ``reserve``.
         seeds: how many choose and how many others report (default: what the study needs).
+        recording: whose runs are to be made once more, or those that ``only`` names: one that comes with
+            difflr, or a ``.json.gz`` file. What other packages trained is left out.
 
     Raises:
         DifflrError: for an unknown name, or a part that the grid does not have.
@@ -58,6 +62,13 @@ def declare(
         )
     if name == "vit":  # the field decays from block to block
         task = replace(task, cut="blocks")
+    if recording is not None:
+        if quick or widen or seeds:
+            raise DifflrError(
+                "Received a recording, which says by itself what to run.",
+                "Leave out quick, widen and seeds.",
+            )
+        return _as_recorded(name, task, only, load_recording(recording))
     cells, choose_by = STUDIES[name](task.embedded, quick)
     whole = cells
     for part in only:
@@ -70,6 +81,21 @@ def declare(
     report = range(100, 100 + reporting)
     reserve = whole if widen else ()
     return Study(name, task, cells, tuple(range(choosing)), tuple(report), choose_by, reserve)
+
+
+def _as_recorded(name: str, task: Task, only: Sequence[str], recording: Recording) -> Study:
+    if recording.study != name:
+        raise DifflrError(
+            f"Received a recording of the study {recording.study}, the study is {name}.",
+            "Name the study that was recorded.",
+        )
+    runs = [run for run in recording.runs if run.plan is not None]
+    cells = list({run.cell.key: run.cell for run in runs}.values())
+    for part in only:
+        cells = _part(cells, part)
+    keys = {cell.key for cell in cells}
+    recorded = [(run.cell, run.seed, run.measured_on) for run in runs if run.cell.key in keys]
+    return Study(name, task, cells, recorded=recorded)
 
 
 def _part(cells: Sequence[Cell], text: str) -> list[Cell]:

@@ -178,6 +178,9 @@ class Study:
 
     ``reserve`` holds cells with further learning rates. While the best of a group has the lowest or
     highest of those tried, the next one beyond is taken from there.
+
+    ``recorded`` names runs, each a cell, a seed and the pictures it is measured on, that are made in place
+    of both stages.
     """
 
     name: str
@@ -187,6 +190,7 @@ class Study:
     report_seeds: Sequence[int] = tuple(range(100, 105))
     choose_by: Sequence[str] = ("recipe", "train_size", "epochs", "shift", "bn")
     reserve: Sequence[Cell] = ()
+    recorded: Sequence[tuple[Cell, int, str]] = ()
 
     def __post_init__(self) -> None:
         if not self.cells or not self.seeds:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import product
 from math import fsum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ _CLEAN_EPOCHS = 8
 _TIDIED = 100  # runs after which those in the journal are no longer looked at for garbage
 _FRUITLESS = 3  # times that workers died with no run finished, until a study gives up
 Trial = Callable[[Task, Cell, int, str, int | None], dict[str, Any]]
+Named = tuple[Cell, int, str]  # a run: of a cell, from a seed, measured on these pictures
 
 
 class Choice(NamedTuple):
@@ -85,9 +87,14 @@ def run_study(
         workers = _Workers(
             journal, task, n_jobs, threads, backend, progress, trial or run_trial, packages
         )
-        workers.run(f"{study.name}: choosing", study.cells, study.seeds, "validation")
-        while further := _beyond_the_edges(journal.runs, study):
-            workers.run(f"{study.name}: choosing", further, study.seeds, "validation")
+        if study.recorded:
+            workers.run(f"{study.name}: as recorded", study.recorded)
+            return journal.path
+        further = study.cells
+        while further:
+            runs = product(further, study.seeds, ["validation"])
+            workers.run(f"{study.name}: choosing", [*runs])
+            further = _beyond_the_edges(journal.runs, study)
             study = replace(study, cells=[*study.cells, *further])
         if study.report_seeds:
             choices = choose(journal.runs, study)
@@ -95,7 +102,8 @@ def run_study(
                 if choice.at_edge and progress:
                     tqdm.write(f"at the edge of its learning rates: {choice.cell.key}")
             best = [choice.cell for choice in choices]
-            workers.run(f"{study.name}: reporting", best, study.report_seeds, "test")
+            runs = product(best, study.report_seeds, ["test"])
+            workers.run(f"{study.name}: reporting", [*runs])
         return journal.path
 
 
@@ -170,14 +178,13 @@ class _Workers:
     packages: Sequence[str]
     opened: bool = False  # whether the journal says where these runs are made
 
-    def run(self, title: str, cells: Sequence[Cell], seeds: Sequence[int], on: str) -> None:
-        """Run each cell from each seed, unless the journal has that run."""
-        wanted = [(cell, seed) for seed in seeds for cell in cells]
+    def run(self, title: str, wanted: Sequence[Named]) -> None:
+        """Make these runs, unless the journal has them."""
         fruitless = 0
-        while todo := self._missing(wanted, on):
+        while todo := self._missing(wanted):
             before = len(self.journal.runs)
             try:
-                self._run_all(title, todo, on)
+                self._run_all(title, todo)
             except lost_workers() as error:  # by now the cluster may have replaced them
                 fruitless = 0 if len(self.journal.runs) > before else fruitless + 1
                 if fruitless == _FRUITLESS:
@@ -189,11 +196,11 @@ class _Workers:
             else:
                 break
 
-    def _missing(self, wanted: Sequence[tuple[Cell, int]], on: str) -> list[tuple[Cell, int]]:
+    def _missing(self, wanted: Sequence[Named]) -> list[Named]:
         done = {(Cell.of(r).key, r["seed"], r["measured_on"]) for r in self.journal.runs}
-        return [(cell, seed) for cell, seed in wanted if (cell.key, seed, on) not in done]
+        return [(cell, seed, on) for cell, seed, on in wanted if (cell.key, seed, on) not in done]
 
-    def _run_all(self, title: str, todo: Sequence[tuple[Cell, int]], on: str) -> None:
+    def _run_all(self, title: str, todo: Sequence[Named]) -> None:
         if self.backend == "dask":
             jobs, threads = self.n_jobs or AT_ONCE, self.threads or 1
         else:
@@ -204,8 +211,8 @@ class _Workers:
             self.journal.open_session({**describe_machine(), **how, "versions": made_with})
             self.opened = True
         before = torch.get_num_threads()
-        total = sum(cell.train_size * cell.epochs for cell, _ in todo)
-        calls = [(self.trial, self.task, cell, seed, on, threads) for cell, seed in todo]
+        total = sum(cell.train_size * cell.epochs for cell, *_ in todo)
+        calls = [(self.trial, self.task, *named, threads) for named in todo]
         runs = on_cluster if self.backend == "dask" else partial(_on_machine, self.backend)
         try:
             with tqdm(

@@ -32,6 +32,7 @@ from difflr.experiments.training import TrainingOptions, evaluate, hold_norms, t
 from difflr.models.running_stats import recalibrate
 from difflr.plan import Plan
 from difflr.rangetest.gradients import suggest_lrs
+from difflr.recipes import RECIPES
 from difflr.splits import split_model
 from difflr.studies import running
 from difflr.studies.declared import STUDIES, declare
@@ -679,6 +680,45 @@ def test_the_command_takes_numbers_of_seeds_and_where_to_begin(task, tmp_path, m
     assert [cell.options for cell in wide.reserve] == [
         {"lr": lr, "ratio": 1.0} for lr in (1e-3, 1e-2)
     ]
+
+
+def test_a_recording_is_made_once_more(task, tmp_path, capsys):
+    """By one command: the runs that it holds and no others, with the same numbers; a part with ``--only``."""
+    cells = [Cell("uniform", {"lr": lr}, 12, 1) for lr in (1e-3, 1e-2)]
+    whole = Task.fitting(task.data, backbone="strokenet", weights="none")
+    journal = run_study(
+        Study("plateau", whole, cells, (3,), (101,), ("recipe",)),
+        tmp_path,
+        progress=False,
+        n_jobs=1,
+    )
+    recorded = save_recording(journal, tmp_path / "own.json.gz")
+    command = [*command_of(task.data), "--as-recorded", str(tmp_path / "own.json.gz")]
+    assert main([*command, "--out", str(tmp_path / "again")]) == 0
+    again = load_recording(tmp_path / "again" / "plateau.json.gz")
+    assert [(r.cell.key, r.seed, r.measured_on, r.accuracy) for r in again.runs] == [
+        (r.cell.key, r.seed, r.measured_on, r.accuracy) for r in recorded.runs
+    ]
+    assert main([*command, "--out", str(tmp_path / "part"), "--only", "base_lr=1e-2"]) == 0
+    part = load_recording(tmp_path / "part" / "plateau.json.gz")
+    assert {run.tags["base_lr"] for run in part.runs} == {1e-2}
+    for more in (["--widen"], ["--quick"], ["--seeds", "1,1"]):
+        assert main([*command, *more, "--out", str(tmp_path)]) == 2
+        assert "Leave out quick, widen and seeds" in capsys.readouterr().err
+    other = ["study", "peak", *command[2:]]
+    assert main([*other, "--out", str(tmp_path)]) == 2
+    assert "recording of the study plateau, the study is peak" in capsys.readouterr().err
+
+
+def test_what_other_packages_trained_is_not_made_once_more():
+    """Of the recording of recipes difflr's own runs; ``make rivals`` makes the others."""
+    study = declare("recipes", Task(), recording="recipes")
+    shipped = load_recording("recipes").runs
+    assert 0 < len(study.recorded) < len(shipped)
+    assert {cell.recipe for cell, _, _ in study.recorded} <= {*RECIPES}
+    for name in ("peak", "causes", "which_splits"):
+        study = declare(name, Task(), recording=name)
+        assert len(study.recorded) == len(load_recording(name).runs)
 
 
 def test_the_command_counts_what_a_study_skips(task, tmp_path, capsys, monkeypatch):
