@@ -83,38 +83,31 @@ def _parser() -> argparse.ArgumentParser:
     job = commands.add_parser(
         "compare", parents=[training], help="train recipes side by side and compare them"
     )
-    job.add_argument(
-        "--data", default="strokes", help="strokes, cifar10 or a folder (default: strokes)"
-    )
-    job.add_argument(
+    add = job.add_argument
+    add("--data", default="strokes", help="strokes, cifar10 or a folder (default: strokes)")
+    add(
         "--backbone",
         help="strokenet, efficientnet_lite0, a torchvision model such as resnet18, or timm:NAME",
     )
-    job.add_argument("--weights", help="a .safetensors or .pt file, imagenet, or none")
-    job.add_argument(
+    add("--weights", help="a .safetensors or .pt file, imagenet, or none")
+    add(
         "--recipes",
         nargs="+",
         help=f"of {names}; options after colons, e.g. differential:lr=3e-3:ratio=10",
     )
-    job.add_argument("--seeds", nargs="+", default=["3"], help="how many, or the seeds: 0,1,2")
-    job.add_argument("--epochs", type=int, help="of every recipe (default: 6, strokes 8)")
+    add("--seeds", nargs="+", default=["3"], help="how many, or the seeds: 0,1,2")
+    add("--epochs", type=int, help="of every recipe (default: 6, strokes 8)")
     _add_splits(job)
-    job.add_argument(
-        "--train-size", type=int, help="pictures (default: 1000 or all there are, strokes 300)"
-    )
-    job.add_argument(
-        "--batch-size", type=int, help="default: 64, strokes 32, small folders 8 to 32"
-    )
-    job.add_argument("--weight-decay", type=float, default=0.01, help="default: 0.01")
-    job.add_argument(
-        "--out", default="runs/compare", help="folder for results (default: runs/compare)"
-    )
-    job.add_argument(
+    add("--train-size", type=int, help="pictures (default: 1000 or all there are, strokes 300)")
+    add("--batch-size", type=int, help="default: 64, strokes 32, small folders 8 to 32")
+    add("--weight-decay", type=float, default=0.01, help="default: 0.01")
+    add("--out", default="runs/compare", help="folder for results (default: runs/compare)")
+    add(
         "--validate",
         action="store_true",
         help="measure on a fifth of the training pictures, to choose learning rates fairly",
     )
-    job.add_argument(
+    add(
         "--division-seed",
         type=int,
         default=0,
@@ -127,13 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     source = plan.add_mutually_exclusive_group()
     source.add_argument("--recipe", default="differential", help=f"one of {names}")
     source.add_argument("--milestones", help="a JSON file with a milestones dictionary")
-    plan.add_argument(
-        "--backbone", default="resnet18", help="whose splits to use (default: resnet18)"
-    )
+    add = plan.add_argument
+    add("--backbone", default="resnet18", help="whose splits to use (default: resnet18)")
     _add_splits(plan)
-    plan.add_argument("--epochs", type=int, default=6, help="of a recipe (default: 6)")
-    plan.add_argument("--steps-per-epoch", type=int, default=50, help="default: 50")
-    plan.add_argument("--out", default="plan.png", help="the picture (default: plan.png)")
+    add("--epochs", type=int, default=6, help="of a recipe (default: 6)")
+    add("--steps-per-epoch", type=int, default=50, help="default: 50")
+    add("--out", default="plan.png", help="the picture (default: plan.png)")
     plan.set_defaults(run=_plan)
 
     add_study_command(commands, training)
@@ -151,17 +143,18 @@ def _parser() -> argparse.ArgumentParser:
 def _training_options() -> _Parser:
     """Return the options that ``compare`` and ``study`` share."""
     shared = _Parser(add_help=False)
-    shared.add_argument("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
-    shared.add_argument(
+    add = shared.add_argument
+    add("--data-dir", help="where CIFAR10 is kept (default: ~/.cache/difflr)")
+    add(
         "--image-size",
         type=int,
         help="side in pixels: the shorter side is resized to it, the middle kept",
     )
-    shared.add_argument(
+    add(
         "--precision",
         help="of training, as Lightning names it: 32-true (default), bf16-mixed or 16-mixed",
     )
-    shared.add_argument("--no-progress", action="store_true", help="no progress bar")
+    add("--no-progress", action="store_true", help="no progress bar")
     return shared
 
 
