@@ -10,7 +10,7 @@ from difflr.experiments.backbones import load_backbone
 from difflr.experiments.results import Results
 from difflr.experiments.statistics import describe_power, format_estimate, summarise
 from difflr.splits import split_model
-from difflr.written.files import write_whole
+from difflr.written.files import write_whole, writing
 
 __all__ = ["write_sheet"]
 
@@ -35,7 +35,8 @@ def write_sheet(
 
     Raises:
         DifflrError: when learning rates were chosen on the test pictures, or something is reported
-            that was not among the choices or was trained under other settings.
+            that was not among the choices or was trained under other settings; when the sheet cannot
+            be written.
     """
     _check(chosen_on, reported)
     data, weights, settings = (reported.about[part] for part in ("data", "weights", "settings"))
@@ -97,10 +98,11 @@ The intervals are about training again from another seed, not about collecting o
 {_listed(settings)}. Versions: {_listed(reported.versions)}. Date: {datetime.date.today()}.
 """
     free, number = path, 1
-    while free.exists() and free.read_text("utf-8") != sheet:
-        number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
-    write_whole(free, sheet.encode())
+    with writing(path, "Pass another path."):
+        while free.exists() and free.read_text("utf-8") != sheet:
+            number += 1
+            free = path.with_stem(f"{path.stem}-{number}")
+        write_whole(free, sheet.encode())
     return free
 
 

@@ -66,6 +66,13 @@ def test_no_file_is_ever_overwritten(tmp_path, validated, tested):
     assert "One?" in first.read_text()
 
 
+def test_a_place_that_cannot_be_written_is_said(tmp_path, validated, tested):
+    """A file in the place of a folder: which path, why, and what to do."""
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(DifflrError, match=r"notes/s\.md cannot be written: .*another path"):
+        write_sheet(tmp_path / "notes" / "s.md", validated, tested, question="?")
+
+
 def test_unfair_reports_are_refused(tmp_path, validated, tested):
     """Chosen on test, never tried, nothing run, or chosen under other settings: an error says which."""
 
