@@ -54,7 +54,7 @@ def main() -> None:
         "big_studies": ("Big studies", sys.executable, []),
         "widgets": ("Widgets", sys.executable, ["--browser"]),
     }
-    if options.only and "testing" in options.only:  # takes longer than all the others
+    if options.only and "testing" in options.only:  # minutes that say nothing about training
         parts["testing"] = ("Tests", sys.executable, [])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     failed, met, missed = [], 0, []

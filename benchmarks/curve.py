@@ -1,18 +1,16 @@
 """Accuracy against seconds, for difflr's short way and for the best peer, shorter and longer.
 
-Each length of either has the base rate that is best on validation pictures, by three seeds; then all
-train from the same further seeds, are measured on the test pictures, and a picture is drawn. Seconds are
-those of the whole call that trains; with ``--clock cpu`` the processor's, with all that comes before and
-after a training, for a machine with other work.
+Each length of either has the base rate that is best on validation pictures, by three seeds, as in
+``accuracy.py``; then all train from the same further seeds, are measured on the test pictures, and a picture
+is drawn. Seconds are those of the whole call that trains; with ``--clock cpu`` the processor's, with all that
+comes before and after a training, for a machine with other work.
 """
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 
 import given
-from accuracy import STAGES, Stages, Trained, length, ours, peer
+from accuracy import STAGES, Chosen, Run, Stages, Trained, choose, length, ours, peer
 from matplotlib.figure import Figure
 from timing import measure, median, ratio, table
 
@@ -33,36 +31,27 @@ LENGTHS: tuple[Stages, ...] = (
 )
 OURS, THEIRS = "difflr", PEER.replace("_", "-")
 
-RATES = (1e-4, 3e-4, 1e-3, 3e-3)  # of the study's grid, those around what any length chose
-CHOOSING = range(3)  # seeds
+FIRST = 3e-4  # the rate with which choosing one begins
 
-Run = Callable[[float, int, str], Trained]  # base rate, seed and pictures to measure on
 Found = dict[tuple[str, int], dict[int, Trained]]  # package and epochs, then seed
 
 
 def candidates(task: Task, size: int) -> dict[tuple[str, int], Run]:
     """Return what is trained, by package and number of epochs."""
-
-    def short(lr: float, seed: int, on: str, *, stages: Stages) -> Trained:
-        return ours(task, size, lr, seed, on, stages=stages)
-
-    def theirs(lr: float, seed: int, on: str, *, epochs: int) -> Trained:
-        return peer(task, size, PEER, lr, epochs, seed, on)
-
     return {
-        **{(THEIRS, epochs): partial(theirs, epochs=epochs) for epochs in EPOCHS},
-        **{(OURS, length(stages)): partial(short, stages=stages) for stages in LENGTHS},
+        **{(THEIRS, epochs): partial(peer, task, size, PEER, epochs) for epochs in EPOCHS},
+        **{(OURS, length(stages)): partial(ours, task, size, stages=stages) for stages in LENGTHS},
     }
 
 
-def timed(run: Run, lr: float, seed: int, clock: str) -> Trained:
-    """Return a run on test pictures, with its seconds by the clock."""
+def timed(run: Run, clock: str, lr: float, seed: int, on: str) -> Trained:
+    """Return a run with its seconds by the clock."""
     found: list[Trained] = []
-    took = measure(lambda: found.append(run(lr, seed, "test")), clock)
+    took = measure(lambda: found.append(run(lr, seed, on)), clock)
     return found[0] if clock == "wall" else found[0]._replace(seconds=took)
 
 
-def summary(runs: Found, rates: dict[tuple[str, int], float]) -> str:
+def summary(runs: Found, chosen: dict[tuple[str, int], Chosen]) -> str:
     """Return the table; all stand beside the peer's six epochs."""
     theirs = runs[THEIRS, 6]
     rows = []
@@ -71,16 +60,17 @@ def summary(runs: Found, rates: dict[tuple[str, int], float]) -> str:
         gap = paired(accuracies, {seed: run.accuracy for seed, run in theirs.items()})
         seconds = [run.seconds for run in found.values()]
         share = ratio(seconds, [theirs[seed].seconds for seed in found])
+        lr, _, count, took = chosen[package, epochs]
         rows.append(
             (
-                *(package, str(epochs), f"{rates[package, epochs]:g}"),
+                *(package, str(epochs), f"{lr:g}", f"{count} runs, {took:.0f} s"),
                 format_estimate(mean_interval(list(accuracies.values()))),
                 *(f"{median(seconds):.1f}", str(share)),
                 "" if found is theirs else describe_difference(gap),
             )
         )
-    head = ("training", "epochs", "base LR", "accuracy", "seconds", "of the peer's six epochs")
-    return table((*head, "against them"), rows)
+    head = ("training", "epochs", "base LR", "tuned by", "accuracy", "seconds")
+    return table((*head, "of the peer's six epochs", "against them"), rows)
 
 
 def draw(runs: Found) -> Figure:
@@ -115,19 +105,17 @@ def main() -> None:
     job.add_argument("--out", type=Path, help="a PNG of the curves")
     arguments = job.parse_args()
     task = Task(arguments.data, "resnet18", arguments.weights, source=None, test_size=1000)
-    jobs = candidates(task, arguments.pictures)
-    tuned = {}
-    for name, run in jobs.items():
-        validated = {
-            lr: fmean(run(lr, seed, "validation").accuracy for seed in CHOOSING) for lr in RATES
-        }
-        tuned[name] = max(validated, key=lambda lr: validated[lr])
+    jobs: dict[tuple[str, int], Run] = {
+        name: partial(timed, run, arguments.clock)
+        for name, run in candidates(task, arguments.pictures).items()
+    }
+    chosen = {name: choose(run, FIRST) for name, run in jobs.items()}
     runs: Found = {name: {} for name in jobs}
     for seed in range(100, 100 + arguments.rounds):
         order = list(jobs)
         for name in order if seed % 2 else reversed(order):
-            runs[name][seed] = timed(jobs[name], tuned[name], seed, arguments.clock)
-    print(summary(runs, tuned))
+            runs[name][seed] = jobs[name](chosen[name].lr, seed, "test")
+    print(summary(runs, chosen))
     if arguments.out:
         draw(runs).savefig(arguments.out, dpi=110)
 

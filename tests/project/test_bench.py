@@ -48,8 +48,8 @@ def test_rivals_train_on_the_batches_that_difflr_trains_on(benchmarks, monkeypat
     assert augmentation.augment is rivals.augment
 
 
-def test_peers_train_at_the_rates_that_were_chosen_for_them(benchmarks, tmp_path):
-    """Those of other packages, at their reported rates; defaults, not tuned, stay out, as does difflr."""
+def test_the_peers_are_tuned_around_the_rates_that_the_study_found(benchmarks, tmp_path):
+    """Those of other packages, from their reported rates; defaults, not tuned, stay out, as does difflr."""
     import accuracy
 
     recording = made_up.shifts(tmp_path)
@@ -60,27 +60,48 @@ def test_peers_train_at_the_rates_that_were_chosen_for_them(benchmarks, tmp_path
         else run
         for run in recording.where(shift="none")
     ]
-    found = accuracy.tuned_peers(replace(recording, runs=runs), 2)
+    found = accuracy.recorded_rates(replace(recording, runs=runs), 2)
     assert found == {"other": 1e-3, "fastai.fine_tune": 3e-2}
 
 
-def test_reached_is_what_is_not_shown_to_be_worse(benchmarks):
-    """Half of the time counts only where the accuracies tie, seed by seed, with the better rival."""
+def test_a_rate_is_chosen_with_its_neighbours_on_validation_pictures(benchmarks):
+    """Outwards as long as it gets better, three seeds each; what that took is counted."""
+    import accuracy
+
+    asked = []
+
+    def run(lr, seed, on):
+        asked.append((lr, seed, on))
+        return accuracy.Trained({3e-4: 0.6, 1e-3: 0.7, 3e-3: 0.8, 1e-2: 0.7}.get(lr, 0.1), 2.0)
+
+    assert accuracy.choose(run, 3e-4) == (3e-3, pytest.approx(0.8), 15, 30.0)
+    assert {lr for lr, _, _ in asked} == {1e-4, 3e-4, 1e-3, 3e-3, 1e-2}
+    assert {(seed, on) for _, seed, on in asked} == {(i, "validation") for i in range(3)}
+    asked.clear()
+    assert accuracy.choose(run, 3e-2).lr == 3e-3, "an end of the grid has one neighbour"
+
+
+def test_reached_is_the_mean_of_the_peer_that_is_best_on_validation_pictures(benchmarks):
+    """Half of the time counts only with no lower a mean on test pictures; these do not choose the peer."""
     import accuracy
 
     def runs(*accuracies, seconds):
         return {i: accuracy.Trained(a, seconds) for i, a in enumerate(accuracies)}
 
     found = {
-        "weak": runs(0.1, 0.2, 0.3, seconds=1.0),
+        "lucky": runs(0.9, 0.9, 0.9, seconds=1.0),
         "peer": runs(0.64, 0.66, 0.65, seconds=10.0),
-        "tie": runs(0.65, 0.65, 0.65, seconds=4.0),
+        "as good": runs(0.65, 0.65, 0.65, seconds=4.0),
         "slow": runs(0.65, 0.65, 0.65, seconds=6.0),
-        "worse": runs(0.60, 0.62, 0.61, seconds=4.0),
+        "a little worse": runs(0.63, 0.66, 0.65, seconds=4.0),
     }
-    text = accuracy.summary(found, ["weak", "peer"], ["tie", "slow", "worse"])
+    chosen = {name: accuracy.Chosen(1e-3, 0.6, 9, 18.0) for name in found}
+    chosen["peer"] = accuracy.Chosen(3e-4, 0.7, 12, 118.0)
+    own = ["as good", "slow", "a little worse"]
+    text = accuracy.summary(found, chosen, ["lucky", "peer"], own)
     goals = [line.split("|")[-2].strip() for line in text.splitlines()[2:]]
     assert goals == ["", "", "≤ 50%: met", "≤ 50%: missed", "≤ 50%: missed"]
+    assert "| 0.0003 | 12 runs, 118 s | 65.0% ± 2.5 | 10.0 | 1.00 (1.00 to 1.00) |" in text
     assert "0.40 (0.40 to 0.40)" in text
 
 
@@ -96,12 +117,14 @@ def test_the_short_way_lets_more_and_more_splits_train(benchmarks):
         assert set(rates[first:]) == {1e-2}
         assert set(rates[:first]) == {0.0}
     assert 0 < max(plan.lrs(39, 10)) < 1e-3
+    two_rates = accuracy.short_plan(splits, 1e-2, body=10.0)
+    assert two_rates.lrs(20, 10) == pytest.approx((0, 0, 1e-3, 1e-3, 1e-3, 1e-2))
 
 
 def test_the_curve_draws_each_package_over_its_time(benchmarks):
     """A line each: accuracy over the share of the seconds that the peer's six epochs take."""
     import curve
-    from accuracy import Trained
+    from accuracy import Chosen, Trained
 
     runs = {
         (curve.THEIRS, 3): {0: Trained(0.60, 5.0), 1: Trained(0.62, 5.0)},
@@ -112,12 +135,13 @@ def test_the_curve_draws_each_package_over_its_time(benchmarks):
     drawn = {line.get_label(): line[0].get_xydata().ravel().tolist() for line in axes.containers}
     expected = {curve.THEIRS: [0.5, 61.0, 1.0, 66.0], curve.OURS: [0.4, 66.0]}
     assert drawn == {name: pytest.approx(points) for name, points in expected.items()}
+    chosen = Chosen(1e-3, 0.6, 12, 60.4)
     row = next(
         line
-        for line in curve.summary(runs, dict.fromkeys(runs, 1e-3)).splitlines()
+        for line in curve.summary(runs, dict.fromkeys(runs, chosen)).splitlines()
         if "0.40" in line
     )
-    assert row.split("|")[1:5] == [" difflr ", " 4 ", " 0.001 ", " 66.0% ± 12.7 "]
+    assert row.startswith("| difflr | 4 | 0.001 | 12 runs, 60 s | 66.0% ± 12.7 |")
 
 
 def test_rivals_can_do_without_augmentation(benchmarks):
