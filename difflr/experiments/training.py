@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from difflr.errors import DifflrError
 from difflr.experiments import allocator
@@ -25,6 +24,7 @@ from difflr.lightning.module import ParametersSplitsModule
 from difflr.lightning.package import pl
 from difflr.models.modes import kept_modes
 from difflr.models.prefix import CachedPrefix
+from difflr.models.running_stats import is_batch_norm
 from difflr.plan import Plan
 from difflr.written.cuts import Cut, as_patterns
 
@@ -289,7 +289,7 @@ def train(
 def hold_norms(network: nn.Module) -> None:
     """Freeze BatchNorm by hand, weights and statistics; difflr leaves alone what was frozen before it."""
     for module in network.modules():
-        if isinstance(module, _BatchNorm):
+        if is_batch_norm(module):
             module.eval().requires_grad_(False)
 
 

@@ -4,11 +4,11 @@ import math
 from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader, IterableDataset
 
 from difflr.errors import DifflrError
 from difflr.lightning.package import either, package_of, pl
+from difflr.models.running_stats import is_batch_norm
 from difflr.plan import Plan
 from difflr.schedule import warn_of_lost_phases
 
@@ -153,7 +153,7 @@ def warn_of_lost_steps(trainer: pl.Trainer, plan: Plan, steps: int) -> None:
         return
     samples, size = len(loader.sampler), loader.batch_size  # type: ignore[arg-type]
     whole = trainer.num_training_batches == len(loader)
-    norms = any(isinstance(m, _BatchNorm) for m in trainer.lightning_module.modules())
+    norms = any(map(is_batch_norm, trainer.lightning_module.modules()))
     if whole and norms and size > 1 and samples % size == 1:
         rank_zero_warn(
             f"The last batch of an epoch holds a single sample ({samples} in batches of {size}), on which "

@@ -1,7 +1,7 @@
 """Layers whose buffers move with the data that they see in train mode."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from difflr.errors import DifflrError
 from difflr.models.modes import kept_modes
 
-__all__ = ["follows_data", "recalibrate"]
+__all__ = ["follows_data", "is_batch_norm", "recalibrate"]
 
 
 def follows_data(module: nn.Module) -> bool:
@@ -27,6 +27,11 @@ def follows_data(module: nn.Module) -> bool:
         return True
     hooks = module._forward_pre_hooks.values()
     return isinstance(module, _SpectralNorm) or any(isinstance(h, SpectralNorm) for h in hooks)
+
+
+def is_batch_norm(module: nn.Module) -> TypeGuard[_BatchNorm]:
+    """Whether a module is a BatchNorm, of any dimension or of several devices; InstanceNorm is none."""
+    return isinstance(module, _BatchNorm)
 
 
 def recalibrate(
@@ -57,7 +62,7 @@ def recalibrate(
     layers = [
         layer
         for layer in model.modules()
-        if isinstance(layer, _BatchNorm) and layer.running_mean is not None
+        if is_batch_norm(layer) and layer.running_mean is not None
     ]
     if not layers:
         return 0
