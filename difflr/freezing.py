@@ -59,7 +59,7 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
                 parameter.grad = None  # a stale gradient would let weight decay move it
         wanted = splits.model.training and (trains or train_bn)
         for norm in norms:
-            mode = wanted and not _is_held(norm)
+            mode = wanted and not _none_trains(norm)
             if norm.training != mode:  # once a batch: most are right already
                 norm.train(mode)
 
@@ -72,8 +72,8 @@ def bn_mode(split: Split) -> str:
     return "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
 
 
-def _is_held(norm: nn.Module) -> bool:
-    """Whether no parameter of a layer trains though its split does: the user froze it."""
+def _none_trains(norm: nn.Module) -> bool:
+    """Whether a layer has parameters of which none trains; where its split does, the user froze it."""
     own = [p.requires_grad for p in norm._parameters.values() if p is not None]
     return bool(own) and not any(own)
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from difflr.errors import DifflrError, first_few, short_repr
-from difflr.models.blocks import Unit, expanded, ladder
+from difflr.models.blocks import Unit, composite, expanded, has_parameters, ladder
 from difflr.models.claims import paths
 from difflr.models.heads import HEADS
 from difflr.models.matchers import matched_layers
@@ -68,7 +68,7 @@ def auto_patterns(
                 for name, cut, unit in cuts
                 if not spare.issuperset(prefix + own for own in unit.names)
             }
-    raise _unknown(model, *next((one for one in inside if _composite(one[0])), inside[-1]))
+    raise _unknown(model, *next((one for one in inside if composite(one[0])), inside[-1]))
 
 
 def _refuse_quantized(model: nn.Module) -> None:
@@ -93,10 +93,6 @@ def _networks(
     yield _unwrapped(model, frozenset())
 
 
-def _composite(model: nn.Module) -> bool:
-    return any(True for child in model.children() for _ in child.parameters())
-
-
 def _unwrapped(model: nn.Module, skip: frozenset[str], prefix: str = "") -> tuple[nn.Module, str]:
     """Go into wrappers around one model: LightningModules, torch.compile, PEFT, DataParallel."""
     if callable(getattr(type(model), "group_matcher", None)):
@@ -108,7 +104,7 @@ def _unwrapped(model: nn.Module, skip: frozenset[str], prefix: str = "") -> tupl
         if any(f"{prefix}{name}.{p}" not in skip for p, _ in child.named_parameters())
     ]
     # Where the user froze all of it, the plan will say so.
-    kept = kept or [name for name, child in own.items() if any(True for _ in child.parameters())]
+    kept = kept or [name for name, child in own.items() if has_parameters(child)]
     if len(kept) == 1 and not any(True for _ in model.parameters(recurse=False)):
         return _unwrapped(own[kept[0]], skip, f"{prefix}{kept[0]}.")
     return model, prefix
@@ -160,7 +156,7 @@ def _classifier_names(model: nn.Module) -> set[str]:
 
 def _by_lists(model: nn.Module, fine: bool) -> list[Unit] | None:
     """By the lists of blocks that the model holds, in the order of their registration."""
-    learning = [n for n, child in model.named_children() if any(True for _ in child.parameters())]
+    learning = [n for n, child in model.named_children() if has_parameters(child)]
     if sum(bool(_TWO_NETWORKS.search(name)) for name in learning) > 0 and len(learning) > 1:
         return None
     found = ladder(model, fine=fine)
@@ -280,7 +276,7 @@ def _unknown(model: nn.Module, inner: nn.Module, prefix: str) -> DifflrError:
     blocks = [
         (f"{prefix}{name}", sum(p.numel() for p in child.parameters()))
         for name, child in inner.named_children()
-        if any(True for _ in child.parameters())
+        if has_parameters(child)
     ]
     blocks += [(prefix + name, p.numel()) for name, p in inner.named_parameters(recurse=False)]
     shown = [f"{name} ({numel:,})" for name, numel in blocks]
@@ -340,12 +336,12 @@ def _features(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
         return None
     stages: list[list[str]] = [[]]
     for name, block in children[body].named_children():
-        if stages[-1] and _shrinks(block) and _learns(model, stages[-1]):
+        if stages[-1] and _shrinks(block) and _stage_has_parameters(model, stages[-1]):
             stages.append([])
         stages[-1].append(f"{body}.{name}")
-    if not any(_learns(model, stage) for stage in stages):
+    if not any(_stage_has_parameters(model, stage) for stage in stages):
         return None
-    if not _learns(model, stages[-1]):  # VGG ends in a pooling layer
+    if not _stage_has_parameters(model, stages[-1]):  # VGG ends in a pooling layer
         stages[-2].extend(stages.pop())
     place = list(children).index(body)
     stages[0][:0] = [name for name in list(children)[:place] if name != head]
@@ -363,5 +359,5 @@ def _shrinks(block: nn.Module) -> bool:
     return type(block).__name__.startswith("PatchMerging")
 
 
-def _learns(model: nn.Module, names: list[str]) -> bool:
-    return any(True for name in names for _ in model.get_submodule(name).parameters())
+def _stage_has_parameters(model: nn.Module, stage: list[str]) -> bool:
+    return any(has_parameters(model.get_submodule(name)) for name in stage)

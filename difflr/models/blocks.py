@@ -14,7 +14,7 @@ from torch import nn
 
 from difflr.models.claims import paths
 
-__all__ = ["Ladder", "Unit", "expanded", "ladder"]
+__all__ = ["Ladder", "Unit", "composite", "expanded", "has_parameters", "ladder"]
 
 _MINOR = 0.12  # a list with less than this share of what all lists hold is no trunk
 _HEAD = re.compile(
@@ -68,9 +68,8 @@ def ladder(model: nn.Module, *, fine: bool = False) -> Ladder | None:
     root = model.get_submodule(base)
     inside = f"{base}." if base else ""
     names = [name for name, _ in model.named_parameters()]
-    towers = [
-        inside + n for n, child in root.named_children() if _TOWER.match(n) and _learns(child)
-    ]
+    parts = [(n, child) for n, child in root.named_children() if has_parameters(child)]
+    towers = [inside + n for n, _ in parts if _TOWER.match(n)]
     if len(towers) > 1:
         return _side_by_side(model, towers, names, fine=fine)
     lists = _trunk(model, list(_lists(root, base)))
@@ -94,7 +93,8 @@ def _base(model: nn.Module) -> str:
     return ""
 
 
-def _learns(module: nn.Module) -> bool:
+def has_parameters(module: nn.Module) -> bool:
+    """Whether there is anything to learn in a module, frozen or not."""
     return any(True for _ in module.parameters())
 
 
@@ -116,7 +116,7 @@ def _lists(module: nn.Module, path: str) -> Iterator[_List]:
                 layers.setdefault(int(found.group(1)), []).append(inside + name)
         yield _List(path, "", list(layers.values()))
         return
-    children = [(n, child) for n, child in module.named_children() if _learns(child)]
+    children = [(n, child) for n, child in module.named_children() if has_parameters(child)]
     if _is_list(path.rpartition(".")[2], module, children):
         yield _List(
             path.rpartition(".")[0], path.rpartition(".")[2], [[inside + n] for n, _ in children]
@@ -134,7 +134,7 @@ def _is_list(name: str, module: nn.Module, children: list[tuple[str, nn.Module]]
     """Whether a module is a container of blocks: like modules that hold modules themselves."""
     if not isinstance(module, nn.ModuleList | nn.Sequential | nn.ModuleDict) or not children:
         return False
-    if not all(_composite(child) for _, child in children):
+    if not all(composite(child) for _, child in children):
         return False
     if isinstance(module, nn.Sequential):
         return len(children) > 1 or bool(_LIST.match(name))
@@ -142,15 +142,16 @@ def _is_list(name: str, module: nn.Module, children: list[tuple[str, nn.Module]]
     return max(classes.values()) * 2 > len(children)
 
 
-def _composite(module: nn.Module) -> bool:
-    return isinstance(module, nn.RNNBase) or any(_learns(child) for child in module.children())
+def composite(module: nn.Module) -> bool:
+    """Whether a module is made of modules that hold parameters; an RNN's layers are counted as such."""
+    return isinstance(module, nn.RNNBase) or any(map(has_parameters, module.children()))
 
 
 def _numbered(children: list[tuple[str, nn.Module]]) -> list[str]:
     """Names such as layer1, layer2, … of at least two children that hold modules, if they count up."""
     groups: dict[str, list[tuple[int, str]]] = {}
     for name, child in children:
-        if (found := _NUMBERED.match(name)) and _composite(child) and not _HEAD.match(name):
+        if (found := _NUMBERED.match(name)) and composite(child) and not _HEAD.match(name):
             groups.setdefault(found.group(1), []).append((int(found.group(2)), name))
     found_groups = [group for group in groups.values() if len(group) > 1]
     if any([n for n, _ in group] != sorted(n for n, _ in group) for group in found_groups):

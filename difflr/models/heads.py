@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from difflr.errors import DifflrError
+from difflr.models.blocks import has_parameters
 
 __all__ = ["HEADS", "last_linear", "replace_head"]
 
@@ -67,7 +68,7 @@ def last_linear(network: nn.Module) -> str:
 
 def _inside(network: nn.Module) -> str:
     """Return the name of the one child that holds all parameters and is a network itself, or ``""``."""
-    learning = [n for n, child in network.named_children() if any(True for _ in child.parameters())]
+    learning = [n for n, child in network.named_children() if has_parameters(child)]
     if len(learning) != 1 or learning[0] in HEADS or any(True for _ in network.parameters(False)):
         return ""
     child = network.get_submodule(learning[0])

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from difflr.errors import first_few
+from difflr.models.blocks import has_parameters
 
 __all__ = ["ForwardOrder"]
 
@@ -29,7 +30,7 @@ class ForwardOrder:
 
     def __enter__(self) -> "ForwardOrder":
         for module in self._model.modules():
-            below = any(True for child in module.children() for _ in child.parameters())
+            below = any(map(has_parameters, module.children()))
             own = [id(p) for p in module.parameters(recurse=False) if id(p) in self._owner]
             if own and not below:
                 self._handles.append(module.register_forward_pre_hook(self._note(own[0])))
