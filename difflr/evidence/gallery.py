@@ -21,7 +21,8 @@ from difflr.written.files import writing
 
 __all__ = ["draw_all"]
 
-Picture = tuple[str, Callable[[], Figure], Callable[[], str]]
+# Name, plot and text of a picture.
+_Entry = tuple[str, Callable[[], Figure], Callable[[], str]]
 
 
 def draw_all(recording: Recording, folder: Path) -> dict[str, str]:
@@ -35,7 +36,7 @@ def draw_all(recording: Recording, folder: Path) -> dict[str, str]:
     return texts
 
 
-def _pictures(r: Recording) -> Iterator[Picture]:
+def _pictures(r: Recording) -> Iterator[_Entry]:
     if r.study == "plateau":
         for size in r.values("train_size"):
             tried = {
@@ -82,7 +83,7 @@ def _on_gpu(recording: Recording) -> bool:
 
 def _pair(
     name: str, plot: Callable[..., Figure], describe: Callable[..., str], *arguments: Any
-) -> Picture:
+) -> _Entry:
     return name, partial(plot, *arguments), partial(describe, *arguments)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from difflr.errors import DifflrError, first_few
 from difflr.experiments.needs import need_folder
 from difflr.experiments.partsfile import PARTS_FILE
-from difflr.experiments.picturefile import PICTURE_SUFFIXES, Picture, Skipped, read_picture
+from difflr.experiments.picturefile import PICTURE_SUFFIXES, DecodedPicture, Skipped, read_picture
 from difflr.experiments.reading import Reading, readable
 
 __all__ = ["Tree", "is_plain", "picture_files", "read_folder", "read_tree"]
@@ -99,7 +99,7 @@ def read_tree(folder: Path, size: int | None, reading: Reading | None = None) ->
             f"{folder} has {len(homes)} class folders, expected at least two.",
             "Put the pictures of each class into a folder of its own: train/cat/…, train/dog/….",
         )
-    pictures: list[Picture] = []
+    pictures: list[DecodedPicture] = []
     files: list[Path] = []
     labels: list[int] = []
     for label, home in enumerate(homes):
@@ -181,7 +181,7 @@ def _tangled(link: Path, root: Path) -> bool:
     )
 
 
-def _stacked(pictures: Sequence[Picture], folder: Path) -> np.ndarray:
+def _stacked(pictures: Sequence[DecodedPicture], folder: Path) -> np.ndarray:
     shapes = {picture.pixels.shape[:2] for picture in pictures}
     if len(shapes) > 1 or len(set(next(iter(shapes)))) > 1:
         raise _uneven(folder, sorted(f"{w}x{h}" for h, w in shapes))

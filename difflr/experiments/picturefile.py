@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["PICTURE_SUFFIXES", "Picture", "Skipped", "fit_square", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "DecodedPicture", "Skipped", "fit_square", "read_picture"]
 
 _KINDS = "jpg jpeg jpe jfif mpo png apng gif webp tif tiff bmp dib ppm pgm pbm pnm jp2 avif heic heif hif"
 PICTURE_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
@@ -32,7 +32,7 @@ class Skipped(Exception):
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedPicture:
     """A picture: ``pixels`` uint8 (H, W, 3), what was done to read it, and what its EXIF data say.
 
     ``taken`` is the time of the camera's clock, ``camera`` its model; None and "" where unknown.
@@ -44,7 +44,7 @@ class Picture:
     camera: str = ""
 
 
-def read_picture(file: Path, size: int | None) -> Picture:
+def read_picture(file: Path, size: int | None) -> DecodedPicture:
     """Read a file, and fit it into a square of ``size`` pixels a side unless that is None.
 
     EXIF rotation is applied; 16 bits are scaled to 8; transparent parts are put on white; of an
@@ -93,7 +93,7 @@ def _open(file: Path) -> Image.Image:
         return Image.open(file, formats=["HEIF"])
 
 
-def _decoded(picture: Image.Image, size: int | None) -> Picture:
+def _decoded(picture: Image.Image, size: int | None) -> DecodedPicture:
     remarks = []
     if getattr(picture, "is_animated", False) and picture.format not in ("MPO", "HEIF"):
         remarks.append("first of several frames or pages")
@@ -111,7 +111,7 @@ def _decoded(picture: Image.Image, size: int | None) -> Picture:
         if rgb.width != rgb.height:
             remarks.append("not square: the middle is kept")
         rgb = fit_square(rgb, size)
-    return Picture(np.asarray(rgb), tuple(remarks), taken, camera)
+    return DecodedPicture(np.asarray(rgb), tuple(remarks), taken, camera)
 
 
 def fit_square(picture: Image.Image, size: int) -> Image.Image:

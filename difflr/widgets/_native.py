@@ -13,7 +13,7 @@ from typing import Any
 import ipywidgets as w
 from traitlets import Dict, Unicode
 
-__all__ = ["NATIVE", "Picture", "Slider"]
+__all__ = ["NATIVE", "PictureWidget", "Slider"]
 
 _HERE = Path(__file__).parent
 
@@ -41,7 +41,7 @@ class Slider(_Drawn, w.SelectionSlider):
     colour = Unicode().tag(sync=True)
 
 
-class Picture(_Drawn, w.Image):
+class PictureWidget(_Drawn, w.Image):
     """A PNG with its text ``alt``, which may be dragged on.
 
     ``grip`` says what a drag does; empty, there is none. ``pointed`` is where somebody drags: ``x`` and

@@ -32,7 +32,7 @@ class Panel:
     """
 
     widget: w.Box
-    picture: _native.Picture
+    picture: _native.PictureWidget
     _shown: Sequence[Any] = ()
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ _OUTPUTS = [
 _STYLE = Path(__file__).with_name("panel.css").read_text("utf-8")
 
 
-def picture_box(width: float, height: float, shown: float = 1.0) -> _native.Picture:
+def picture_box(width: float, height: float, shown: float = 1.0) -> _native.PictureWidget:
     """Return an image widget for pictures of this size in pixels.
 
     It keeps their shape, so that nothing below it jumps, and shrinks where there is no room.
@@ -116,7 +116,7 @@ def picture_box(width: float, height: float, shown: float = 1.0) -> _native.Pict
     """
     layout = w.Layout(width="100%", max_width=f"{shown * width:.0f}px", height="auto")
     size = {"width": f"{width:.0f}", "height": f"{height:.0f}"}
-    return inked(_native.Picture(format="png", **size, layout=layout))
+    return inked(_native.PictureWidget(format="png", **size, layout=layout))
 
 
 def inked(widget: Any) -> Any:
