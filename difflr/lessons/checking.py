@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from difflr.errors import DifflrError
-from difflr.lessons.feedback import Feedback, Unfinished, Wrong
+from difflr.lessons.feedback import Feedback, NotAnswered, Wrong
 from difflr.lessons.plain import materialised, plain, same, unexpected
 from difflr.lessons.progress import forget, listed, note, read_kept
 from difflr.lessons.stubs import fingerprint, is_unfinished
 
-__all__ = ["Lesson", "Unfinished", "Wrong", "called", "tried"]
+__all__ = ["Lesson", "NotAnswered", "Wrong", "called", "tried"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 _STANDARD = str(Path(traceback.__file__).parent)
@@ -105,11 +105,11 @@ class Lesson:
         try:
             answers = tuple(map(plain, answers))
             if not answers or any(map(is_unfinished, answers)):
-                raise Unfinished
+                raise NotAnswered
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 return "done", check(*answers), (), 0
-        except Unfinished:
+        except NotAnswered:
             return "unfinished", "Replace `...` above by your answer, then run this cell.", (), 0
         except Wrong as error:
             wrong = error
@@ -128,7 +128,7 @@ def tried(function: Any, *arguments: Any) -> Any:
 
     Raises:
         Wrong: when ``function`` is none, or changes one of these that it was given.
-        Unfinished: when what it returns is or holds ``...``.
+        NotAnswered: when what it returns is or holds ``...``.
     """
     if not callable(function):
         hint = "Pass the function itself, without calling it: `check(cut)`, not `check(cut(…))`."
@@ -144,7 +144,7 @@ def tried(function: Any, *arguments: Any) -> Any:
                 hint,
             )
     if is_unfinished(result):
-        raise Unfinished
+        raise NotAnswered
     return result
 
 

@@ -4,7 +4,7 @@ import html
 import re
 from dataclasses import dataclass
 
-__all__ = ["Feedback", "Unfinished", "Wrong"]
+__all__ = ["Feedback", "NotAnswered", "Wrong"]
 
 
 class Wrong(Exception):
@@ -20,7 +20,7 @@ class Wrong(Exception):
         self.hints = hints
 
 
-class Unfinished(Exception):
+class NotAnswered(Exception):
     """An answer that nobody has begun."""
 
 

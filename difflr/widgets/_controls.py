@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ipywidgets as w
 
 from difflr.figures.words import short
-from difflr.widgets._draft import MOVES, SHAPES, PhaseDraft, Shape, moves_of
+from difflr.widgets._draft import MOVES, SHAPES, PhaseDraft, RateShape, moves_of
 from difflr.widgets._native import Slider
 from difflr.widgets._rows import SplitRows, notches, put, reveal
 
@@ -64,11 +64,11 @@ class PhaseControls:
         reveal(self.ratio, shape is not None and shape.name in _RATED)
         self.splits.show(draft, train_bn)
 
-    def read_shape(self) -> Shape | None:
+    def read_shape(self) -> RateShape | None:
         """Return what the controls for all splits say."""
         if self.shape.value == _BY_HAND:
             return None
-        return Shape(self.shape.value, self.base.value, self.ratio.value)
+        return RateShape(self.shape.value, self.base.value, self.ratio.value)
 
 
 def _described(text: str, width: str = "100%") -> dict[str, object]:

@@ -17,7 +17,7 @@ __all__ = [
     "SHAPES",
     "Draft",
     "PhaseDraft",
-    "Shape",
+    "RateShape",
     "moves_of",
     "plan_code",
     "read_epochs",
@@ -39,7 +39,7 @@ SHAPES: dict[str, Callable[[float, float, int], list[float]]] = {
 }
 
 
-class Shape(NamedTuple):
+class RateShape(NamedTuple):
     """What made all learning rates of a phase: a name in ``SHAPES``, the largest LR, the ratio."""
 
     name: str
@@ -56,7 +56,7 @@ class PhaseDraft:
 
     phase: Phase
     wishes: list[float]
-    shape: Shape | None = None
+    shape: RateShape | None = None
 
     @classmethod
     def of(cls, phase: Phase) -> "PhaseDraft":
@@ -154,7 +154,7 @@ class Draft:
         current.wishes, current.shape = [round_lr(lr) if lr else wish for lr, wish in pairs], None
         self.set()
 
-    def set_shape(self, shape: Shape | None) -> None:
+    def set_shape(self, shape: RateShape | None) -> None:
         """Set all learning rates of the selected phase (inside ``edit``); None: by hand from now."""
         self.current.shape = shape
         if shape is not None:

@@ -14,12 +14,12 @@ from difflr.widgets._native import Slider
 from difflr.widgets._panel import button, inked
 from difflr.written.spans import FEW, name_span, spans
 
-__all__ = ["SplitRow", "SplitRows", "notches", "put", "reveal"]
+__all__ = ["RowControls", "SplitRows", "notches", "put", "reveal"]
 
 _PER_DECADE = 20  # notches of a slider
 
 
-class SplitRow(NamedTuple):
+class RowControls(NamedTuple):
     """The controls of one row: does it train, and how fast (slider and number box)."""
 
     trains: w.Checkbox
@@ -145,8 +145,8 @@ class _Looks:
         self.notches = notches(-7, 0, short)
 
 
-def _row(looks: _Looks, label: str, colour: str) -> SplitRow:
-    row = SplitRow(
+def _row(looks: _Looks, label: str, colour: str) -> RowControls:
+    row = RowControls(
         w.Checkbox(description=label, indent=False, layout=looks.trains),
         Slider(
             options=looks.notches, readout=False, colour=colour,

@@ -9,7 +9,7 @@ import torch
 
 from difflr.cli import main
 from difflr.errors import DifflrError
-from difflr.lessons.checking import Lesson, Unfinished, Wrong, called, tried
+from difflr.lessons.checking import Lesson, NotAnswered, Wrong, called, tried
 from difflr.lessons.feedback import Feedback
 from difflr.lessons.plain import number, plain
 from difflr.lessons.progress import FILE, LESSONS, progress
@@ -184,7 +184,7 @@ def test_called_says_what_is_missing():
         called(3, 1)
     with pytest.raises(Wrong, match="gives nothing back"):
         called(lambda x: None if x else 0, 1)
-    with pytest.raises(Unfinished):
+    with pytest.raises(NotAnswered):
         called(returns_dots, 1)
 
 
