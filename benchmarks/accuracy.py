@@ -23,8 +23,7 @@ from typing import NamedTuple
 
 import given
 from rivals import RIVALS, run_rival
-from timing import median, ratio, table
-from timing import verdict as goal
+from timing import against_goal, median, ratio, table
 
 import difflr
 from difflr.evidence.summaries import describe_difference, format_estimate, grouped
@@ -169,7 +168,9 @@ def summary(
         share = ratio(seconds, [theirs[seed].seconds for seed in found])
         met = ""
         if name in own:
-            met = goal(100 * share.median, "≤", 50, "%") if gap.mean >= 0 else "≤ 50%: missed"
+            met = (
+                against_goal(100 * share.median, "≤", 50, "%") if gap.mean >= 0 else "≤ 50%: missed"
+            )
         lr, _, count, took = chosen[name]
         accuracy = format_estimate(mean_interval([run.accuracy for run in found.values()]))
         against = "" if name == best else describe_difference(gap)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from timing import median, table, verdict
+from timing import against_goal, median, table
 from torch import nn
 
 import difflr
@@ -70,13 +70,13 @@ def main() -> None:
     rows = []
     for name, what in tried.items():
         took = seconds(what, 5)
-        rows.append((name, f"{took:.2f} s", verdict(took, "≤", 0.5, " s")))
+        rows.append((name, f"{took:.2f} s", against_goal(took, "≤", 0.5, " s")))
     ours, torchs = (1000 * seconds(one.step, 50) for one in (scheduler, one_cycle))
     rows.append(
         (
             f"PlanScheduler.step, {len(groups):,} groups",
             f"{ours:.1f} ms",
-            verdict(ours, "≤", 1, " ms"),
+            against_goal(ours, "≤", 1, " ms"),
         )
     )
     rows.append(("OneCycleLR.step, the same groups", f"{torchs:.1f} ms", ""))

@@ -25,7 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from timing import table, verdict
+from timing import against_goal, table
 
 from difflr.experiments.journal import read_journal
 from difflr.studies.cluster import local_cluster
@@ -141,9 +141,9 @@ def rows(sizes: list[int]) -> list[tuple[str, ...]]:
         each = over / runs
         first = first or each
         share = each / RUN_SECONDS
-        goals = [f"{share:.2%} of a run: {verdict(share, '≤', 0.01)}"]
+        goals = [f"{share:.2%} of a run: {against_goal(share, '≤', 0.01)}"]
         if runs > sizes[0]:
-            goals.append(f"growth {each / first:.2f}: {verdict(each / first, '≤', 1.25)}")
+            goals.append(f"growth {each / first:.2f}: {against_goal(each / first, '≤', 1.25)}")
         for goal in goals:
             found.append(
                 (
@@ -197,8 +197,8 @@ def clustered(runs: int) -> tuple[str, ...]:
     share = busy / runs / RUN_SECONDS
     return (
         *(f"{runs:,}", str(kills), f"{took:.0f} s", f"{1000 * busy / runs:.2f} ms"),
-        *(f"{share:.2%} of a run: {verdict(share, '≤', 0.01)}", f"{memory:.0f} MB"),
-        f"{wrong}: {verdict(wrong, '≤', 0)}",
+        *(f"{share:.2%} of a run: {against_goal(share, '≤', 0.01)}", f"{memory:.0f} MB"),
+        f"{wrong}: {against_goal(wrong, '≤', 0)}",
     )
 
 

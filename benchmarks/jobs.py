@@ -13,7 +13,7 @@ from pathlib import Path
 import given
 import joblib
 import torch
-from timing import measure, median, ratio, table, verdict
+from timing import against_goal, measure, median, ratio, table
 
 from difflr.studies.design import Cell, Study, Task
 from difflr.studies.running import run_study, share_cores
@@ -67,7 +67,7 @@ def main() -> None:
         if way == default:
             name += ", the default"
             best = ratio(own, seconds[fastest]).median
-            goal = f"its time / the fastest's {best:.2f}, {verdict(best, '≤', 1.05)}"
+            goal = f"its time / the fastest's {best:.2f}, {against_goal(best, '≤', 1.05)}"
         times = ratio(seconds[0, cores], own)
         rows.append((name, f"{3600 * arguments.runs / median(own):.0f}", str(times), goal))
     print(table(("how", "runs per hour", "times the loop's", "goal"), rows))

@@ -15,7 +15,7 @@ import given
 import pytorch_lightning as pl
 import torch
 from ideal import BATCH, frozen_model
-from timing import table, verdict
+from timing import against_goal, table
 
 from difflr.experiments.allocator import release_freed_memory
 from difflr.experiments.backbones import Backbone
@@ -85,7 +85,7 @@ def main() -> None:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         most, size, frozen = done.stdout.split()[-3:]
         full = float(rows[0][1]) if rows else float(most)
-        goal = verdict(int(frozen), "≤", 0)
+        goal = against_goal(int(frozen), "≤", 0)
         rows.append((name, most, f"{float(most) / full:.2f}", size, frozen, goal))
     head = ("training", "peak beyond the start, MiB", "of full training", "optimizer state, MiB")
     print(table((*head, "frozen parameters with state", "goal"), rows))

@@ -15,7 +15,7 @@ import torch
 from candidates import epoch_timer
 from ideal import BATCH, frozen_model
 from pytorch_lightning.loggers import TensorBoardLogger
-from timing import Stopwatch, alternate, median, ratio, table, verdict, whole
+from timing import Stopwatch, against_goal, alternate, median, ratio, table, whole
 from torch import nn
 
 import difflr
@@ -84,7 +84,7 @@ def share(start: Backbone, images: Images, clock: str) -> str:
         (what, f"{1e3 * seconds / steps:.3f}", f"{seconds / watch.seconds:.2%}", "")
         for what, seconds in parts.items()
     ]
-    rows[-1] = (*rows[-1][:-1], verdict(100 * parts["together"] / watch.seconds, "≤", 1, "%"))
+    rows[-1] = (*rows[-1][:-1], against_goal(100 * parts["together"] / watch.seconds, "≤", 1, "%"))
     rows.append(("whole step", f"{1e3 * watch.seconds / steps:.3f}", "100%", ""))
     return table(("part", "ms a step", "share", "goal"), rows)
 
@@ -108,7 +108,7 @@ def growth(rounds: int, clock: str) -> str:
         )
         micro = {name: f"{1e6 * median(found) / CALLS:.1f}" for name, found in seconds.items()}
         found = ratio(seconds["own"], seconds["torch"])
-        goal = verdict(found.median, "≤", 1)
+        goal = against_goal(found.median, "≤", 1)
         rows.append(
             (groups, phases, micro["own"], micro["torch"], str(found), goal, micro["freezing"])
         )

@@ -9,7 +9,7 @@ from functools import partial
 import given
 import torch
 from ideal import BATCH, frozen_model
-from timing import measure, table, verdict
+from timing import against_goal, measure, table
 
 from difflr.experiments.backbones import Backbone
 from difflr.experiments.data import Images
@@ -34,7 +34,7 @@ def kept(start: Backbone, images: Images, clock: str, lengths: tuple[int, ...]) 
             one, other = (model.eval()(some.to(model.device)) for model in models)
         apart = float((one - other).abs().max() / one.abs().max())
         times = computed / cached
-        goal = verdict(times, "≥", 10) if epochs >= 20 else ""
+        goal = against_goal(times, "≥", 10) if epochs >= 20 else ""
         rows.append(
             (epochs, f"{computed:.2f}", f"{cached:.2f}", f"{times:.1f}", f"{apart:.0e}", goal)
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from timing import alternate, median, ratio, table, verdict, whole
+from timing import against_goal, alternate, median, ratio, table, whole
 
 LESSON = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
 CODE = "import time, {first}; t = time.perf_counter(); {then}; print(time.perf_counter() - t)"
@@ -90,19 +90,19 @@ def main() -> None:
     seconds = alternate({name: whole(job) for name, job in jobs.items()}, rounds)
     answer, step = median(seconds["answer"]), ratio(seconds["step"], seconds["imports"])
     rows = [
-        ("`import difflr` after torch", f"{alone:.2f} s", verdict(alone, "≤", 0.2, " s")),
+        ("`import difflr` after torch", f"{alone:.2f} s", against_goal(alone, "≤", 0.2, " s")),
         (f"every name of difflr after {others}", f"{everything:.2f} s", ""),
         (
             "`difflr compare --recipes nonsense`, to its answer",
             f"{answer:.2f} s",
-            verdict(answer, "≤", 0.5, " s"),
+            against_goal(answer, "≤", 0.5, " s"),
         ),
         (
             "`difflr compare`, to its first step / `import torch, pytorch_lightning`",
             str(step),
-            verdict(step.median, "≤", 1.3),
+            against_goal(step.median, "≤", 1.3),
         ),
-        ("kernel start to first picture", f"{picture:.1f} s", verdict(picture, "≤", 10, " s")),
+        ("kernel start to first picture", f"{picture:.1f} s", against_goal(picture, "≤", 10, " s")),
     ]
     print(table(("what", "wall time", "goal"), rows))
 

@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 from ideal import BATCH, DEVICE, frozen_model, ideal_step
 from pytorch_lightning.loggers import TensorBoardLogger
-from timing import Ratio, Turns, table, typical, verdict
+from timing import Ratio, Turns, against_goal, table, typical
 from torch.nn import functional as F
 
 import difflr
@@ -175,7 +175,7 @@ def ladder(start: Backbone, images: Images, rounds: int, clock: str) -> str:
             rung = RUNGS[name](start, images, batch, 0, bf16)
             found = beside(rung, step, rounds, clock)
             share = 100 / found.median
-            goal = verdict(share, "≥", 95, "%") if name == last else ""
+            goal = against_goal(share, "≥", 95, "%") if name == last else ""
             precision = "bf16" if bf16 else "float32"
             rows.append((batch, precision, name, str(found), f"{share:.0f}%", goal))
     return table(("batch", "precision", "step", "/ the ideal's", "of the limit", "goal"), rows)
@@ -218,7 +218,7 @@ def frozen(start: Backbone, images: Images, rounds: int, clock: str) -> str:
             beside(rung(start, images, BATCH, first, False), step, rounds, clock)
             for rung in (lightning, ours)
         )
-        rows.append((first, str(plain), str(own), verdict(own.median, "≤", 1.05)))
+        rows.append((first, str(plain), str(own), against_goal(own.median, "≤", 1.05)))
     return table(
         ("splits frozen", "Lightning's loop alone / ideal", "difflr / ideal", "goal"), rows
     )

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from timing import table, verdict
+from timing import against_goal, table
 
 ROOT = Path(__file__).parents[1]
 # The lessons as they are, and then every exercise solved.
@@ -32,7 +32,7 @@ def main() -> None:
         minutes = (time.perf_counter() - start) / 60
         summary = next((t for t in reversed(done.stdout.splitlines()) if " passed" in t), "failed")
         rows.append(
-            (name, summary.strip("= "), f"{minutes:.1f}", verdict(minutes, "≤", goal, " min"))
+            (name, summary.strip("= "), f"{minutes:.1f}", against_goal(minutes, "≤", goal, " min"))
         )
     print(table(("what", "outcome", "minutes", "goal"), rows))
 

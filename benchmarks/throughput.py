@@ -12,7 +12,7 @@ from functools import partial
 import candidates
 import given
 import torch
-from timing import Candidate, Stopwatch, alternate, measure, median, ratio, table, verdict
+from timing import Candidate, Stopwatch, against_goal, alternate, measure, median, ratio, table
 
 from difflr.experiments.backbones import Backbone
 from difflr.experiments.data import Images
@@ -56,7 +56,7 @@ def rows(batch: int, seconds: dict[str, list[float]], count: int) -> list[Row]:
             share = ratio(seconds[name.replace("difflr", "limit")], own)
             of_limit = f"{share.median:.0%} ({share.low:.0%} to {share.high:.0%})"
         elif not name.startswith("limit"):
-            goal = verdict(other.median, "≥", 1.5)
+            goal = against_goal(other.median, "≥", 1.5)
         speed = f"{count / median(own):.0f}"
         found.append((batch, name, speed, of_limit, str(other), str(fast), goal))
     return found

@@ -15,6 +15,7 @@ __all__ = [
     "Ratio",
     "Stopwatch",
     "Turns",
+    "against_goal",
     "alternate",
     "describe",
     "measure",
@@ -22,7 +23,6 @@ __all__ = [
     "ratio",
     "table",
     "typical",
-    "verdict",
     "whole",
 ]
 
@@ -154,7 +154,7 @@ def typical(one: Sequence[float], other: Sequence[float]) -> Ratio:
     return Ratio(median(found), found[low], found[high])
 
 
-def verdict(value: float, sign: str, goal: float, unit: str = "") -> str:
+def against_goal(value: float, sign: str, goal: float, unit: str = "") -> str:
     """Return the goal and whether ``value`` meets it, e.g. ``"≤ 1.05: met"``; ``sign`` is ``≤`` or ``≥``."""
     met = value <= goal if sign == "≤" else value >= goal
     return f"{sign} {goal:g}{unit}: {'met' if met else 'missed'}"

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from timing import table, verdict
+from timing import against_goal, table
 
 from difflr.milestones import MILESTONES_2020, from_milestones
 from difflr.recipes import make_plan
@@ -85,13 +85,13 @@ def main() -> None:
     parser.add_argument("--browser", action="store_true", help="measure in JupyterLab, too")
     options = parser.parse_args()
     rows = [
-        (f"kernel, {name}", f"{median:.0f}", verdict(median, "≤", 60, " ms"))
+        (f"kernel, {name}", f"{median:.0f}", against_goal(median, "≤", 60, " ms"))
         for name, median in kernel().items()
     ]
     if options.browser:
         seen = browser()
         rows.append(
-            ("browser, arrow key on a slider", f"{seen:.0f}", verdict(seen, "≤", 150, " ms"))
+            ("browser, arrow key on a slider", f"{seen:.0f}", against_goal(seen, "≤", 150, " ms"))
         )
     print(table(("until the new picture", "median, ms", "goal"), rows))
 

@@ -14,7 +14,7 @@ _STRETCH = 4 / 3  # of width against height at most
 def augment(
     pixels: torch.Tensor, numbers: torch.Generator, *, flip: bool, pad: int = 4
 ) -> torch.Tensor:
-    """Shift each picture of a batch by up to ``pad`` pixels, and mirror half of them if ``flip``.
+    """Move each picture of a batch by up to ``pad`` pixels, and mirror half of them if ``flip``.
 
     Every picture draws its own numbers (torchvision's v2 transforms draw once per batch).
     """

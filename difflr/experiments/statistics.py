@@ -19,8 +19,8 @@ __all__ = [
     "mean_interval",
     "p_value",
     "paired",
+    "shown_by",
     "summarise",
-    "verdict",
 ]
 
 MARGIN = 0.01  # a difference of less than a point of accuracy is none that matters
@@ -102,13 +102,13 @@ def paired(values: Mapping[int, float], rival: Mapping[int, float]) -> Estimate:
     return mean_interval([values[seed] - rival[seed] for seed in seeds])
 
 
-def verdict(difference: Estimate) -> str:
+def shown_by(difference: Estimate) -> str:
     """Return ``"better"``, ``"worse"``, ``"tie"``, ``"not told apart"`` or ``"no verdict"``.
 
     Not told apart is a difference with 0 in its interval; a tie, one shown to be smaller than ``MARGIN``.
     One seed gives no interval, which shows nothing.
 
-    >>> verdict(Estimate(0.004, 0.009)), verdict(Estimate(0.001, 0.005))
+    >>> shown_by(Estimate(0.004, 0.009)), shown_by(Estimate(0.001, 0.005))
     ('not told apart', 'tie')
     """
     if math.isnan(difference.half):
@@ -119,13 +119,13 @@ def verdict(difference: Estimate) -> str:
 
 
 def describe_difference(value: Estimate, unit: str = " points") -> str:
-    """Say what a paired difference of accuracies shows, in the words of ``verdict``.
+    """Say what a paired difference of accuracies shows, in the words of ``shown_by``.
 
     >>> describe_difference(Estimate(0.004, 0.009))
     'not told apart: between -0.5 and +1.3 points'
     """
     text = format_estimate(value, unit=unit, sign=True)
-    word = verdict(value)
+    word = shown_by(value)
     if word == "no verdict":
         return f"{text}, from one seed: no verdict"
     if word == "not told apart":
@@ -147,8 +147,8 @@ def detectable(value: Estimate, power: float = _POWER) -> float:
     from scipy.stats import nct
 
     edge = _quantile(0.975, value.n)
-    shift = brentq(lambda d: float(nct.sf(edge, value.n - 1, d)) - power, 0, 100)
-    return value.half / edge * float(shift)
+    noncentrality = brentq(lambda d: float(nct.sf(edge, value.n - 1, d)) - power, 0, 100)
+    return value.half / edge * float(noncentrality)
 
 
 def describe_power(values: Sequence[Estimate]) -> str:
@@ -226,10 +226,10 @@ class Summary:
 
     @property
     def verdict(self) -> str:
-        """As ``verdict`` says of the difference; ``"diverged"`` where a seed's training broke."""
+        """As ``shown_by`` says of the difference; ``"diverged"`` where a seed's training broke."""
         if self.diverged:
             return "diverged"
-        return "no verdict" if self.difference is None else verdict(self.difference)
+        return "no verdict" if self.difference is None else shown_by(self.difference)
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> list[Summary]:

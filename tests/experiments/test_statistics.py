@@ -17,8 +17,8 @@ from difflr.experiments.statistics import (
     mean_interval,
     p_value,
     paired,
+    shown_by,
     summarise,
-    verdict,
 )
 
 
@@ -41,7 +41,7 @@ def test_one_value_has_no_interval_and_gives_no_verdict():
     assert not estimate.holds_zero
     assert math.isnan(p_value(estimate))
     assert describe_power([estimate]) == ""
-    assert verdict(estimate) == "no verdict"
+    assert shown_by(estimate) == "no verdict"
 
 
 def test_0_in_the_interval_is_not_told_apart_and_a_tie_only_within_a_point():
@@ -50,7 +50,7 @@ def test_0_in_the_interval_is_not_told_apart_and_a_tie_only_within_a_point():
         (0.5, 0.6): "not told apart", (0.5, 0.5): "not told apart", (0.5, 0.4): "better",
         (-0.5, 0.4): "worse", (0.001, 0.005): "tie", (0.0, 0.0): "tie", (0.004, 0.002): "better",
     }  # fmt: skip
-    assert {case: verdict(Estimate(*case)) for case in cases} == cases
+    assert {case: shown_by(Estimate(*case)) for case in cases} == cases
 
 
 @pytest.mark.parametrize("spread", [0.003, 0.006, 0.012, 0.03])

@@ -234,7 +234,10 @@ def test_ratios_are_of_the_same_round_and_goals_are_counted(benchmarks):
     import timing
 
     assert timing.ratio([1.0, 10.0, 3.0], [1.0, 5.0, 2.0]) == (1.5, 1.0, 2.0)
-    rows = [("a", timing.verdict(1.05, "≤", 1.05)), ("b", timing.verdict(1.4, "≥", 1.5, " s"))]
+    rows = [
+        ("a", timing.against_goal(1.05, "≤", 1.05)),
+        ("b", timing.against_goal(1.4, "≥", 1.5, " s")),
+    ]
     text = timing.table(("what", "goal"), rows)
     assert bench.goals(text.splitlines()) == (1, ["| b | ≥ 1.5 s: missed |"])
 

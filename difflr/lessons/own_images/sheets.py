@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import first_few
-from difflr.experiments.statistics import paired, verdict
+from difflr.experiments.statistics import paired, shown_by
 from difflr.lessons.checking import Wrong
 from difflr.lessons.plain import unexpected
 
@@ -111,7 +111,7 @@ def judge_sheet(sheet: Sheet) -> str:
                 "`write_sheet` write the sheet anew.",
             )
         difference = paired(sheet.accuracies[recipe], sheet.accuracies[first])
-        right, word = verdict(difference), sheet.conclusion[recipe]
+        right, word = shown_by(difference), sheet.conclusion[recipe]
         if word not in ("better", "worse", "not told apart", "tie"):
             raise Wrong(
                 f"`{recipe}` has no conclusion yet.", "Write better, worse or not told apart."
