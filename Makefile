@@ -14,7 +14,7 @@ WORKERS ?= 2
 # Stops where a path is not given or not there; asked before anything is built.
 given = $(foreach name,$(1),$(if $(wildcard $($(name))),,$(error $(name)=$($(name)): pass an existing path, \
   make $(MAKECMDGOALS) needs $(1))))
-$(if $(filter bench rivals readme-images,$(MAKECMDGOALS)),$(call given,CIFAR_FOLDER WEIGHTS))
+$(if $(filter bench rivals compare-pictures,$(MAKECMDGOALS)),$(call given,CIFAR_FOLDER WEIGHTS))
 $(if $(filter rivals,$(MAKECMDGOALS)),$(call given,SOURCE))
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/.cache/pycache
@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export WORKERS
 export DIFFLR_SCREENSHOTS ?= $(CURDIR)/$(VENV)/screenshots
 
-.PHONY: env run test test-fast families works-with fuzz attack lint format docs notebooks solved bench peers rivals lab help recorded-pictures filmstrips readme-images weights clean
+.PHONY: env run test test-fast families works-with fuzz attack lint format docs notebooks solved bench peers rivals lab help recorded-pictures filmstrips compare-pictures weights clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -131,8 +131,8 @@ recorded-pictures: env ## redraw the pictures of the recorded studies (seconds)
 filmstrips: env ## redraw the film strips of the widgets (minutes; needs Chromium)
 	$(BIN)/python benchmarks/filmstrips.py
 
-# The pictures and the table of the README, from real photographs (see README, "How it was made").
-readme-images: env ## train on CIFAR_FOLDER with WEIGHTS and draw the README's other pictures
+# The comparison of four recipes in Evidence (there, "How it was made") and its curves in the recipe of 2020.
+compare-pictures: env ## train four recipes on CIFAR_FOLDER with WEIGHTS and draw them (a minute)
 	$(BIN)/difflr compare --data $(CIFAR_FOLDER) --weights $(WEIGHTS) --seeds 3 \
 	  --recipes uniform:lr=1e-3 head_only:lr=1e-2 differential:lr=3e-3 milestones_2020 \
 	  --out $(OUT)/photographs
@@ -140,7 +140,6 @@ readme-images: env ## train on CIFAR_FOLDER with WEIGHTS and draw the README's o
 	cp $(OUT)/photographs/results.json images/compare.json
 	$(BIN)/difflr curves $(OUT)/photographs/tensorboard/milestones_2020-0 --out images/lrs.png \
 	  --title "The milestones of 2020, as logged to TensorBoard"
-	$(BIN)/difflr plan --recipe gradual --out images/plan.png
 
 # The embedded weights, pre-trained on the source task of the strokes.
 weights: env ## train the strokes' weights anew
