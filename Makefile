@@ -57,13 +57,14 @@ works-with: env ## write docs/works-with.md anew, by trying each model on it
 test-fast: env ## the core's tests, and those of numbers and pictures: about two minutes
 	$(BIN)/python -m pytest -n $(WORKERS) tests/core tests/models tests/rangetest tests/figures tests/evidence
 
-# Bytes bent towards code not yet reached, for as long as you like: make fuzz FUZZ_SECONDS=3600
+# Bytes bent towards code not yet reached, for as long as you like (make fuzz FUZZ_SECONDS=3600); what was found
+# lies in $(OUT)/fuzz, and the next one goes on from it.
 FUZZ_SECONDS ?= 300
 fuzz: env ## coverage-guided fuzzing, FUZZ_SECONDS long
 	$(BIN)/python -m pip install --quiet atheris
-	mkdir -p $(VENV)/fuzz
+	mkdir -p $(OUT)/fuzz
 	$(BIN)/python tests/fuzz/fuzz.py -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=10 \
-	  -artifact_prefix=$(VENV)/fuzz/ $(VENV)/fuzz
+	  -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz
 
 # Hostile inputs, kill -9 at random moments, kinds of pictures: exit 1 where a figure is not as promised.
 INPUTS ?= 100000

@@ -2,7 +2,7 @@
 
 Each input is bytes that atheris (https://github.com/google/atheris) bends towards code not yet
 reached. Whatever they say, difflr answers with a valid result or with ``DifflrError``; anything else
-stops the run, and the input that did it is kept in a file ``crash-…``.
+stops the run, and the input that did it is kept in a file ``runs/fuzz/crash-…``.
 """
 
 import contextlib
