@@ -53,9 +53,9 @@ families: env ## all families of timm, rather than the fifth that make test take
 works-with: env ## write docs/works-with.md anew, by trying each model on it
 	sh tests/support/peers.sh $(BIN)/python .venv/model-peers tests/support/works_with.py
 
-# The core, the range test, pictures and numbers, for work in between: no browser and no lesson is run.
+# The core and what lies below it, the range test, pictures and numbers, for work in between: no browser and no lesson is run.
 test-fast: env ## the core's tests, and those of numbers and pictures: about two minutes
-	$(BIN)/python -m pytest -n $(WORKERS) tests/core tests/models tests/rangetest tests/figures tests/evidence
+	$(BIN)/python -m pytest -n $(WORKERS) tests/written tests/core tests/models tests/rangetest tests/figures tests/evidence
 
 # Bytes bent towards code not yet reached, for as long as you like (make fuzz FUZZ_SECONDS=3600); what was found
 # lies in $(OUT)/fuzz, and the next one goes on from it.

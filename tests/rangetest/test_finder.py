@@ -6,7 +6,9 @@ import random
 import numpy as np
 import pytest
 import torch
+from nets import mixed
 from torch import nn
+from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -272,3 +274,20 @@ def same(one, two):
     if isinstance(one, list | tuple):
         return len(one) == len(two) and all(map(same, one, two))
     return one == two
+
+
+def test_the_range_test_multiplies_what_the_plan_would_set():
+    """Also where a group's rate is a multiple of its split's."""
+    _, splits = mixed()
+    peaks = (1e-3, 2e-3, 4e-3, 8e-3)
+    optimizer = SGD(param_groups(splits))
+    next(g for g in optimizer.param_groups if g["name"] == "head")["lr_factor"] = 8.0
+    seen = []
+    step = optimizer.step
+    optimizer.step = lambda: (seen.append([g["lr"] for g in optimizer.param_groups]), step())
+    data = [torch.arange(8)]
+    find = range_test(splits, optimizer, data, Phase(0, 3, peaks), low=1, high=2, steps=5,
+                      loss=lambda net, ids: nn.functional.cross_entropy(net(ids), ids % 3))  # fmt: skip
+    assert find.lrs == peaks
+    rate = dict(zip([g["name"] for g in optimizer.param_groups], seen[0], strict=True))
+    assert rate["head"] == 8 * rate["head/no_decay"] == 8 * peaks[-1]

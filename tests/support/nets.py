@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from difflr import Splits, split_model
+
 SPLITS = ("stem", "layer1", "layer2", "layer3", "layer4", "head")
 
 
@@ -35,6 +37,28 @@ class TinyNet(nn.Module):
         for i in range(1, 5):
             x = getattr(self, f"layer{i}")(x)
         return self.fc(self.avgpool(x).flatten(1))
+
+
+class Mixed(nn.Module):
+    """An embedding, hidden matrices with a norm between them, a convolution, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(16, 6)
+        self.one = nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6), nn.Linear(6, 8, bias=False))
+        self.two = nn.Sequential(nn.Conv1d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(16, 5))
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return the logits of three classes."""
+        return self.head(self.two(self.one(self.embedding(ids))[:, None]))
+
+
+def mixed() -> tuple[Mixed, Splits]:
+    """The model and its four splits."""
+    torch.manual_seed(0)
+    model = Mixed()
+    return model, split_model(model, [model.embedding, model.one, model.two, model.head])
 
 
 def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
