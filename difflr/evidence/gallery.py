@@ -21,8 +21,7 @@ from difflr.written.files import writing
 
 __all__ = ["draw_all"]
 
-# Name, plot and text of a picture.
-_Entry = tuple[str, Callable[[], Figure], Callable[[], str]]
+_Entry = tuple[str, Callable[[], Figure], Callable[[], str]]  # name, plot, text
 
 
 def draw_all(recording: Recording, folder: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import import_module
 from pathlib import Path
@@ -66,11 +67,9 @@ def forget(lesson: str) -> None:
 
 
 def _keep(records: Records) -> None:
-    try:
-        content = json.dumps({"difflr progress": 1, "lessons": records}, indent=1)
+    content = json.dumps({"difflr progress": 1, "lessons": records}, indent=1)
+    with suppress(OSError, DifflrError):
         write_whole(place(), content.encode())
-    except (OSError, DifflrError):
-        return
 
 
 def read_kept() -> Records:

@@ -334,14 +334,17 @@ def _features(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
     body = next((name for name in ("features", "layers") if name in children), None)
     if head is None or body is None or not isinstance(children[body], nn.Sequential):
         return None
-    stages: list[list[str]] = [[]]
-    for name, block in children[body].named_children():
-        if stages[-1] and _shrinks(block) and _stage_has_parameters(model, stages[-1]):
-            stages.append([])
-        stages[-1].append(f"{body}.{name}")
-    if not any(_stage_has_parameters(model, stage) for stage in stages):
+    if not has_parameters(children[body]):
         return None
-    if not _stage_has_parameters(model, stages[-1]):  # VGG ends in a pooling layer
+    stages: list[list[str]] = [[]]
+    filled = False  # whether the last stage has parameters
+    for name, block in children[body].named_children():
+        if filled and _shrinks(block):
+            stages.append([])
+            filled = False
+        stages[-1].append(f"{body}.{name}")
+        filled = filled or has_parameters(block)
+    if not filled:  # VGG ends in a pooling layer
         stages[-2].extend(stages.pop())
     place = list(children).index(body)
     stages[0][:0] = [name for name in list(children)[:place] if name != head]
@@ -357,7 +360,3 @@ def _shrinks(block: nn.Module) -> bool:
         if any(isinstance(one, int) and one > 1 for one in strides):
             return True
     return type(block).__name__.startswith("PatchMerging")
-
-
-def _stage_has_parameters(model: nn.Module, stage: list[str]) -> bool:
-    return any(has_parameters(model.get_submodule(name)) for name in stage)

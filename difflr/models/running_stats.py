@@ -59,11 +59,7 @@ def recalibrate(
     Raises:
         DifflrError: for no batches, none that reaches such a layer, or one that needs ``forward``.
     """
-    layers = [
-        layer
-        for layer in model.modules()
-        if is_batch_norm(layer) and layer.running_mean is not None
-    ]
+    layers = [m for m in model.modules() if is_batch_norm(m) and m.running_mean is not None]
     if not layers:
         return 0
     kept = [
