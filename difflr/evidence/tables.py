@@ -250,7 +250,7 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
                 f"optimizer={optimizer} bn={bn} augment={augment}"
             )
             for augment, (optimizer, label), (bn, statistics) in product(
-                (False,),
+                (False, True),
                 (("AdamW", "AdamW"), ("SGD", "SGD with momentum")),
                 (("kept", "BatchNorm follows"), ("frozen", "BatchNorm frozen")),
             )
