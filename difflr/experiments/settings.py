@@ -13,7 +13,7 @@ from difflr.experiments.needs import (
     need_folder,
     need_packages,
 )
-from difflr.recipes import as_recipe
+from difflr.recipes import as_recipe, make_plan
 from difflr.written.cuts import Cut
 from difflr.written.files import user_path
 from difflr.written.recipes import parse_recipe
@@ -41,6 +41,7 @@ _STROKES: dict[str, Any] = {
 _CIFAR10 = {"image_size": 128}  # ImageNet's weights expect larger pictures than 32 pixels
 _FOLDER = {"train_size": None, "batch_size": None}  # as many as there are, see ``for_pictures``
 _MOST_PICTURES, _BATCHES = 1000, 10
+_FEW, _MANY = 6, 100  # splits: a ResNet's stages, more than the blocks of a network
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Settings:
                 "Pass --weights PATH, --weights imagenet (downloaded) or --weights none.",
             )
         for text in self.recipes:
-            as_recipe(parse_recipe(text)[0])
+            _check_recipe(text, self.epochs)
         need_packages(self.backbone)
         if self.weights not in (None, "none", "imagenet", "embedded"):
             check_weights_file(user_path(self.weights))
@@ -111,6 +112,18 @@ class Settings:
         return replace(
             self, train_size=size, batch_size=self.batch_size or fitting_batch(size, most)
         )
+
+
+def _check_recipe(text: str, epochs: int) -> None:
+    """Refuse a recipe that makes a plan neither for few splits nor for many: nobody knows yet how many."""
+    name, options = parse_recipe(text)
+    try:
+        make_plan(as_recipe(name), _FEW, epochs, **options)
+    except DifflrError as problem:
+        try:
+            make_plan(as_recipe(name), _MANY, epochs, **options)
+        except DifflrError:
+            raise problem from None
 
 
 def fitting_batch(pictures: int, most: int) -> int:

@@ -56,6 +56,9 @@ assert editor.picture.value != picture
 
 MISTAKES = (
     "compare --recipes nonsense",
+    "compare --recipes uniform:lr=nan",
+    "compare --recipes uniform:speed=3",
+    "compare --recipes milestones_2020 --epochs 3",
     "compare --data nowhere --backbone strokenet",
     "compare --data nowhere",
     "compare --weights nowhere.safetensors",
