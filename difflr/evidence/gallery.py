@@ -4,6 +4,7 @@ python -m difflr.evidence.gallery RECORDING --out images
 """
 
 import argparse
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from difflr.errors import DifflrError
 from difflr.evidence import forgetting, plateau, recipes
 from difflr.evidence import gains as gain
 from difflr.evidence import outcomes as outcome
-from difflr.evidence.summaries import grouped
+from difflr.evidence.grids import condition_words, grids, point_words
 from difflr.studies.recordings import Recording, load_recording
 from difflr.written.files import writing
 
@@ -65,14 +66,23 @@ def _pictures(r: Recording) -> Iterator[_Entry]:
             yield _pair(f"frozen-bn-{shift}", bars, words, r, "recipe", "bn")
     elif found := gain.gains(r):
         yield _pair(f"{r.study}-gains", gain.plot_gains, gain.describe_gains, found)
-    tag = "ratio" if r.study == "plateau" else "recipe"
-    runs = [run for run in r.where(measured_on="test") if run.plan is not None]
-    if r.study == "recipes":  # one length: longer runs move further
-        lengths = r.values("epochs")
-        runs = [run for run in runs if run.cell.epochs == lengths[len(lengths) // 2]]
-    groups = {str(key): own for (key,), own in grouped(runs, tag).items()}
-    movement = outcome.plot_movement, outcome.describe_movement
-    yield _pair(f"{r.study.replace('_', '-')}-movement", *movement, r, groups)
+    yield from _movements(r)
+
+
+def _movements(r: Recording) -> Iterator[_Entry]:
+    """One picture for each condition: a line per recipe and base LR, since others moved further."""
+    rows, conditions = grids(r, "test")
+    for condition, grid in conditions.items():
+        groups = {
+            point_words(rows, point): runs
+            for point, runs in sorted(grid.items(), key=lambda item: (item[0][1], item[0][0]))
+            if runs[0].plan is not None
+        }
+        if groups:
+            title = condition_words(r, condition)
+            name = f"{r.study}-movement-{title}" if len(conditions) > 1 else f"{r.study}-movement"
+            movement = outcome.plot_movement, outcome.describe_movement
+            yield _pair(re.sub(r"\W+|_", "-", name.replace(",", "")), *movement, r, groups, title)
 
 
 def _on_gpu(recording: Recording) -> bool:

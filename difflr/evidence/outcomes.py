@@ -3,7 +3,7 @@
 Each has a ``describe_…`` that says the same in words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,8 @@ __all__ = [
     "plot_movement",
     "plot_which_splits",
 ]
+
+Groups = Mapping[str, Sequence[Run]]
 
 _LABELS = {  # in the order in which they stand in a picture
     "none": "new labels",
@@ -115,30 +117,32 @@ def _label(value: object) -> str:
     return _LABELS.get(str(value), str(value).replace("_", " "))
 
 
-def plot_movement(recording: Recording, runs: dict[str, list[Run]]) -> Figure:
+def plot_movement(recording: Recording, runs: Groups, title: str = "") -> Figure:
     """Draw how far each split's weights moved and how alike its features stayed, per named group."""
     figure = Figure(figsize=(10, 4.8), dpi=120, layout="constrained")
     panels = figure.subplots(1, 2)
+    figure.suptitle(title, size=15)
     names = recording.splits
-    titles = {"displacement": "how far the weights moved", "cka": "how alike the features stayed"}
-    for axes, (measure, title) in zip(panels, titles.items(), strict=True):
+    heads = {"displacement": "how far the weights moved", "cka": "how alike the features stayed"}
+    for axes, (measure, head) in zip(panels, heads.items(), strict=True):
         for index, (label, own) in enumerate(runs.items()):
             means, halves = drawn((estimate(own, measure, i) for i in range(len(names))), 1)
             axes.errorbar(
                 range(len(names)), means, yerr=halves, color=OKABE_ITO[index % 8],
                 marker=MARKERS[index % len(MARKERS)], ms=9, lw=2, capsize=4, label=label,
             )  # fmt: skip
-        axes.set_xticks(range(len(names)), names, rotation=30)
-        axes.set_title(title, size=14)
+        axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_title(head, size=14)
         style(axes)
     panels[0].set_ylabel("relative L2 distance", size=13)
     panels[1].set_ylabel("linear CKA before / after", size=13)
     panels[1].set_ylim(0, 1.05)
-    legend_below(figure, panels[0], 4, fontsize=12)
+    across = 4 if max(map(len, runs)) < 15 else 2
+    legend_below(figure, panels[0], across, fontsize=12)
     return figure
 
 
-def describe_movement(recording: Recording, runs: dict[str, list[Run]]) -> str:
+def describe_movement(recording: Recording, runs: Groups, title: str = "") -> str:
     """Return in words what ``plot_movement`` draws."""
     parts = []
     for label, own in runs.items():
@@ -150,4 +154,4 @@ def describe_movement(recording: Recording, runs: dict[str, list[Run]]) -> str:
             for measure in ("displacement", "cka")
         )
         parts.append(f"{label}: weights moved by {moved}; CKA {alike}")
-    return ". ".join(parts) + "."
+    return f"{title}: " * bool(title) + ". ".join(parts) + "."

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from difflr.evidence.grids import Grid, row_lines, sides
 from difflr.evidence.summaries import by_rate, chosen, drawn, estimate, grouped, plateau_width
 from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import MARKERS, OKABE_ITO, ink_on, legend_below, style
@@ -28,15 +29,12 @@ _AXES = {  # which power of the ratio lies between the axis and the base LR, and
 
 
 def draw_heat(
-    axes: Axes, recording: Recording, train_size: int, measure: str = "accuracy", size: float = 12
-) -> tuple[list[float], list[float], np.ndarray]:
-    """Draw base LR × ratio into ``axes``; return the LRs, the ratios and the means (ratio, LR)."""
-    runs = chosen(recording, "validation", train_size=train_size)
-    cells = grouped(runs, "ratio", "base_lr")
-    rates = sorted({run.tags["base_lr"] for run in runs})
-    ratios = sorted({run.tags["ratio"] for run in runs})
+    axes: Axes, cells: Grid, measure: str = "accuracy", size: float = 12
+) -> tuple[list[float], list[Any], np.ndarray]:
+    """Draw base LR × row into ``axes``; return the LRs, the rows and the means (row, LR)."""
+    rates, rows = sides(cells)
     means = np.array(
-        [[100 * estimate(cells.get((r, lr), []), measure).mean for lr in rates] for r in ratios]
+        [[100 * estimate(cells.get((lr, row), []), measure).mean for lr in rates] for row in rows]
     )
     image = axes.imshow(means, cmap="cividis", aspect="auto", origin="lower")
     for row, column in np.argwhere(np.isfinite(means)):
@@ -44,17 +42,19 @@ def draw_heat(
         text = f"{means[row, column]:.0f}"
         axes.text(column, row, text, ha="center", va="center", color=ink_on(colour), size=size)
     axes.set_xticks(range(len(rates)), [short(lr) for lr in rates], size=size)
-    axes.set_yticks(range(len(ratios)), [f"{ratio:g}" for ratio in ratios], size=size)
+    labels = ["\n".join(row_lines(x, len(rows))) if isinstance(x, str) else f"{x:g}" for x in rows]
+    axes.set_yticks(range(len(rows)), labels, size=size)
     axes.set_xlabel("base LR (of the last split)", size=size + 1)
     axes.set_ylabel("ratio last / first LR", size=size + 1)
-    return rates, ratios, means
+    return rates, rows, means
 
 
 def plot_heat(recording: Recording, train_size: int, measure: str = "accuracy") -> Figure:
     """Draw a measure (in %) for every base LR and ratio, mean over seeds, on validation pictures."""
     figure = Figure(figsize=(9, 4.8), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    draw_heat(axes, recording, train_size, measure, size=13)
+    cells = grouped(chosen(recording, "validation", train_size=train_size), "base_lr", "ratio")
+    draw_heat(axes, {(lr, ratio): runs for (lr, ratio), runs in cells.items()}, measure, size=13)
     name = "accuracy still held on the source" if measure == "source_accuracy" else measure
     axes.set_title(f"{name} (%), {train_size:,} training pictures", size=15)
     return figure

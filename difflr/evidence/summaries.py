@@ -53,7 +53,7 @@ def grouped(runs: Sequence[Run], *tags: str) -> dict[tuple[Any, ...], list[Run]]
 def numbers(runs: Sequence[Run], measure: str, index: int | None = None) -> list[float]:
     """Return one number per run (of split or epoch ``index``); those without are left out."""
     found = [getattr(run, measure) for run in runs]
-    picked = found if index is None else [values[index] for values in found]
+    picked = found if index is None else [values[index] for values in found if values]
     return [value for value in picked if value is not None]
 
 

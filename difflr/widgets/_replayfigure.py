@@ -1,12 +1,14 @@
 """The picture of the replay: the grid of a recording, and the runs of one of its points."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from difflr.evidence.grids import Grid, Point, row_lines, sides
 from difflr.evidence.plateau import draw_heat
 from difflr.evidence.summaries import drawn, estimate
 from difflr.experiments.statistics import format_estimate
@@ -15,28 +17,34 @@ from difflr.figures.style import GREY, OKABE_ITO, RED, split_colours
 from difflr.figures.words import short
 from difflr.studies.recordings import Recording, Run
 
-__all__ = ["Point", "ReplayFigure"]
+__all__ = ["ReplayFigure"]
 
-Point = tuple[float, float]  # base LR, ratio
+_LABELS = {  # of the grid's axes, by what its rows are
+    "ratio": ("base LR (of the last split)", "ratio last / first LR"),
+    "decay": ("base LR (of the last split)", "layer decay (1: uniform)"),
+    "recipe": ("base LR", ""),
+}
 
 
 class ReplayFigure(Drawing):
     """Heat map, accuracy and loss per epoch, displacement and CKA per split, of a fixed size."""
 
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
+    def __init__(self, recording: Recording, rows: str) -> None:
+        self.recording, self.rows = recording, rows
+        # Ten names of a transformer's blocks have to stand beside each other.
+        self.names = [x if len(x) < 10 else f"…{x[-2:]}" for x in recording.splits]
         self.figure = Figure(figsize=(12, 5.6), dpi=80)  # laid out by hand: four times as fast
         moved = sorted(v for run in recording.runs for v in run.displacement if v) or [1e-3, 1.0]
         self._moved = moved[len(moved) // 100] / 2, 2 * moved[-1]  # one range for all points
         peaks = [lr for plan in recording.plans.values() for p in plan.phases for lr in p.lrs if lr]
-        self._peaks = min(peaks) / 2, 2 * max(peaks)
-        self._grid: tuple[Any, list[float], list[float]] | None = None
+        self._peaks = min(peaks, default=1e-4) / 2, 2 * max(peaks, default=1e-1)
+        self._grid: tuple[Any, list[float], list[Any]] | None = None
 
     def draw(
         self,
-        train_size: int,
+        cells: Grid,
+        condition: str,
         point: Point,
-        runs: list[Run],
         epochs: tuple[int, int],
         prediction: Point | None,
         *,
@@ -47,24 +55,34 @@ class ReplayFigure(Drawing):
         Unless ``revealed``, the numbers stay covered: the grid shows only where the point lies.
         """
         self.figure.clear()
-        axes = self.figure.add_axes((0.07, 0.2, 0.46, 0.72))
-        rates, ratios, _ = draw_heat(axes, self.recording, train_size, size=10.5)
-        axes.set_title(f"accuracy (%), {train_size:,} training pictures", size=13)
-        self._grid = axes, rates, ratios
+        runs = cells.get(point, [])
+        names = [row for row in sides(cells)[1] if isinstance(row, str)]
+        wide = max((len(part) for name in names for part in row_lines(name, len(names))), default=0)
+        left = max(0.07, 0.02 + 0.0072 * wide)  # shares of the picture's width
+        axes = self.figure.add_axes((left, 0.2, 0.53 - left, 0.72))
+        rates, rows, _ = draw_heat(axes, cells, size=10.5)
+        across, up = _LABELS[self.rows]
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        if (0.53 - left) / len(rates) < 0.045:
+            axes.tick_params("x", rotation=30)
+        title = f"accuracy (%), {condition}"
+        self._grid = axes, rates, rows
         if not revealed:
             for number in axes.texts:
                 number.set(text="?", color=GREY)
             axes.images[0].set_visible(False)
             axes.set_xticks([i + 0.5 for i in range(len(rates) - 1)], minor=True)
-            axes.set_yticks([i + 0.5 for i in range(len(ratios) - 1)], minor=True)
+            axes.set_yticks([i + 0.5 for i in range(len(rows) - 1)], minor=True)
             axes.grid(which="minor", color="0.85")
             axes.tick_params(which="minor", length=0)
-            axes.set_title("Where is the best accuracy? Predict, then look.", size=13)
+            title = "Where is the best accuracy? Predict, then look."
+        axes.set_title(title, size=13, x=(0.3 - left) / (0.53 - left))
         if prediction is not None:  # in the corner, so that the number can be read
-            x, y = rates.index(prediction[0]) + 0.32, ratios.index(prediction[1]) + 0.28
+            x, y = rates.index(prediction[0]) + 0.32, rows.index(prediction[1]) + 0.28
             axes.plot(x, y, "*", ms=16, mfc="white", mec="black", ls="", label="your prediction")
         axes.plot(
-            rates.index(point[0]), ratios.index(point[1]), "s", ms=30, mfc="none", mec=RED, mew=3,
+            rates.index(point[0]), rows.index(point[1]), "s", ms=30, mfc="none", mec=RED, mew=3,
             ls="", label="this point",
         )  # fmt: skip
         self.figure.legend(loc="lower left", ncols=2, frameon=False, fontsize=12, markerscale=0.5)
@@ -73,11 +91,12 @@ class ReplayFigure(Drawing):
             panels = [self.figure.add_axes(place) for place in places]
             self._curves(panels[:2], runs, epochs)
             self._splits(panels[2:], runs)
-            held = format_estimate(estimate(runs, "source_accuracy"))
-            old = estimate(runs, "source_old_bn")
-            if not math.isnan(old.mean):
-                held += f" (old BatchNorm statistics: {100 * old.mean:.1f}%)"
-            self.figure.text(0.99, 0.025, f"source task: {held}", size=11, ha="right")
+            held, old = (estimate(runs, f"source_{of}") for of in ("accuracy", "old_bn"))
+            if not math.isnan(held.mean):
+                text = f"source task: {format_estimate(held)}"
+                if not math.isnan(old.mean):
+                    text += f" (old BatchNorm statistics: {100 * old.mean:.1f}%)"
+                self.figure.text(0.99, 0.025, text, size=11, ha="right")
         elif runs:
             self._rates(self.figure.add_axes((0.64, 0.3, 0.3, 0.5)), runs, epochs)
         else:
@@ -88,25 +107,28 @@ class ReplayFigure(Drawing):
         """Return the point of the grid at a place in the picture, in shares from its upper left corner."""
         if self._grid is None:
             return None
-        axes, rates, ratios = self._grid
+        axes, rates, rows = self._grid
         wide, tall = self.size
         column, row = axes.transData.inverted().transform((x * wide, (1 - y) * tall)).round()
-        if 0 <= column < len(rates) and 0 <= row < len(ratios):
-            return rates[int(column)], ratios[int(row)]
+        if 0 <= column < len(rates) and 0 <= row < len(rows):
+            return rates[int(column)], rows[int(row)]
         return None
 
-    def _rates(self, axes: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
+    def _rates(self, axes: Any, runs: Sequence[Run], epochs: tuple[int, int]) -> None:
         """Draw what is predicted about, while the numbers are covered: the LR of each split."""
-        plan, names = self.recording.plan_of(runs[0]), self.recording.splits
+        axes.set_title("What this point means: the LR of each split", size=13)
+        if runs[0].plan is None:
+            _say(axes, "a schedule of another package")
+            return
+        plan, names = self.recording.plan_of(runs[0]), self.names
         rates = plan.phases[plan.starts.index(epochs[0])].lrs
         axes.bar(range(len(names)), rates, color=split_colours(len(names)))
         axes.set_yscale("log")
         axes.set_ylim(*self._peaks)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda lr, _: short(lr)))
-        axes.set_xticks(range(len(names)), names, size=11)
-        axes.set_title("What this point means: the LR of each split", size=13)
+        axes.set_xticks(range(len(names)), names, size=11, rotation=60 if len(names) > 6 else 0)
 
-    def _curves(self, panels: Any, runs: list[Run], epochs: tuple[int, int]) -> None:
+    def _curves(self, panels: Any, runs: Sequence[Run], epochs: tuple[int, int]) -> None:
         count = runs[0].cell.epochs
         x = np.arange(1, count + 1)
         for axes, measure, title, scale, colour in zip(
@@ -114,17 +136,20 @@ class ReplayFigure(Drawing):
             OKABE_ITO, strict=False,
         ):  # fmt: skip
             means, halves = drawn((estimate(runs, measure, i) for i in range(count)), scale)
+            axes.set_title(title, size=12)
+            if np.isnan(means).all():
+                _say(axes, "not recorded")
+                continue
             axes.axvspan(epochs[0] + 0.5, epochs[1] + 0.5, color="#fff2c4", lw=0)
             axes.plot(x, means, color=colour, marker="o", lw=2)
             axes.fill_between(x, means - halves, means + halves, color=colour, alpha=0.25, lw=0)
-            axes.set_title(title, size=12)
             axes.set_xlabel("epoch (shaded: the phase)", size=10)
             axes.set_xlim(0.5, count + 0.5)
             axes.set_ylim(0, 100 if scale == 100 else None)
             axes.set_xticks(x[:: max(1, count // 6)])
 
-    def _splits(self, panels: Any, runs: list[Run]) -> None:
-        names = self.recording.splits
+    def _splits(self, panels: Any, runs: Sequence[Run]) -> None:
+        names = self.names
         for axes, measure, title in zip(
             panels, ("displacement", "cka"), ("weights moved (relative)", "CKA before / after"),
             strict=True,
@@ -137,3 +162,9 @@ class ReplayFigure(Drawing):
         panels[0].set_yscale("log")
         panels[0].set_ylim(*self._moved)
         panels[1].set_ylim(0, 1.05)
+
+
+def _say(axes: Any, text: str) -> None:
+    """Let a panel say why it is empty."""
+    axes.axis("off")
+    axes.text(0.5, 0.5, text, size=11, ha="center", transform=axes.transAxes)

@@ -17,6 +17,7 @@ from difflr.evidence.equal_cost import at_cost, equal_cost
 from difflr.evidence.forgetting import describe_forgetting, plot_forgetting
 from difflr.evidence.gains import describe_gains, gains, plot_gains
 from difflr.evidence.gallery import draw_all
+from difflr.evidence.grids import grids
 from difflr.evidence.outcomes import (
     describe_movement,
     describe_which_splits,
@@ -213,7 +214,8 @@ def test_a_difference_is_said_as_far_as_it_is_shown():
 def test_the_heat_map_shows_the_means(plateau):
     """Each number in the picture is the mean of its cell, at its LR and ratio."""
     axes = Figure().add_subplot()
-    rates, ratios, means = draw_heat(axes, plateau, 40)
+    grid = next(iter(grids(plateau)[1].values()))
+    rates, ratios, means = draw_heat(axes, grid)
     assert rates == list(made_up.RATES)
     assert ratios == list(made_up.RATIOS)
     shown = {tuple(map(round, text.get_position())): text.get_text() for text in axes.texts}
@@ -224,7 +226,7 @@ def test_the_heat_map_shows_the_means(plateau):
             assert means[y, x] == pytest.approx(mean)
             assert shown[x, y] == f"{mean:.0f}"
     with pytest.raises(DifflrError, match="no runs"):
-        draw_heat(axes, plateau, 77)
+        plot_heat(plateau, 77)
 
 
 def groups(recording):
@@ -481,6 +483,20 @@ def test_the_gallery_draws_every_study(plateau, shifts, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DifflrError, match="--out"):
         draw_all(plateau, tmp_path / "file" / "x")
+
+
+def test_movement_is_drawn_for_each_condition_and_rate_alone(tmp_path):
+    """No line is the mean over decays, base LRs, optimizers or sizes, and its name says of what it is."""
+    vit = load_recording("vit")
+    text = draw_all(replace(vit, runs=vit.where(measured_on="test")), tmp_path)["vit-movement.png"]
+    assert text.startswith("500 training pictures: base LR 1e-2, decay 0.5: weights moved by stem ")
+    assert text.count("weights moved by") == len(
+        {run.cell.key for run in vit.where(measured_on="test")}
+    )
+    sgd = [replace(run, cell=replace(run.cell, optimizer="SGD")) for run in vit.runs[:1]]
+    texts = draw_all(replace(vit, runs=[*vit.runs[:1], *sgd]), tmp_path)
+    moved = {name for name in texts if "movement" in name}
+    assert moved == {f"vit-movement-500-training-pictures-{x}.png" for x in ("AdamW", "SGD")}
 
 
 def test_groups_of_bars_stand_in_the_order_of_the_argument(shifts):

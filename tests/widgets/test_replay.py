@@ -7,8 +7,9 @@ import pytest
 
 from difflr.errors import DifflrError
 from difflr.evidence.summaries import estimate
+from difflr.experiments.statistics import format_estimate
 from difflr.studies.design import Cell
-from difflr.studies.recordings import save_recording
+from difflr.studies.recordings import list_recordings, save_recording
 from difflr.widgets import Replay
 
 
@@ -131,11 +132,11 @@ def test_each_training_size_keeps_its_prediction(replay):
     replay.point = (1e-3, 100.0)
     replay.predict.click()
     score = replay.score
-    replay.train_size = 80
+    replay.condition_controls["train_size"].value = 80
     assert replay.prediction is None
     assert replay.score == ""
     assert replay.point == (1e-3, 100.0), "the point stays where it was"
-    replay.train_size = 40
+    replay.condition = {"train_size": 40}
     assert replay.prediction == (1e-3, 100.0)
     assert replay.score == score
 
@@ -146,8 +147,9 @@ def test_what_the_recording_does_not_have_is_refused(replay):
     for point in ((0.5, 1.0), (1e-3, 7.0), (float("nan"), 1.0)):
         with pytest.raises(DifflrError, match="has"):
             replay.point = point
-    with pytest.raises(DifflrError, match="train_size"):
-        replay.train_size = 12
+    for condition in ({"train_size": 12}, {"bn": "drifting"}, {"no such": 1}):
+        with pytest.raises(DifflrError, match="no runs"):
+            replay.condition = condition
     assert (replay.point, replay.png) == before
 
 
@@ -179,15 +181,16 @@ def test_phases_are_those_of_the_plan(tmp_path):
     replay.phase_control.value = 3
     assert replay.png != before
     assert replay.phase_control.label == "4: epochs 4 to 4"
-    replay.point = (1e-2, 1.0)
+    assert replay.row_control.layout.display == "none", "there is nothing to choose"
+    replay.point = (1e-2, "gradual")
     assert replay.phase_control.value == 3, "the phase stays where the next plan has it too"
 
 
 def test_controls_can_be_used_by_keyboard_and_nothing_jumps(replay):
     """All controls are focusable widgets with a description; the picture keeps its size."""
     controls = [
-        replay.lr_control, replay.ratio_control, replay.size_control, replay.phase_control,
-        replay.predict, replay.look,
+        replay.lr_control, replay.row_control, replay.phase_control,
+        *replay.condition_controls.values(), replay.predict, replay.look,
     ]  # fmt: skip
     assert all(control.description for control in controls)
     assert all(button.tooltip for button in (replay.predict, replay.look))
@@ -200,7 +203,7 @@ def test_controls_can_be_used_by_keyboard_and_nothing_jumps(replay):
 
 
 def test_a_study_without_rates_has_no_replay(tmp_path):
-    """A recording without a grid of base LRs, or a name that is not there, is refused."""
+    """A recording without base LRs, or a name that is not there, is refused."""
     cell = Cell("uniform", {}, 40, 1)
     with pytest.raises(DifflrError, match="cannot be read"):
         Replay("no such recording")
@@ -210,5 +213,63 @@ def test_a_study_without_rates_has_no_replay(tmp_path):
     with Journal(tmp_path / "j.jsonl", "recipes", {"splits": made_up.SPLITS}) as journal:
         journal.open_session({})
         journal.add({**run, "options": dict(cell.options)})
-    with pytest.raises(DifflrError, match="no grid"):
+    with pytest.raises(DifflrError, match="no base learning rates"):
         Replay(save_recording(tmp_path / "j.jsonl", tmp_path / "r.json.gz"))
+
+
+@pytest.mark.parametrize("name", list_recordings())
+def test_every_recording_that_ships_opens(name):
+    """In each condition words, picture and table are those of one cell; one control for all that varies."""
+    replay = Replay(name, covered=False)
+    for tag, control in replay.condition_controls.items():
+        assert len({condition[tag] for condition in replay.conditions}) > 1
+        assert control.description
+    for condition in replay.conditions:
+        replay.condition = condition
+        assert {
+            tag: c.value for tag, c in replay.condition_controls.items()
+        }.items() <= condition.items()
+        assert len({run.cell.key for run in replay.runs}) == 1
+        tags = replay.runs[0].cell.tags
+        assert {tag: tags[tag] for tag in condition} == condition
+        assert f"accuracy {format_estimate(estimate(replay.runs))}" in replay.alt
+        assert format_estimate(estimate(replay.runs)) in replay.table.value
+
+
+def test_decays_are_points_of_their_own():
+    """All layer decays at one base LR were averaged."""
+    replay = Replay("vit", covered=False)
+    means = {}
+    for decay in (0.5, 0.75, 1.0):
+        replay.point = (3e-3, decay)
+        assert {run.cell.options["decay"] for run in replay.runs} == {decay}
+        means[decay] = replay.alt.split("accuracy ")[1][:5]
+        assert f"Base LR 3e-3, decay {decay:g}, 500 training pictures (3 seeds)" in replay.alt
+    assert len({*means.values()}) == 3
+
+
+def test_a_control_offers_what_was_run_and_takes_the_others_along():
+    """What is chosen is kept; what was not run with it is not offered."""
+    replay = Replay("peak", covered=False)
+    replay.condition = {"train_size": 500, "epochs": 12, "augment": True}
+    replay.condition_controls["train_size"].value = 5000
+    assert replay.condition["epochs"] == 6
+    assert [value for _, value in replay.condition_controls["epochs"].options] == [6]
+    assert "5,000 training pictures, 6 epochs, not augmented" in replay.alt
+    replay.condition_controls["train_size"].value = 500
+    assert [value for _, value in replay.condition_controls["epochs"].options] == [3, 6, 12]
+
+
+def test_what_another_package_trained_has_no_phases_and_no_curves():
+    """Its schedule is its own, and the picture says so."""
+    replay = Replay("recipes")
+    replay.condition = {"epochs": 6, "bn": "trained"}
+    replay.point = (3e-3, "fastai.fine_tune")
+    said = [text.get_text() for axes in replay.figure.figure.axes for text in axes.texts]
+    assert "a schedule of another package" in said
+    assert replay.phase_control.layout.visibility == "hidden"
+    replay.look.click()
+    said = [text.get_text() for axes in replay.figure.figure.axes for text in axes.texts]
+    assert said.count("not recorded") == 2
+    replay.point = (2e-3, "fastai.fine_tune")
+    assert "the grid has no runs there" in replay.alt
