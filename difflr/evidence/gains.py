@@ -4,10 +4,10 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
 from matplotlib.figure import Figure
 
+from difflr.evidence.grids import tag_words
 from difflr.evidence.nested import tried_rates, tuned_difference
 from difflr.evidence.summaries import SIDE, describe_difference, grouped
 from difflr.experiments.statistics import MARGIN, Estimate
@@ -45,10 +45,13 @@ def gains(recording: Recording) -> Gains:
     both = len(recording.values("augment")) > 1
     found: dict[str, dict[str, Mapping[str, Estimate]]] = {}
     for key, runs in sorted(under.items(), key=lambda item: (*item[0][:-1], item[0][-1] != "kept")):
-        name = ", ".join(_words(_UNDER[i], key[i]) for i in varies)
+        # Nothing is frozen by these plans, so statistics that are kept in frozen splits follow.
+        words = [tag_words(recording, _UNDER[i], key[i]) for i in varies]
+        name = ", ".join(words).replace("BatchNorm kept", "BatchNorm follows")
         for (augment,), own in sorted(grouped(runs, "augment").items()):
             if sides := _over_uniform(own):
-                found.setdefault(name, {})[_words("augment", augment) if both else ""] = sides
+                series = tag_words(recording, "augment", augment) if both else ""
+                found.setdefault(name, {})[series] = sides
     return found
 
 
@@ -144,13 +147,3 @@ def _place(side: tuple[str, float, float]) -> tuple[int, float, float]:
     recipe, ratio, decay = side
     known = [*_NAMES]
     return known.index(recipe) if recipe in known else len(known), ratio, -decay
-
-
-def _words(tag: str, value: Any) -> str:
-    return {
-        "optimizer": f"{value}",
-        "bn": f"BatchNorm {'frozen' if value == 'frozen' else 'follows'}",
-        "augment": "augmented" if value else "not augmented",
-        "epochs": f"{value} epochs",
-        "train_size": f"{value} training examples",
-    }[tag]

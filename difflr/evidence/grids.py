@@ -19,6 +19,7 @@ __all__ = [
     "point_words",
     "row_lines",
     "sides",
+    "tag_words",
 ]
 
 CONDITION = ("train_size", "epochs", "shift", "bn", "augment", "optimizer")
@@ -95,15 +96,22 @@ def point_words(rows: str, point: Point) -> str:
 
 def condition_words(recording: Recording, condition: Condition) -> str:
     """Return in words the number of training pictures, and in what else the recording's runs vary."""
-    found = dict(zip(CONDITION, condition, strict=True))
-    text = recording.about.get("data") == TEXT.removesuffix(":")
-    words = {
-        "train_size": f"{found['train_size']:,} training {'questions' if text else 'pictures'}",
-        "epochs": count(found["epochs"], "epoch"),
-        "shift": "new labels" if found["shift"] == "none" else f"input shift {found['shift']}",
-        "bn": f"BatchNorm {found['bn']}",
-        "augment": "augmented" if found["augment"] else "not augmented",
-        "optimizer": found["optimizer"],
-    }
-    varies = {tag for tag in CONDITION if len(recording.values(tag)) > 1} | {"train_size"}
-    return ", ".join(word for tag, word in words.items() if tag in varies)
+    return ", ".join(
+        tag_words(recording, tag, value)
+        for tag, value in zip(CONDITION, condition, strict=True)
+        if tag == "train_size" or len(recording.values(tag)) > 1
+    )
+
+
+def tag_words(recording: Recording, tag: str, value: Any) -> str:
+    """Return in words the value of a tag in ``CONDITION``."""
+    if tag == "train_size":
+        text = recording.about.get("data") == TEXT.removesuffix(":")
+        return f"{value:,} training {'questions' if text else 'pictures'}"
+    if tag == "epochs":
+        return count(value, "epoch")
+    if tag == "shift":
+        return "new labels" if value == "none" else f"input shift {value}"
+    if tag == "augment":
+        return "augmented" if value else "not augmented"
+    return f"BatchNorm {value}" if tag == "bn" else str(value)
