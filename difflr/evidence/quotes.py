@@ -27,6 +27,7 @@ difference, corrected for all recipes that were compared with the rival); or ``t
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
@@ -49,7 +50,7 @@ from difflr.evidence.summaries import (
     width_difference,
 )
 from difflr.evidence.tables import TABLES
-from difflr.experiments.statistics import detectable, holm, p_value
+from difflr.experiments.statistics import Estimate, detectable, holm, p_value
 from difflr.figures.words import short
 from difflr.studies.design import tag_matches
 from difflr.studies.recordings import Recording, Run, load_recording
@@ -63,10 +64,14 @@ MEASURES = (
     *("accuracy", "source_accuracy", "source_before", "source_old_bn", "source_recalibrated"),
     *("cpu_seconds", "flops"),
 )
-_PAIRED = (
-    *("accuracy_at_equal_seconds", "detectable", "holm", "ten_times_too_high"),
-    *("kept_at_equal_accuracy", "tuned", "tuned_detectable", "tuned_holm"),
-)
+_GAPS: dict[str, Callable[[list[Run], list[Run]], Estimate]] = {
+    "accuracy_at_equal_seconds": equal_cost,
+    "detectable": difference,
+    "kept_at_equal_accuracy": kept_at_equal_accuracy,
+    "ten_times_too_high": lambda runs, theirs: when_off_difference(runs, theirs, 10),
+    "tuned": tuned_difference,
+    "tuned_detectable": tuned_difference,
+}
 
 
 def rewritten(text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -114,48 +119,42 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     ours, *rival = what.split(" vs ")
     name, measure, *tags = ours.split()
     recording = _load(name)
-    tuned = measure.startswith("tuned") or measure == "kept_at_equal_accuracy"
-    within = _within(tags)
-    runs = _runs(recording, tags, tuned)
-    theirs = _runs(recording, rival[0].split(), tuned) if rival else []
-    if measure in _PAIRED and not rival:
+    if rival:
+        return _compared(recording, measure, tags, rival[0].split(), verdict)
+    if measure in _GAPS or measure.endswith("holm"):
         raise DifflrError(f"Received {short_repr(what)}.", "Say vs whose.")
-    if measure == "width" and rival:
-        return str(width_difference(runs, theirs, within))
+    runs = _runs(recording, tags)
     if measure == "best_rate":
         (rate,) = {run.tags["base_lr"] for run in runs}
         return short(rate)
-    if measure.endswith("detectable"):
-        gap = tuned_difference(runs, theirs) if tuned else difference(runs, theirs)
-        return f"{100 * detectable(gap):.1f} points"
-    if measure.endswith("holm"):
-        return _corrected(recording, tags, theirs, tuned)
     if measure == "width":
-        width = plateau_width(by_rate(runs), within)
+        width = plateau_width(by_rate(runs), _within(tags))
         least = "at least " if width.at_edge else ""
         return f"{least}{width.decades:.1f} ({width.low:.1f} to {width.high:.1f})"
-    if rival:
-        if measure == "accuracy_at_equal_seconds":
-            value = equal_cost(runs, theirs)
-        elif measure == "tuned":
-            value = tuned_difference(runs, theirs)
-        elif measure == "kept_at_equal_accuracy":
-            value = kept_at_equal_accuracy(runs, theirs)
-        elif measure == "ten_times_too_high":
-            value = when_off_difference(runs, theirs, 10)
-        else:
-            value = difference(runs, theirs, _known(measure))
-        if measure in ("cpu_seconds", "flops"):
-            return format_estimate(value, 1, 1, "")
-        if verdict:
-            return describe_difference(value)
-        return format_estimate(value, unit="", sign=True)
     value = estimate(runs, _known(measure))
     if measure == "flops":
         return f"{value.mean / 1e12:.2f}"
     return (
         format_estimate(value, 1, 1, " s") if measure == "cpu_seconds" else format_estimate(value)
     )
+
+
+def _compared(
+    recording: Recording, measure: str, tags: list[str], others: list[str], verdict: bool
+) -> str:
+    tuned = measure.startswith("tuned") or measure == "kept_at_equal_accuracy"
+    runs, theirs = (_runs(recording, side, tuned) for side in (tags, others))
+    if measure == "width":
+        return str(width_difference(runs, theirs, _within(tags)))
+    if measure.endswith("holm"):
+        return _corrected(recording, tags, theirs, tuned)
+    between = _GAPS.get(measure)
+    value = between(runs, theirs) if between else difference(runs, theirs, _known(measure))
+    if measure.endswith("detectable"):
+        return f"{100 * detectable(value):.1f} points"
+    if measure in ("cpu_seconds", "flops"):
+        return format_estimate(value, 1, 1, "")
+    return describe_difference(value) if verdict else format_estimate(value, unit="", sign=True)
 
 
 def _corrected(recording: Recording, tags: list[str], theirs: list[Run], tuned: bool) -> str:
@@ -181,7 +180,7 @@ def _known(measure: str) -> str:
     if measure not in MEASURES:
         raise DifflrError(
             f"Received measure {short_repr(measure)}.",
-            f"The measures are {', '.join((*MEASURES, 'width', *_PAIRED))}.",
+            f"The measures are {', '.join((*MEASURES, 'width', 'holm', 'tuned_holm', *_GAPS))}.",
         )
     return measure
 
