@@ -89,18 +89,6 @@ def _peak_at_row(at: str, all_rivals: bool = True) -> list[str]:
     ]
 
 
-def _text_row(recipe: str) -> list[str]:
-    uniform = "recipe=uniform"
-    rates = ("3e-5", "1e-4", "3e-4", "1e-3", "3e-3")
-    left, right = {uniform: (0, 1)}.get(recipe, (1, 0) if recipe.endswith("0.5") else (1, 1))
-    tried = [
-        f"text accuracy {recipe} base_lr={lr} measured_on=validation"
-        for lr in rates[left : len(rates) - right]
-    ]
-    reported = [f"text accuracy {recipe}", *_against("text", recipe, uniform)]
-    return [*[""] * left, *tried, *[""] * right, *reported]
-
-
 def _rival_row(recipe: str, uniform: str, *more: str) -> list[str]:
     """Return a recipe's best rate and accuracy, what it gains over uniform, and ``more`` measures."""
     study, _, ours = recipe.partition(" ")
@@ -311,12 +299,19 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
         {label: _recipe_row(recipe) for label, recipe in _RECIPES.items()},
     ),
     "text": (
-        "base LR | 3e-5 | 1e-4 | 3e-4 | 1e-3 | 3e-3 | test, at the best | against uniform | "
-        "p (Holm) | could have seen",
+        _GAINS,
         {
-            "uniform": _text_row("recipe=uniform"),
-            "layer decay 0.75": _text_row("recipe=layer_decay decay=0.75"),
-            "layer decay 0.5": _text_row("recipe=layer_decay decay=0.5"),
+            f"{number} questions: {label}": _rival_row(
+                f"text train_size={size} {tags}", f"train_size={size} recipe=uniform"
+            )
+            for size, number in ((100, "100"), (300, "300"), (4000, "4,000"))
+            for label, tags in (
+                ("uniform", "recipe=uniform"),
+                ("layer decay 0.75", "recipe=layer_decay decay=0.75"),
+                ("layer decay 0.5", "recipe=layer_decay decay=0.5"),
+                ("gradual unfreezing", "recipe=gradual"),
+            )
+            if size < 4000 or not label.startswith("layer decay")
         },
     ),
     "which_splits": (

@@ -41,7 +41,9 @@ def test_points_and_conditions_in_words():
     assert point_words(rows, (1e-3, "uniform")) == "base LR 1e-3, uniform"
     assert point_words("decay", (3e-3, 0.75)) == "base LR 3e-3, decay 0.75"
     text = load_recording("text")
-    assert condition_words(text, next(iter(grids(text)[1]))) == "300 training questions"
+    words = [condition_words(text, condition) for condition in grids(text)[1]]
+    assert words[0] == "100 training questions, 6 epochs"
+    assert words[-1] == "4,000 training questions, 2 epochs"
 
 
 def test_a_shape_of_its_own_is_a_row_of_its_own():
