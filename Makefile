@@ -125,7 +125,7 @@ recorded-pictures: env ## redraw the pictures of the recorded studies (seconds)
 	for picture in plateau-500 forgetting-500 which-splits; do \
 	  cp $(OUT)/gallery/$$picture.png images/; done
 	cp $(OUT)/gallery/recipes-cpu-seconds.png images/recipes.png
-	for study in causes peak networks vit; do \
+	for study in causes peak networks text vit; do \
 	  cp $(OUT)/gallery/$$study-gains.png images/$$study.png; done
 
 # The widgets as a learner uses them, in a headless Chromium: a strip of four frames for each.
