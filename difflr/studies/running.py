@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import product
 from math import fsum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,8 +91,7 @@ def run_study(
             return journal.path
         further = study.cells
         while further:
-            runs = product(further, study.seeds, ["validation"])
-            workers.run(f"{study.name}: choosing", [*runs])
+            workers.run(f"{study.name}: choosing", _each(further, study.seeds, "validation"))
             further = _beyond_the_edges(journal.runs, study)
             study = replace(study, cells=[*study.cells, *further])
         if study.report_seeds:
@@ -102,9 +100,13 @@ def run_study(
                 if choice.at_edge and progress:
                     tqdm.write(f"at the edge of its learning rates: {choice.cell.key}")
             best = [choice.cell for choice in choices]
-            runs = product(best, study.report_seeds, ["test"])
-            workers.run(f"{study.name}: reporting", [*runs])
+            workers.run(f"{study.name}: reporting", _each(best, study.report_seeds, "test"))
         return journal.path
+
+
+def _each(cells: Iterable[Cell], seeds: Iterable[int], on: str) -> list[Named]:
+    """Return every cell from every seed, seed by seed: a study that is cut short has whole grids."""
+    return [(cell, seed, on) for seed in seeds for cell in cells]
 
 
 def choose(runs: Sequence[Mapping[str, Any]], study: Study) -> list[Choice]:

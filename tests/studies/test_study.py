@@ -99,6 +99,15 @@ def test_every_cell_is_run_from_every_seed_and_the_best_reported(task, journal):
         assert len(run.curve_accuracy) == 1
 
 
+def test_runs_are_made_seed_by_seed(task, journal):
+    """So a study that is cut short has the whole grid of its first seeds."""
+    runs = read_journal(journal)[2]
+    for on in ("validation", "test"):
+        seeds = [run["seed"] for run in runs if run["measured_on"] == on]
+        assert seeds == sorted(seeds)
+    assert {run["seed"] for run in runs[: len(CELLS)]} == {0}
+
+
 def test_a_finished_study_runs_nothing_more(task, journal, monkeypatch):
     """The same command again trains nothing and leaves the file as it is."""
     before = journal.read_bytes()
