@@ -133,7 +133,7 @@ def _curve(runs: Sequence[Run]) -> list[tuple[float, dict[int, float]]]:
         (fmean(own.values()), {seed: kept[lr, seed] for seed in own if (lr, seed) in kept})
         for lr, own in sorted(tried_rates(runs).items())
     ]
-    if not all(kept for _, kept in curve) or not curve:
+    if not curve or not all(own for _, own in curve):
         raise DifflrError(
             "These runs do not say what is left of a source task.", "Record them with --source."
         )

@@ -45,9 +45,9 @@ def gains(recording: Recording) -> Gains:
     both = len(recording.values("augment")) > 1
     found: dict[str, dict[str, Mapping[str, Estimate]]] = {}
     for key, runs in sorted(under.items(), key=lambda item: (*item[0][:-1], item[0][-1] != "kept")):
-        # Nothing is frozen by these plans, so statistics that are kept in frozen splits follow.
-        words = [tag_words(recording, _UNDER[i], key[i]) for i in varies]
-        name = ", ".join(words).replace("BatchNorm kept", "BatchNorm follows")
+        # Statistics that are "kept" in frozen splits follow the pictures in those that train.
+        said = ["follows" if value == "kept" else value for value in key]
+        name = ", ".join(tag_words(recording, _UNDER[i], said[i]) for i in varies)
         for (augment,), own in sorted(grouped(runs, "augment").items()):
             if sides := _over_uniform(own):
                 series = tag_words(recording, "augment", augment) if both else ""
