@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     from difflr.cli.lessons import add_lessons_commands
     from difflr.cli.study import add_study_command
     from difflr.recipes import RECIPES
+    from difflr.written.recipes import AUTO_RGN
 
     parser = _Parser(
         prog="difflr", description="Differential learning rates for transfer learning."
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--recipes",
         nargs="+",
-        help=f"of {names}; options after colons, e.g. differential:lr=3e-3:ratio=10",
+        help=f"of {names}, {AUTO_RGN}; options after colons, e.g. differential:lr=3e-3:ratio=10",
     )
     add("--seeds", nargs="+", default=["3"], help="how many, or the seeds: 0,1,2")
     add("--epochs", type=int, help="of every recipe (default: 6, strokes 8)")

@@ -15,11 +15,12 @@ from difflr.errors import DifflrError
 from difflr.experiments.augmentation import CROP_AREA
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
+from difflr.experiments.graded import even
 from difflr.experiments.journal import hold
 from difflr.experiments.mistakes import find_mistakes
 from difflr.experiments.provenance import data_name, hash_pictures, versions
 from difflr.experiments.results import Results
-from difflr.experiments.settings import Settings, fitting_batch
+from difflr.experiments.settings import Settings, fitting_batch, plan_of
 from difflr.experiments.statistics import (
     describe_difference,
     describe_power,
@@ -30,11 +31,10 @@ from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
 from difflr.experiments.unfinished import Unfinished
 from difflr.lightning.package import pl
 from difflr.plan import Plan
-from difflr.recipes import as_recipe, make_plan
 from difflr.splits import split_model
 from difflr.written.cuts import as_patterns
 from difflr.written.files import writing
-from difflr.written.recipes import parse_recipe
+from difflr.written.recipes import AUTO_RGN, parse_recipe
 from difflr.written.tables import aligned
 
 __all__ = ["compare", "table"]
@@ -122,14 +122,14 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                         plans[recipe],
                         drawn[seed],
                         test,
-                        options,
+                        replace(options, auto_rgn=_grades(recipe)),
                         n_classes=len(data.classes),
                         seed=seed,
                         logger=_logger(folder),
                         callbacks=[OnStep(bar.update)],
                         unfinished=unfinished,
                     )
-                    run = _as_run(recipe, seed, outcome, plans[recipe])
+                    run = _as_run(recipe, seed, outcome, model.plan)
                     if not outcome.diverged:
                         run["mistakes"] = find_mistakes(model, test, len(data.classes))
                     results.add(run)
@@ -181,7 +181,7 @@ def _plans(settings: Settings) -> tuple[dict[str, Plan], nn.Module]:
     for text in settings.recipes:
         name, options = parse_recipe(text)
         label = text.replace("-", "_") if not options else ":".join([name, *text.split(":")[1:]])
-        plans[label] = make_plan(as_recipe(name), splits, settings.epochs, **options)
+        plans[label] = plan_of(text, splits, settings.epochs)
     return plans, network
 
 
@@ -214,12 +214,19 @@ def _check_lone_picture(network: nn.Module, size: int, train_size: int, batch_si
 
 def _done(results: Results, recipe: str, seed: int, plan: Plan) -> bool:
     run = results.find(recipe, seed)
-    if run is not None and Plan.from_dict(run["plan"]) != plan:
+    trained = run and Plan.from_dict(run["plan"])
+    if trained and _grades(recipe):
+        trained = even(trained)
+    if trained not in (None, plan):
         raise DifflrError(
             f"{results.path} holds a run of {recipe} with another plan.",
             "Pass another folder with --out.",
         )
     return run is not None
+
+
+def _grades(recipe: str) -> bool:
+    return recipe.partition(":")[0] == AUTO_RGN
 
 
 def _about(

@@ -21,7 +21,7 @@ from difflr.experiments.statistics import Summary, format_estimate, summarise
 from difflr.figures.picture import Picture
 from difflr.recipes import RECIPES
 from difflr.written.files import write_whole, writing
-from difflr.written.recipes import parse_recipe
+from difflr.written.recipes import AUTO_RGN, parse_recipe
 
 __all__ = ["write_page"]
 
@@ -154,7 +154,7 @@ def _untried(chosen_on: Results, reported: Results) -> list[str]:
     settings = reported.about["settings"]
     seeds = len({run["seed"] for run in reported.runs})
     said += [
-        f"Other recipes: {', '.join(name for name in RECIPES if name not in names)}.",
+        f"Other recipes: {', '.join(name for name in (*RECIPES, AUTO_RGN) if name not in names)}.",
         f"Another network or other weights than {reported.about['weights']['backbone']}, splits or ratios.",
         f"Other than {settings['epochs']} epochs, {settings['image_size']} pixels a side, batches of "
         f"{settings['batch_size']}.",

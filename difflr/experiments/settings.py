@@ -1,7 +1,7 @@
 """What a comparison holds fixed for all recipes, checked before anything is loaded or trained."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,15 @@ from difflr.experiments.needs import (
     need_folder,
     need_packages,
 )
+from difflr.plan import Plan
 from difflr.recipes import as_recipe, make_plan
 from difflr.written.cuts import Cut
 from difflr.written.files import user_path
-from difflr.written.recipes import parse_recipe
+from difflr.written.recipes import AUTO_RGN, parse_recipe
 
-__all__ = ["Settings", "check_ranges", "fitting_batch"]
+__all__ = ["Settings", "check_ranges", "fitting_batch", "plan_of"]
+
+_AUTO_RGN_LR = 3e-3  # of the rates tried in the recordings, with new labels, in the flat middle
 
 # Lightning's names of those that keep the weights in float32, as the evaluation afterwards needs them.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -116,14 +119,24 @@ class Settings:
 
 def _check_recipe(text: str, epochs: int) -> None:
     """Refuse a recipe that makes a plan neither for few splits nor for many: nobody knows yet how many."""
-    name, options = parse_recipe(text)
     try:
-        make_plan(as_recipe(name), _FEW, epochs, **options)
+        plan_of(text, _FEW, epochs)
     except DifflrError as problem:
         try:
-            make_plan(as_recipe(name), _MANY, epochs, **options)
+            plan_of(text, _MANY, epochs)
         except DifflrError:
             raise problem from None
+
+
+def plan_of(text: str, splits: Sized | int, epochs: int) -> Plan:
+    """Return the plan of a recipe and its options as a command line takes them.
+
+    That of ``auto_rgn`` is uniform: a run alone can give the splits their rates.
+    """
+    name, options = parse_recipe(text)
+    if name == AUTO_RGN:
+        name, options = "uniform", {"lr": _AUTO_RGN_LR, **options}
+    return make_plan(as_recipe(name), splits, epochs, **options)
 
 
 def fitting_batch(pictures: int, most: int) -> int:

@@ -18,6 +18,7 @@ from difflr.experiments import allocator
 from difflr.experiments.augmentation import augment, random_resized_crop
 from difflr.experiments.backbones import Backbone, PictureNetwork
 from difflr.experiments.data import Images
+from difflr.experiments.graded import graded
 from difflr.experiments.quiet import quiet
 from difflr.experiments.unfinished import Unfinished
 from difflr.lightning.module import ParametersSplitsModule
@@ -114,7 +115,8 @@ class Classifier(PictureNetwork, ParametersSplitsModule):
 class TrainingOptions:
     """How a run trains, apart from its plan: as ``Classifier`` and ``fit`` take it.
 
-    ``hold_norms`` keeps all of BatchNorm, weights and statistics, as it was before.
+    ``hold_norms`` keeps all of BatchNorm, weights and statistics, as it was before; ``auto_rgn`` gives the
+    splits of an even plan rates by their gradients on the first batches, not augmented.
     """
 
     batch_size: int = 64
@@ -127,6 +129,7 @@ class TrainingOptions:
     cut: Cut | None = None
     optimizer: str = "AdamW"
     hold_norms: bool = False
+    auto_rgn: bool = False
 
 
 @dataclass(frozen=True)
@@ -269,6 +272,8 @@ def train(
         cut=options.cut,
         optimizer=options.optimizer,
     )
+    if options.auto_rgn:
+        model.milestones = graded(plan, model.splits, images.batches(options.batch_size, seed=seed))
     seconds = fit(
         model,
         images,

@@ -8,6 +8,7 @@ from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.experiments.settings import Settings, check_ranges
 from difflr.plan import Phase, Plan
 from difflr.recipes import as_recipe, make_plan
+from difflr.written.recipes import AUTO_RGN
 
 __all__ = ["BN_MODES", "OPTIMIZERS", "TEXT", "Cell", "Study", "Task", "tag_matches"]
 
@@ -15,7 +16,7 @@ TEXT = "trec6:"  # how data are written that hold questions and not pictures
 
 BN_MODES = ("kept", "drifting", "trained", "frozen")
 OPTIMIZERS = ("AdamW", "SGD")
-_MORE_THAN_A_PLAN = ("auto_rgn", "recalibrated", "wise_ft")
+_MORE_THAN_A_PLAN = (AUTO_RGN, "recalibrated", "wise_ft")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """One run of a study, in whatever process or machine it is put."""
 
-import copy
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -12,12 +11,11 @@ import torch
 from difflr.experiments.backbones import Backbone
 from difflr.experiments.data import Images
 from difflr.experiments.flops import count_costs
-from difflr.experiments.training import Classifier, TrainingOptions, evaluate, hold_norms, train
+from difflr.experiments.training import Classifier, TrainingOptions, evaluate, train
 from difflr.models.heads import HEADS
 from difflr.models.interpolation import interpolate
 from difflr.models.running_stats import recalibrate
 from difflr.plan import Plan
-from difflr.rangetest.gradients import suggest_lrs
 from difflr.splits import split_model
 from difflr.studies.design import Cell, Task
 from difflr.studies.material import Source, load_parts, load_source, load_start, sample
@@ -30,6 +28,7 @@ from difflr.studies.measures import (
     training_flops,
     with_old_head,
 )
+from difflr.written.recipes import AUTO_RGN
 
 __all__ = ["Staged", "as_run", "changes", "run_trial", "stage"]
 
@@ -78,13 +77,10 @@ def run_trial(
     torch.manual_seed(seed)  # as ``train`` does: the same new head
     network = given.start.build(given.n_classes)
     splits = split_model(network, task.cut)
-    plan = cell.plan(splits)
-    if cell.recipe == "auto_rgn":
-        plan = _graded(task, plan, cell, given, network, seed)
     curve = Curve(sample(given.held, task.curve))
     outcome, model = train(
         given.start,
-        plan,
+        cell.plan(splits),
         given.images,
         given.held,
         TrainingOptions(
@@ -96,6 +92,7 @@ def run_trial(
             optimizer=cell.optimizer,
             hold_norms=cell.bn == "frozen",
             cut=task.cut,
+            auto_rgn=cell.recipe == AUTO_RGN,
         ),
         n_classes=given.n_classes,
         seed=seed,
@@ -116,26 +113,12 @@ def run_trial(
         "loss": loss,
         "seconds": outcome.seconds - curve.seconds,
         "cpu_seconds": curve.cpu_seconds,
-        "flops": training_flops(costs, plan, splits, len(given.images)),
+        "flops": training_flops(costs, model.plan, splits, len(given.images)),
         **changes(task, cell, measured_on, given, network, model.cpu().network),
         "curve_loss": curve.losses,
         "curve_accuracy": curve.accuracies,
     }
-    return as_run(cell, seed, measured_on, plan, measured)
-
-
-def _graded(
-    task: Task, plan: Plan, cell: Cell, given: Staged, network: torch.nn.Module, seed: int
-) -> Plan:
-    """Return the uniform plan with rates by relative gradient norms."""
-    twin = copy.deepcopy(network)  # its splits are its own
-    if cell.bn == "frozen":
-        hold_norms(twin)
-    model = given.start.around(twin)
-    (phase,) = plan.phases
-    batches = given.images.batches(task.batch_size, seed=seed)
-    found = suggest_lrs(split_model(model, task.cut), batches, max(phase.lrs))
-    return replace(plan, phases=[replace(phase, lrs=found.lrs, frozen=found.frozen)])
+    return as_run(cell, seed, measured_on, model.plan, measured)
 
 
 def _go_back(cell: Cell, before: torch.nn.Module, model: Classifier) -> None:

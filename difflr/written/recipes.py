@@ -2,7 +2,11 @@
 
 from difflr.errors import DifflrError
 
-__all__ = ["parse_recipe"]
+__all__ = ["AUTO_RGN", "parse_recipe"]
+
+#: A recipe of runs alone, none of ``difflr.RECIPES``: uniform, until a run's own batches have given the
+#: splits their rates (``difflr.suggest_lrs``), of which ``lr`` is the largest.
+AUTO_RGN = "auto_rgn"
 
 
 def parse_recipe(text: str) -> tuple[str, dict[str, float]]:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from difflr.cli.command import main
+from difflr.experiments.backbones import PictureNetwork, load_backbone
 from difflr.experiments.data import load_data
 from difflr.experiments.figure import plot_runs
 from difflr.plan import Plan
+from difflr.rangetest.gradients import suggest_lrs
+from difflr.splits import split_model
 from difflr.studies.declared import STUDIES
 from difflr.studies.design import Cell
 
@@ -90,6 +94,24 @@ def test_compare_goes_on_where_it_stopped(tree, tmp_path, monkeypatch):
         "difflr.experiments.compare.train", lambda *a, **k: pytest.fail("trained again")
     )
     assert compare(tree, tmp_path, "--recipes", "uniform,head_only", "--seeds", "0,1") == 0
+
+
+def test_rates_by_gradients_are_measured_in_each_run_and_recorded(tree, tmp_path, monkeypatch):
+    """By ``auto-rgn``, on the run's own pictures; a second call takes such a run for what it is."""
+    assert compare(tree, tmp_path, "--recipes", "uniform,auto-rgn:lr=1e-2", "--seeds", "2") == 0
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    plans = [Plan.from_dict(run["plan"]) for run in runs if run["recipe"] == "auto_rgn:lr=1e-2"]
+    backbone, data = load_backbone("strokenet", "embedded"), load_data(str(tree))
+    for seed, plan in enumerate(plans):
+        torch.manual_seed(seed)
+        network = PictureNetwork(backbone.build(2), mean=backbone.mean, std=backbone.std)
+        batches = data.train.subset(16, seed).batches(8, seed=seed)
+        assert plan.phases[0].lrs == suggest_lrs(split_model(network), batches, 1e-2).lrs
+        assert max(plan.phases[0].lrs) == 1e-2
+    assert len(plans) == 2
+    assert plans[0] != plans[1]
+    monkeypatch.setattr("difflr.experiments.compare.train", lambda *a, **k: pytest.fail("again"))
+    assert compare(tree, tmp_path, "--recipes", "auto-rgn:lr=1e-2", "--seeds", "2") == 0
 
 
 def test_validate_never_looks_at_the_test_pictures(tree, tmp_path, monkeypatch):
@@ -195,15 +217,16 @@ def test_a_run_that_starts_anew_draws_its_curves_once(tree, tmp_path):
 AT_ONCE = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 import difflr.experiments.compare as job
 from difflr.cli.command import main
 from difflr.experiments.training import Outcome
 
-def train(*_, seed, **__):
+def train(backbone, plan, *_, seed, **__):
     with Path(sys.argv[1]).open("a") as file:
         file.write(f"{seed}\\n")
     time.sleep(0.3)
-    return Outcome(0.5, 1.0, 0.3, 1.0), None
+    return Outcome(0.5, 1.0, 0.3, 1.0), SimpleNamespace(plan=plan)
 
 job.train = train
 job.find_mistakes = lambda *_: {}
@@ -241,6 +264,7 @@ BAD = {
     "batch size": ("--batch-size", "0"),
     "epochs": ("--epochs", "0"),
     "weight decay": ("--weight-decay", "nan"),
+    "option of no recipe": ("--recipes", "auto-rgn:ratio=10"),
     "precision": ("--precision", "bf16"),
     "missing weights": ("--weights", "nowhere.safetensors"),
     "mismatched architecture": ("--backbone", "resnet18"),

@@ -1,49 +1,23 @@
 """The wheel and the sdist hold what they should, and the core works from the wheel with torch alone."""
 
 import email
+import os
 import re
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 pytest.importorskip("hatchling", reason='it comes with pip install -e ".[dev]"')
 
 ROOT = Path(__file__).parents[2]
-
-#: Hides the packages HIDDEN; without any, all that is installed but torch, numpy and what these two need.
-ONLY_TORCH = """
-import importlib.metadata as metadata, re, sys
-from importlib.machinery import PathFinder
-sys.path.insert(0, WHEEL)
-shown, wanted = set(), ["torch", "numpy"]
-while wanted:
-    name = re.sub("[-_.]+", "-", wanted.pop()).lower()
-    if name not in shown:
-        shown.add(name)
-        try:
-            needs = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        wanted += [re.match(r"[\\w.-]+", need)[0] for need in needs if "extra ==" not in need]
-hidden = set(HIDDEN) or {
-    module
-    for module, owners in metadata.packages_distributions().items()
-    if not any(re.sub("[-_.]+", "-", owner).lower() in shown for owner in owners)
-} - {"difflr"}
-
-class Finder(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in hidden else super().find_spec(name, path, target)
-
-sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
-import difflr
-assert difflr.__file__.startswith(WHEEL), difflr.__file__
-"""
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +37,57 @@ def wheel(built):
     return built / "wheel"
 
 
-def run(wheel, code, hidden=()):
-    """Run code with difflr from the wheel, and torch alone or all but ``hidden`` installed."""
-    start = f"WHEEL, HIDDEN = {str(wheel)!r}, {list(hidden)!r}\n{ONLY_TORCH}"
+def installed(wheel, extra):
+    """Return the distributions, as installed here, that the wheel with this extra asks for."""
+    (about,) = wheel.glob("*.dist-info")
+    found = {"difflr": metadata.Distribution.at(about)}
+    wanted = [("difflr", ""), ("difflr", extra)]
+    for name, chosen in wanted:  # which grows as it is read
+        if name not in found:
+            try:
+                found[name] = metadata.distribution(name)
+            except metadata.PackageNotFoundError:  # not asked for on this machine
+                continue
+        for need in map(Requirement, found[name].requires or ()):
+            if need.marker is None or need.marker.evaluate({"extra": chosen}):
+                asked = [(canonicalize_name(need.name), more) for more in ("", *need.extras)]
+                wanted += [pair for pair in asked if pair not in wanted]
+    return [distribution for name, distribution in found.items() if name != "difflr"]
+
+
+def environment(folder, wheel, extra=""):
+    """Return the Python of a new environment with the wheel, one of its extras and nothing else.
+
+    What the wheel asks for is linked from the environment of the tests: there may be no network.
+    """
+    venv.create(folder, symlinks=os.name != "nt")
+    (site,) = folder.rglob("site-packages")
+    for distribution in installed(wheel, extra):
+        for name in {path.parts[0] for path in distribution.files} - {"..", "__pycache__"}:
+            if not (site / name).exists():
+                (site / name).symlink_to(distribution.locate_file(name))
+    for path in wheel.iterdir():
+        (site / path.name).symlink_to(path)
+    (python,) = (*folder.glob("bin/python"), *folder.glob("Scripts/python.exe"))
+    return python
+
+
+@pytest.fixture(scope="module")
+def alone(wheel, tmp_path_factory):
+    """An environment's Python: the wheel, torch, numpy and what these two need."""
+    return environment(tmp_path_factory.mktemp("alone"), wheel)
+
+
+@pytest.fixture(scope="module")
+def kit(wheel, tmp_path_factory):
+    """An environment's Python: the wheel and its extra ``kit``."""
+    return environment(tmp_path_factory.mktemp("kit"), wheel, "kit")
+
+
+def run(python, code):
+    """Run code with this Python, outside the repository."""
     done = subprocess.run(
-        [sys.executable, "-I", "-c", start + code], cwd=wheel, capture_output=True, text=True
+        [python, "-I", "-c", code], cwd=Path(python).parent, capture_output=True, text=True
     )
     assert not done.returncode, done.stderr
     return done.stdout
@@ -116,12 +136,13 @@ def test_the_sdist_holds_every_tracked_file(built):
     assert there - inside == set()
 
 
-def test_the_core_works_with_torch_alone(wheel):
+def test_the_core_works_with_torch_alone(alone, wheel):
     """Splits, a plan, groups, the scheduler, freezing, the report and kept features."""
-    code = """
-import importlib, pathlib, torch
+    code = f"""
+import difflr, importlib, pathlib, torch
+assert pathlib.Path(difflr.__file__).resolve().is_relative_to({str(wheel)!r})
 for path in pathlib.Path(difflr.__file__).parent.glob("[a-z]*.py"):
-    importlib.import_module(f"difflr.{path.stem}")
+    importlib.import_module("difflr." + path.stem)
 net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
 splits = difflr.split_model(net, list(net))
 plan = difflr.make_plan("gradual", splits, 3)
@@ -139,7 +160,7 @@ assert all(name in str(difflr.report(splits)) for name in splits.names)
 assert difflr.from_milestones(difflr.to_milestones(plan)) == plan
 assert difflr.replace_head and difflr.CachedPrefix and difflr.range_test
 """
-    run(wheel, code)
+    run(alone, code)
 
 
 MISSING = {
@@ -152,15 +173,16 @@ MISSING = {
 }
 
 
-def test_a_missing_extra_is_one_line_that_names_it(wheel):
+def test_a_missing_extra_is_one_line_that_names_it(alone):
     """An ImportError, whether a public name is used or a room is imported."""
     tried = [
         f"try:\n    {code}\nexcept ImportError as error:\n    print(error)" for code in MISSING
     ]
-    assert run(wheel, "\n".join(tried)).splitlines() == list(MISSING.values())
+    code = "\n".join(["import difflr", *tried])
+    assert run(alone, code).splitlines() == list(MISSING.values())
 
 
-def test_the_command_line_names_the_missing_extra(wheel, tmp_path):
+def test_the_command_line_names_the_missing_extra(alone, tmp_path):
     """Exit status 2 and one line; what needs no extra works."""
     code = f"""
 import contextlib, io
@@ -172,17 +194,17 @@ for words in (["compare"], ["plan"], ["study", "plateau"], ["curves", "x"]):
     print(said.getvalue(), end="")
 assert main(["lessons", {str(tmp_path / "lessons")!r}]) == 0
 """
-    lines = run(wheel, code).splitlines()
+    lines = run(alone, code).splitlines()
     needs = 'difflr: error: difflr {} needs {}: pip install "difflr[{}]"'
     assert lines[0] == needs.format("compare", "pytorch_lightning", "lightning")
     assert all(line.startswith("difflr: error: difflr ") for line in lines[:4])
     assert (tmp_path / "lessons" / "00_start_here.ipynb").exists()
 
 
-def test_lessons_and_compare_need_no_more_than_the_kit(wheel):
+def test_lessons_and_compare_need_no_more_than_the_kit(kit):
     """Neither joblib nor Dask; a study says that it needs them."""
     code = """
-import importlib, pkgutil
+import importlib, pkgutil, sys
 for room in ("lessons", "widgets", "evidence", "experiments", "rangetest", "figures", "lightning"):
     package = importlib.import_module(f"difflr.{room}")
     for module in pkgutil.walk_packages(package.__path__, f"difflr.{room}."):
@@ -192,4 +214,4 @@ from difflr.cli import main
 assert main(["study", "plateau", "--quick"]) == 2
 assert not {"joblib", "dask"} & set(sys.modules)
 """
-    run(wheel, code, ["joblib", "dask", "distributed"])
+    run(kit, code)
