@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "works-with.md"
 TORCHVISION = ("resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1", "mnasnet0_5",
                "regnet_y_400mf", "efficientnet_b0")  # fmt: skip
 STEPS = 2
-HEAD = """# Works with
+HEAD = """# Models that were tried
 
 Small models with random weights; each was tried by `make works-with`, which wrote this page. *Stages*
 and *blocks*: the number of splits, in the order in which `forward` reaches them. *Two phases*: in the
