@@ -1,8 +1,5 @@
 """The main job: recipes side by side, on the same pictures, from the same seeds, for the same epochs."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +13,6 @@ from difflr.experiments.augmentation import CROP_AREA
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
 from difflr.experiments.graded import even
-from difflr.experiments.journal import hold
 from difflr.experiments.mistakes import find_mistakes
 from difflr.experiments.provenance import data_name, hash_pictures, versions
 from difflr.experiments.results import Results
@@ -33,7 +29,7 @@ from difflr.lightning.package import pl
 from difflr.plan import Plan
 from difflr.splits import split_model
 from difflr.written.cuts import as_patterns
-from difflr.written.files import writing
+from difflr.written.files import holding, writing
 from difflr.written.recipes import AUTO_RGN, parse_recipe
 from difflr.written.tables import aligned
 
@@ -103,7 +99,9 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
             left = []
             for recipe, seed in todo:
                 folder = _run_folder(out, recipe, seed)
-                with _held(folder, wait) as ours:
+                with writing(folder):
+                    folder.mkdir(parents=True, exist_ok=True)
+                with holding(folder, wait=wait) as ours:
                     if not ours:
                         left.append((recipe, seed))
                         continue
@@ -148,22 +146,6 @@ def _as_run(recipe: str, seed: int, outcome: Outcome, plan: Plan) -> dict[str, A
 def _run_folder(out: Path, recipe: str, seed: int) -> Path:
     name = recipe.replace(":", "_").replace("=", "")  # characters that a file system may refuse
     return out / "tensorboard" / f"{name}-{seed}"
-
-
-@contextmanager
-def _held(folder: Path, wait: bool) -> Iterator[bool]:
-    """Hold the folder of a run while it is trained; False where another process trains it."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
-        file = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folders
-        yield True
-        return
-    try:
-        yield hold(file, wait=wait)
-    finally:
-        os.close(file)
 
 
 def _logger(folder: Path) -> Any:

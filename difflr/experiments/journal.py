@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
-from difflr.written.files import parse_json, write_whole, writing
+from difflr.written.files import hold, parse_json, write_whole, writing
 
-__all__ = ["Journal", "describe_changes", "hold", "not_ours", "read_journal", "write_journal"]
+__all__ = ["Journal", "describe_changes", "not_ours", "read_journal", "write_journal"]
 
 SCHEMA = "difflr-journal/1"
 _LONGEST = 2**24  # bytes of a line; a run has a few thousand
@@ -157,25 +157,6 @@ class Journal:
                 "Make room, then give the same command again: it goes on from there.",
             ) from error
         self._size = size + len(data)
-
-
-def hold(file: int, *, wait: bool = True) -> bool:
-    """Lock an open file or folder against other processes until it is closed; False where it is taken.
-
-    Where the system has no such locks (Windows, some network drives), nothing is ever taken.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
-            raise
-    return True
 
 
 def describe_changes(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

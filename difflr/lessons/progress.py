@@ -2,15 +2,15 @@
 
 import json
 import os
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_int
-from difflr.written.files import parse_json, read_within, user_path, write_whole
+from difflr.written.files import holding, parse_json, read_within, user_path, write_whole
 from difflr.written.tables import aligned
 
 __all__ = [
@@ -51,25 +51,34 @@ def place() -> Path:
 
 def note(lesson: str, number: str, title: str, done: bool) -> None:
     """Add an attempt at an exercise to the file. Where it cannot be written, the lesson goes on."""
-    records = read_kept()
-    own = records.setdefault(lesson, {}).setdefault(number, {})
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    own |= {"title": title, "done": done, "last": now}
-    own["tries"] = int(own.get("tries", 0)) + 1
-    _keep(records)
+    with _changing() as records:
+        own = records.setdefault(lesson, {}).setdefault(number, {})
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        own |= {"title": title, "done": done, "last": now}
+        own["tries"] = int(own.get("tries", 0)) + 1
 
 
 def forget(lesson: str) -> None:
     """Take a lesson out of the file."""
-    records = read_kept()
-    if records.pop(lesson, None):
-        _keep(records)
+    if lesson in read_kept():
+        with _changing() as records:
+            records.pop(lesson, None)
 
 
-def _keep(records: Records) -> None:
-    content = json.dumps({"difflr progress": 1, "lessons": records}, indent=1)
-    with suppress(OSError, DifflrError):
-        write_whole(place(), content.encode())
+@contextmanager
+def _changing() -> Iterator[Records]:
+    """Keep what the block changes; of two notebooks at once, one waits for the other."""
+    try:
+        folder = place().parent
+    except DifflrError:  # a folder that cannot be: the lesson goes on
+        yield {}
+        return
+    with holding(folder):
+        records = read_kept()
+        yield records
+        content = json.dumps({"difflr progress": 1, "lessons": records}, indent=1)
+        with suppress(OSError, DifflrError):
+            write_whole(place(), content.encode())
 
 
 def read_kept() -> Records:

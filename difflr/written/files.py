@@ -14,6 +14,8 @@ from difflr.errors import DifflrError, short_repr
 __all__ = [
     "MOST_BYTES",
     "MOST_VALUES",
+    "hold",
+    "holding",
     "parse_json",
     "read_within",
     "user_path",
@@ -121,3 +123,36 @@ def _link(draft: Path, path: Path) -> None:
     except OSError:  # a file system without hard links
         if not path.exists():
             draft.replace(path)
+
+
+@contextmanager
+def holding(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a folder, as ``hold`` does, for the block; where it cannot be opened, nothing is ever taken."""
+    try:
+        file = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        yield True
+        return
+    try:
+        yield hold(file, wait=wait)
+    finally:
+        os.close(file)
+
+
+def hold(file: int, *, wait: bool = True) -> bool:
+    """Lock an open file or folder against other processes until it is closed; False where it is taken.
+
+    Where the system has no such locks (Windows, some network drives), nothing is ever taken.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
+            raise
+    return True

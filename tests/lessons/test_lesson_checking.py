@@ -2,6 +2,8 @@
 
 import math
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from difflr.errors import DifflrError
 from difflr.lessons.checking import Lesson, NotAnswered, Wrong, called, tried
 from difflr.lessons.feedback import Feedback
 from difflr.lessons.plain import number, plain
-from difflr.lessons.progress import FILE, LESSONS, progress
+from difflr.lessons.progress import FILE, LESSONS, progress, read
 from difflr.lessons.stubs import fingerprint, is_unfinished
 
 
@@ -269,10 +271,20 @@ def test_progress_outlives_the_kernel(lesson, tmp_path):
     assert lesson.progress.startswith("Lesson 0: 0 of 2")
 
 
-def test_a_folder_that_cannot_be_written_stops_nothing(lesson, monkeypatch, tmp_path):
+def test_two_notebooks_at_once_lose_no_attempt_of_each_other(tmp_path):
+    """Each waits until the other has written what it read."""
+    code = "from difflr.lessons.progress import note\nfor _ in range(60): note('Lesson 0', '{}', 'x', True)"
+    both = [subprocess.Popen([sys.executable, "-c", code.format(n)], cwd=tmp_path) for n in "12"]
+    assert [each.wait() for each in both] == [0, 0]
+    found = read(tmp_path / FILE)["Lesson 0"]
+    assert {number: own["tries"] for number, own in found.items()} == {"1": 60, "2": 60}
+
+
+@pytest.mark.parametrize("folder", ["{}/file", "~nobody/here"])
+def test_a_folder_that_cannot_be_written_stops_nothing(lesson, monkeypatch, tmp_path, folder):
     """Progress is then that of this kernel."""
     (tmp_path / "file").touch()
-    monkeypatch.setenv("DIFFLR_PROGRESS", str(tmp_path / "file"))
+    monkeypatch.setenv("DIFFLR_PROGRESS", folder.format(tmp_path))
     assert lesson.seven(7).done
     assert lesson.progress.startswith("Lesson 0: 1 of 2")
 
