@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -90,9 +91,10 @@ class SplitsMixin(nn.Module):
 
     @property
     def plan(self) -> Plan:
-        """``milestones`` as a plan, with the 2020 recipe's attributes such as ``div_factor``."""
+        """``milestones`` as a plan; of a dictionary, with the recipe's attributes such as ``div_factor``."""
         if isinstance(self.milestones, Plan):
-            return self.milestones
+            wakes = self.train_bn and not self.milestones.train_bn
+            return replace(self.milestones, train_bn=True) if wakes else self.milestones
         if self.milestones is None:
             raise DifflrError(
                 f"{type(self).__name__} has no milestones.",

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -145,6 +146,24 @@ def test_attributes_that_the_2020_recipe_kept_are_used():
     assert [(t[0], t[1], t[3]) for t in watch.trace] == [
         (t[0], t[1], t[3]) for t in expected(plan, 5)
     ]
+
+
+def test_a_modules_train_bn_holds_for_a_plan_too():
+    """The statistics of frozen splits follow then; a plan that says so itself needs no attribute."""
+
+    class Module(Tiny):
+        train_bn = True
+
+    plan = make_plan("head_only", 6, 1)
+    for module, follows in (
+        (Tiny(plan), False),
+        (Module(plan), True),
+        (Tiny(replace(plan, train_bn=True)), True),
+    ):
+        assert module.plan == replace(plan, train_bn=follows)
+        before = module.net.bn1.running_mean.clone()
+        fit(module, epochs=1)
+        assert torch.equal(module.net.bn1.running_mean, before) != follows
 
 
 def test_fine_tune_trains_batchnorm_in_frozen_splits():
