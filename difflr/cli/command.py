@@ -101,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_splits(job)
     add("--train-size", type=int, help="pictures (default: 1000 or all there are, strokes 300)")
     add("--batch-size", type=int, help="default: 64, strokes 32, small folders 8 to 32")
+    add(
+        "--no-flip",
+        dest="flip",
+        action="store_false",
+        help="mirror no training picture: for letters, digits, and all that has a left and a right",
+    )
     add("--weight-decay", type=float, default=0.01, help="default: 0.01")
     add("--out", default="runs/compare", help="folder for results (default: runs/compare)")
     add(
@@ -172,7 +178,7 @@ def _add_splits(command: argparse.ArgumentParser) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from difflr.experiments.settings import Settings
     from difflr.written.cuts import parse_cut
-    from difflr.written.files import user_path
+    from difflr.written.files import user_path, writing
 
     out = user_path(arguments.out)
     named = {field.name for field in fields(Settings)}  # as the options are
@@ -180,6 +186,8 @@ def _compare(arguments: argparse.Namespace) -> None:
     given |= {"splits": parse_cut(arguments.splits), "seeds": _seeds(arguments.seeds)}
     given["recipes"] = arguments.recipes and _listed(arguments.recipes)
     settings = Settings.fitting(**given)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     # Only now what takes seconds to load: a mistake has been reported by then.
     from difflr.experiments.compare import compare, table
     from difflr.experiments.figure import plot_runs

@@ -73,8 +73,10 @@ def add_study_command(commands: Any, training: argparse.ArgumentParser) -> None:
 
 
 def _study(given: argparse.Namespace) -> None:
+    from difflr.experiments.needs import TREC_FILES, need_file
     from difflr.studies.declared import declare
-    from difflr.studies.design import Task
+    from difflr.studies.design import TEXT, Task
+    from difflr.studies.recordings import load_recording
     from difflr.written.files import user_path
 
     named = {field.name for field in fields(Task)}  # as the options are
@@ -89,16 +91,20 @@ def _study(given: argparse.Namespace) -> None:
         seeds=seeds,
         recording=given.name if given.as_recorded == "" else given.as_recorded,
     )
+    if task.text:
+        for file in TREC_FILES:
+            need_file(user_path(task.data.removeprefix(TEXT)), file, "--data")
     out = user_path(given.out)
+    earlier = load_recording(given.go_on_from) if given.go_on_from else None
     # Only now what takes seconds to load: a mistake has been reported by then.
     from difflr.evidence.gallery import draw_all
     from difflr.experiments.reading import describe_reading
     from difflr.studies.material import load_parts
-    from difflr.studies.recordings import load_recording, restore_journal, save_recording
+    from difflr.studies.recordings import restore_journal, save_recording
     from difflr.studies.running import run_study
 
-    if given.go_on_from:
-        restore_journal(load_recording(given.go_on_from), out / f"{study.name}.jsonl")
+    if earlier:
+        restore_journal(earlier, out / f"{study.name}.jsonl")
     parts = load_parts(study.task)
     for said in (describe_reading(parts.files), parts.division):
         if said:

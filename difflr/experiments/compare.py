@@ -86,7 +86,7 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     test = data.test.resized(settings.image_size) if todo else data.test
     options = TrainingOptions(
         batch_size=batch_size,
-        flip=data.flip,
+        flip=data.flip and settings.flip,
         crop=data.crop,
         weight_decay=settings.weight_decay,
         precision=settings.precision,
@@ -243,7 +243,7 @@ def _about(
                 if data.crop
                 else "shift by up to 4 pixels"
             )
-            + (", flip" if data.flip else ""),
+            + (", flip" if data.flip and settings.flip else ""),
             **({"splits": settings.splits} if settings.splits else {}),
         },
     }

@@ -5,9 +5,12 @@ from pathlib import Path
 
 from difflr.errors import DifflrError
 
-__all__ = ["check_weights_file", "need_folder", "need_folder_of", "need_packages"]
+__all__ = ["check_weights_file", "need_file", "need_folder", "need_folder_of", "need_packages"]
 
 MAX_IMAGE_SIZE = 10**4
+
+# In the folder of TREC's questions, as they are published.
+TREC_FILES = ("train_5500.label", "TREC_10.label")
 
 # The network whose weights, real ones of ImageNet, come in a package of their own.
 EFFICIENTNET = "efficientnet_lite0"
@@ -20,6 +23,15 @@ def check_weights_file(path: Path) -> None:
             f"The weights {str(path)!r} are not there.",
             "Pass the path of a .safetensors or .pt file, or 'none' to start from random weights.",
         )
+
+
+def need_file(folder: Path, name: str, option: str) -> Path:
+    """Return the path of a file in a folder; raise DifflrError unless it is there."""
+    if not (folder / name).is_file():
+        raise DifflrError(
+            f"There is no {name} in {folder}.", f"Pass the folder that holds it as {option}."
+        )
+    return folder / name
 
 
 def need_folder(root: Path) -> None:

@@ -52,7 +52,7 @@ class Settings:
     """What a comparison holds fixed for all recipes.
 
     ``Settings.fitting(data, …)`` fills in what suits the data; called directly, the defaults are
-    those for a network of ResNet-18's size.
+    those for a network of ResNet-18's size. Without ``flip`` no training picture is mirrored.
 
     Raises:
         DifflrError: for a value out of its range, or a folder without weights.
@@ -71,6 +71,7 @@ class Settings:
     weight_decay: float = 0.01
     precision: str = "32-true"
     validate: bool = False
+    flip: bool = True
     data_dir: str | None = None
     division_seed: int = 0
 

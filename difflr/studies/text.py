@@ -15,6 +15,7 @@ from torch import nn
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.experiments.backbones import Backbone, file_sha256
 from difflr.experiments.data import Images
+from difflr.experiments.needs import TREC_FILES, need_file
 from difflr.experiments.statedict import as_float, read_state
 from difflr.extras import require
 from difflr.studies.design import TEXT
@@ -23,7 +24,6 @@ from difflr.written.files import read_within, user_path
 __all__ = ["CLASSES", "TextNetwork", "load_questions", "load_text_backbone"]
 
 CLASSES = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
-_FILES = ("train_5500.label", "TREC_10.label")
 _TOKENS = 40  # the longest question has 41 with the two marks around it
 
 
@@ -68,7 +68,7 @@ def load_questions(data: str, weights: str) -> tuple[Images, Images]:
     require("The study text", "tokenizers")
     from tokenizers import Tokenizer
 
-    path = _file(user_path(weights), "tokenizer.json", "--weights")
+    path = need_file(user_path(weights), "tokenizer.json", "--weights")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # of a library written in Rust
@@ -76,7 +76,7 @@ def load_questions(data: str, weights: str) -> tuple[Images, Images]:
     tokenizer.enable_truncation(_TOKENS)
     tokenizer.enable_padding(length=_TOKENS)
     folder = user_path(data.removeprefix(TEXT))
-    train, test = (_read(_file(folder, name, "--data"), tokenizer) for name in _FILES)
+    train, test = (_read(need_file(folder, name, "--data"), tokenizer) for name in TREC_FILES)
     return train, test
 
 
@@ -114,9 +114,9 @@ def load_text_backbone(name: str, weights: str) -> Backbone:
     from transformers import AutoConfig, AutoModel
 
     folder = user_path(weights)
-    path = _file(folder, "model.safetensors", "--weights")
+    path = need_file(folder, "model.safetensors", "--weights")
     try:
-        said = json.loads(read_within(_file(folder, "config.json", "--weights")))
+        said = json.loads(read_within(need_file(folder, "config.json", "--weights")))
         config = AutoConfig.for_model(**said)
     except (ValueError, TypeError, KeyError) as error:
         raise DifflrError(
@@ -143,11 +143,3 @@ def load_text_backbone(name: str, weights: str) -> Backbone:
         ) from error
     whole = network.state_dict()
     return Backbone(name, folder.name, file_sha256(path), (), (), make, whole)
-
-
-def _file(folder: Path, name: str, option: str) -> Path:
-    if not (folder / name).is_file():
-        raise DifflrError(
-            f"There is no {name} in {folder}.", f"Pass the folder that holds it as {option}."
-        )
-    return folder / name

@@ -16,6 +16,7 @@ from difflr.cli.command import main
 from difflr.experiments.backbones import PictureNetwork, load_backbone
 from difflr.experiments.data import load_data
 from difflr.experiments.figure import plot_runs
+from difflr.experiments.training import train
 from difflr.plan import Plan
 from difflr.rangetest.gradients import suggest_lrs
 from difflr.splits import split_model
@@ -327,6 +328,24 @@ def test_recipes_are_compared_in_the_precision_that_is_recorded(tree, tmp_path, 
     assert runs["32-true"]["loss"] != runs["bf16-mixed"]["loss"]
     assert compare(tree, tmp_path / "bf16-mixed", "--recipes", "uniform", "--seeds", "1") == 2
     assert "there 'bf16-mixed', now '32-true'" in capsys.readouterr().err
+
+
+def test_pictures_with_a_left_and_a_right_are_not_mirrored(tree, tmp_path, monkeypatch):
+    """With --no-flip; and what was mirrored before is another result."""
+    seen = []
+
+    def spy(backbone, plan, images, test, options, **rest):
+        seen.append(options.flip)
+        return train(backbone, plan, images, test, options, **rest)
+
+    monkeypatch.setattr("difflr.experiments.compare.train", spy)
+    line = ("--recipes", "uniform", "--seeds", "1")
+    assert compare(tree, tmp_path, *line) == 0
+    assert compare(tree, tmp_path, *line, "--no-flip") == 2
+    assert compare(tree, tmp_path / "letters", *line, "--no-flip") == 0
+    assert seen == [True, False]
+    settings = json.loads((tmp_path / "letters" / "results.json").read_text())["settings"]
+    assert "flip" not in settings["augmentation"]
 
 
 def test_plan_prints_and_draws_without_training(tmp_path, capsys):

@@ -64,11 +64,14 @@ MISTAKES = (
     "compare --weights nowhere.safetensors",
     "compare --epochs 0",
     "compare --seeds=-1",
+    "compare --out /dev/null/x",
     "compare --precision bf16",
     "plan --recipe nonsense",
     "plan --milestones nowhere.json",
     "study nonsense",
     "study plateau --data nowhere --weights nowhere",
+    "study plateau --go-on-from nowhere.json.gz",
+    "study text --data trec6:nowhere --weights nowhere",
 )
 
 
