@@ -59,7 +59,9 @@ def _with_options(cell: Cell) -> str:
         if name.endswith("_lr"):
             parts.append(f"{name}={float(value) / lr:.3g}×lr")
         elif name != "lr":
-            parts.append(f"{name}={value}" if isinstance(value, str) else f"{name}={value:g}")
+            parts.append(
+                f"{name}={value}" if isinstance(value, str | bool) else f"{name}={value:g}"
+            )
     return ":".join(parts)
 
 

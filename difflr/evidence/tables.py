@@ -134,18 +134,27 @@ def _forgetting_row(study: str, ours: str, uniform: str) -> list[str]:
     return [*cells[:recorded], *[""] * (5 - recorded)]
 
 
+def _gradual_row(shape: str) -> list[str]:
+    ours, uniform, constant = (
+        f"recipe=gradual shape={shape}",
+        "recipe=uniform",
+        "recipe=gradual shape=constant",
+    )
+    return [
+        *(f"gradual {measure} {ours}" for measure in ("best_rate", "accuracy")),
+        *(f"gradual {measure} {ours} vs {uniform}" for measure in ("accuracy", "detectable")),
+        "" if ours == constant else f"gradual accuracy {ours} vs {constant}",
+    ]
+
+
 def _vit_row(decay: str) -> list[str]:
     return _rival_row(f"vit decay={decay}", "decay=1", "source_accuracy")
 
 
-def _shift_row(shift: str) -> list[str]:
+def _shift_row(shift: str, measure: str) -> list[str]:
     at = f"shift={shift} bn=kept"
-    uniform = f"{at} recipe=uniform"
     rivals = ("first_splits", "head_only", "differential", "falling", "auto_rgn")
-    return [
-        f"which_splits accuracy {uniform}",
-        *(f"which_splits accuracy {at} recipe={name} vs {uniform}" for name in rivals),
-    ]
+    return [f"which_splits {measure} {at} recipe={name} vs {at} recipe=uniform" for name in rivals]
 
 
 def _first_or_head_row(shift: str) -> list[str]:
@@ -271,7 +280,8 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
     "networks": (
         _GAINS,
         {
-            label: _rival_row(f"networks recipe={tags}", "recipe=uniform")
+            f"{pixels} pixels: {label}": _rival_row(f"{recording} recipe={tags}", "recipe=uniform")
+            for recording, pixels in (("networks", 64), ("networks_96", 96))
             for label, tags in (
                 ("uniform", "uniform"),
                 ("the head ten times the body", "two_rates ratio=10"),
@@ -294,6 +304,17 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
         "processor seconds | against uniform, with as many seconds | source task kept",
         {label: _recipe_row(recipe) for label, recipe in _RECIPES.items()},
     ),
+    "gradual": (
+        "rates of the unfreezing | best LR | test accuracy | against uniform | could have seen | "
+        "against a constant rate",
+        {
+            "constant": _gradual_row("constant"),
+            "one cycle over all phases": _gradual_row("one_cycle:continues"),
+            "a cosine over all phases": _gradual_row("cosine:continues"),
+            "a cosine in each phase": _gradual_row("cosine"),
+            "one cycle in each phase": _gradual_row("one_cycle"),
+        },
+    ),
     "text": (
         _GAINS,
         {
@@ -307,13 +328,23 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
                 ("layer decay 0.5", "recipe=layer_decay decay=0.5"),
                 ("gradual unfreezing", "recipe=gradual"),
             )
-            if size < 4000 or not label.startswith("layer decay")
         },
     ),
     "which_splits": (
         " | uniform | only the first split | only the head | rising with depth | "
         "falling with depth | by gradient norms",
-        {label: _shift_row(shift) for label, shift in _SHIFTS.items()},
+        {
+            label: [
+                f"which_splits accuracy shift={shift} bn=kept recipe=uniform",
+                *_shift_row(shift, "accuracy"),
+            ]
+            for label, shift in _SHIFTS.items()
+        },
+    ),
+    "which_splits_p": (
+        " | only the first split | only the head | rising with depth | falling with depth | "
+        "by gradient norms",
+        {label: _shift_row(shift, "holm") for label, shift in _SHIFTS.items()},
     ),
     "first_or_head": (
         " | only the first split, drifting | only the head, drifting | "

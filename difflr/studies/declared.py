@@ -179,9 +179,11 @@ def _recipes(embedded: bool, quick: bool) -> Grid:
         if (name, epochs) != ("milestones_2020", 3)  # it has six milestones
     ]
     if not quick:  # is it the unfreezing that costs, or a cycle of its own for every phase?
+        ways: list[dict[str, str | float]] = [{"shape": "constant"}, {"shape": "cosine"}]
+        ways += [{"continues": True}, {"shape": "cosine", "continues": True}]  # one over all phases
         cells += [
-            Cell("gradual", {"lr": lr, "shape": "constant"}, _size(embedded, quick), epochs)
-            for lr, epochs in product(rates, lengths)
+            Cell("gradual", {"lr": lr, **way}, _size(embedded, quick), epochs)
+            for way, lr, epochs in product(ways, rates, lengths)
         ]
     return cells, ("recipe", "epochs", "shape")
 

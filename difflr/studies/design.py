@@ -146,7 +146,8 @@ class Cell:
         own = {k: v for k, v in asdict(self).items() if k != "options"}
         ratio = self.options.get("ratio", 1.0)
         decay = self.options.get("decay", 1.0)
-        shape = self.options.get("shape", "one_cycle")
+        shape = str(self.options.get("shape", "one_cycle"))
+        shape += ":continues" if self.options.get("continues") else ""
         rates = {"base_lr": self.options.get("lr"), "ratio": ratio, "decay": decay}
         return {**own, **rates, "shape": shape}
 

@@ -52,7 +52,10 @@ def test_a_shape_of_its_own_is_a_row_of_its_own():
         found if isinstance(found, str) else [*found.values()]
         for found in grids(load_recording("gradual"))
     )
-    assert sides(grid)[1] == ["uniform", "gradual", "gradual:shape=constant"]
+    assert sides(grid)[1] == [
+        *("uniform", "gradual", "gradual:continues=True", "gradual:continues=True:shape=cosine"),
+        *("gradual:shape=constant", "gradual:shape=cosine"),
+    ]
 
 
 def test_runs_without_a_base_rate_are_left_out():

@@ -99,7 +99,7 @@ SENTENCES = [
     ),
     (
         "README.md",
-        "by {} decades with 500 pictures and {} with 1,000.",
+        "by {} decades with 500 pictures and {} with 1,000 (`plateau`, augmented).",
         [against("width", size, 0.05) for size in SIZES[:2]],
     ),
     (
@@ -180,7 +180,13 @@ SENTENCES = [
     ),
     (
         "docs/evidence.md",
-        "A decay of 0.5 loses to uniform, {v} with 100 questions and {v} with 300; 0.75 is {v}, and {v}.",
+        "with neither warm-up nor moving momentum, loses as well: {v}.",
+        ["gradual accuracy recipe=gradual shape=cosine vs recipe=uniform"],
+    ),
+    (
+        "docs/evidence.md",
+        "A decay of 0.5 loses to uniform, {v} with 100 questions and {v} with 300; 0.75 against uniform, "
+        "with 100: {v}; with 300: {v}.",
         [text_at(size, decay) for decay in (HALF, THREE_QUARTERS) for size in (100, 300)],
     ),
     (
@@ -190,8 +196,8 @@ SENTENCES = [
     ),
     (
         "docs/evidence.md",
-        "three pairs see little: gradual unfreezing is {v}.",
-        [text_at(4000, "recipe=gradual")],
+        "three pairs see little. Against uniform, decay 0.75: {v}; decay 0.5: {v}; gradual unfreezing: {v}.",
+        [text_at(4000, recipe) for recipe in (THREE_QUARTERS, HALF, "recipe=gradual")],
     ),
     (
         "docs/evidence.md",
@@ -214,7 +220,7 @@ SENTENCES = [
     ),
     (
         "README.md",
-        "(ratio 10 against them: {p});",
+        "(ratio 10 against them: {p}).",
         [PEAK_TEN_TWO],
     ),
     (
@@ -257,12 +263,16 @@ SENTENCES = [
     (LESSON_6, "In four cases of five, a difference of {v};", [FIVE]),
     (LESSON_6, "Five pairs see {v}.", [FIVE]),
     ("notebooks/teaching.md", "Five pairs see {v}.", [FIVE]),
-    (LESSON_6, "the choice of the rates included: {v}.", [f"peak tuned {PEAK}"]),
+    (
+        LESSON_6,
+        "the choice of the rates included: {v}, where {} could have been seen.",
+        [f"peak tuned {PEAK}", f"peak tuned_detectable {PEAK}"],
+    ),
     *(
         ("docs/evidence.md", sentence, what)
         for sentence, what in (
             (
-                "times it for the head it is {v} under AdamW and {v} under SGD; with BatchNorm frozen "
+                "times it for the head it is a {v} under AdamW and a {v} under SGD; with BatchNorm frozen "
                 "{v}, and {v}.",
                 [
                     f"causes tuned {under} {GRADED} vs {under} {TWO}"
@@ -285,7 +295,7 @@ SENTENCES = [
                 ],
             ),
             (
-                "all three are ties: ratio 100 {v}. With 5,000 (474 steps) ratio 100 is {v}.",
+                "all three are ties, ratio 100 a {v}. With 5,000 (474 steps) ratio 100 is {v}.",
                 [f"peak tuned {at} {GRADED} vs {at} recipe=uniform" for at in (THOUSAND, MANY)],
             ),
             *(
@@ -302,7 +312,7 @@ SENTENCES = [
                 )
             ),
             (
-                "In twelve epochs (96 steps) ratio 100 is {v}.",
+                "In twelve epochs (96 steps) ratio 100 against uniform is a {v}.",
                 [f"peak tuned {LONG} {GRADED} vs {LONG} recipe=uniform"],
             ),
             (
@@ -317,15 +327,22 @@ SENTENCES = [
                 ],
             ),
             (
-                "at equal accuracy too**, but about half as much less as at the best rates: {v} under AdamW, "
-                "{v} under SGD. A head ten times as fast as an even body does as well, {v} and {v}; a "
-                "hundred times as fast, under AdamW, {v}.",
+                "at equal accuracy too**, though the advantage shrinks, from {p} at the best rates (AdamW) "
+                "and {p} (SGD): {v} under AdamW, {v} under SGD. A head ten times as fast as an even body "
+                "does as well, {v} and {v}; a hundred times as fast, under AdamW, {v}. With augmented "
+                "pictures, under AdamW, it is {v} for ratio 100 and {v} for the head ten times as fast.",
                 [
+                    f"causes source_recalibrated {under} {GRADED} vs {under} recipe=uniform"
+                    for under in FOLLOWS
+                ]
+                + [
                     f"causes kept_at_equal_accuracy {under} {recipe} vs {under} recipe=uniform"
                     for recipe, under in (
                         *((GRADED, under) for under in FOLLOWS),
                         *((TWO, under) for under in FOLLOWS),
                         ("recipe=two_rates ratio=100", UNDER[0]),
+                        (GRADED, UNDER[0].replace("False", "True")),
+                        (TWO, UNDER[0].replace("False", "True")),
                     )
                 ],
             ),
@@ -354,7 +371,7 @@ SENTENCES = [
                 ],
             ),
             (
-                "need no ratio: {v} from uniform. **LP-FT** is {v} in less time. **WiSE-FT**, "
+                "need no ratio. Against uniform: {v}. **LP-FT** is a {v} in less time. **WiSE-FT**, "
                 "halfway back, is at {v}.",
                 [
                     f"causes tuned {UNDER[0]} recipe={recipe} vs {UNDER[0]} recipe=uniform"
@@ -370,7 +387,7 @@ SENTENCES = [
                 ],
             ),
             (
-                "Decays of 0.75 and 0.5 are {v}, and {v} from uniform. Of the source task they keep "
+                "Against uniform, decay 0.75: {v}; decay 0.5: {v}. Of the source task they keep "
                 "{v} and {v} more, each at its best rate. At [equal accuracy](#what-is-forgotten) it is {v}, "
                 "and {v}. Decays",
                 [
@@ -396,7 +413,7 @@ SENTENCES = [
     ),
     (
         LESSON_6,
-        "With augmentation, which costs more than it gives here, it is {v} in six.",
+        "With augmentation, which costs uniform three points in so short a training, it is {v} in six.",
         [f"peak tuned {AUGMENTED} {GRADED} vs {AUGMENTED} recipe=uniform"],
     ),
     (
@@ -417,6 +434,27 @@ SENTENCES = [
         "is at {v} against uniform, unless BatchNorm is frozen.",
         [f"causes tuned {FOLLOWS[1]} {TWO} vs {FOLLOWS[1]} recipe=uniform"],
     ),
+    *(
+        (place, sentence, ["networks_96 tuned recipe=head_only vs recipe=uniform"])
+        for place, sentence in (
+            (LESSON_6, "the head alone is best: {v} (`networks_96`)."),
+            ("docs/advice.md", "at 96 pixels, `networks_96`: {v}"),
+        )
+    ),
+    (
+        "docs/evidence.md",
+        "ahead of all**, {v} against uniform; ratio 10 is at {v}, ratio 100 at {v}, the head first, then "
+        "all, at {v}.",
+        [
+            f"networks_96 tuned {recipe} vs recipe=uniform"
+            for recipe in ("recipe=head_only", RATIO_10, GRADED, "recipe=lp_ft")
+        ],
+    ),
+    (
+        "docs/evidence.md",
+        "with 64 pixels the head alone is at {v}.",
+        ["networks tuned recipe=head_only vs recipe=uniform"],
+    ),
     (
         LESSON_6,
         "a ratio of 100 against it is at {v} (rec",
@@ -424,7 +462,12 @@ SENTENCES = [
     ),
     (
         "README.md",
-        "uniform is ahead of two rates by {m} points under SGD, of ratio 100 by {m} on EfficientNet-Lite0.",
+        "With augmentation ratio 100 gains {p} in six (`peak`).",
+        [f"peak tuned {AUGMENTED} {GRADED} vs {AUGMENTED} recipe=uniform"],
+    ),
+    (
+        "README.md",
+        "uniform is ahead of two rates by {m} points under SGD, of ratio 100 by {m} on EfficientNet-Lite0 (",
         [
             f"causes tuned {FOLLOWS[1]} {TWO} vs {FOLLOWS[1]} recipe=uniform",
             f"networks tuned {GRADED} vs recipe=uniform",
@@ -446,7 +489,11 @@ SENTENCES = [
         "ratio 10 against two rates: {v};",
         [PEAK_TEN_TWO],
     ),
-    (LESSON_6, "The peaks there, ratio 100 against uniform: {v}.", [against("accuracy", 5000)]),
+    (
+        LESSON_6,
+        "The peaks with 5,000, ratio 100 against uniform: {v}.",
+        [against("accuracy", 5000)],
+    ),
     (
         LESSON_6,
         "on the test pictures: {v}.",
@@ -502,6 +549,11 @@ SENTENCES = [
         ],
     ),
     ("docs/evidence.md", "gain under noise, {v}.", [shifted("noise", "auto_rgn", "uniform")]),
+    (
+        LESSON_7,
+        "(`difflr.suggest_lrs`): {v} against uniform under noise,",
+        [shifted("noise", "auto_rgn", "uniform")],
+    ),
     ("docs/advice.md", "the head alone, blur {v};", [head_follows("blur")]),
     (LESSON_7, "wins a point under noise, {v}, and", [shifted("noise", "falling", "uniform")]),
     (

@@ -561,6 +561,9 @@ def test_what_was_confounded_has_cells_of_its_own():
     constant = [c for c in declare("recipes", Task()).cells if c.tags["shape"] == "constant"]
     plan = constant[0].plan(6)
     assert [plan.lrs(step, 10)[-1] for step in range(60)] == pytest.approx([1e-4] * 60)
+    whole = [c for c in declare("recipes", Task()).cells if c.tags["shape"] == "cosine:continues"]
+    head = [whole[0].plan(6).lrs(step, 10)[-1] for step in range(60)]
+    assert head == sorted(head, reverse=True)
 
 
 def test_a_quick_study_obeys_the_test_size():

@@ -111,6 +111,9 @@ def parse(data: Any) -> Recording:
     return Recording(data["study"], about, sessions, plans, tuple(runs))
 
 
+_NO_NUMBERS = {("shape", str), ("continues", bool)}  # options of a recipe
+
+
 def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping[str, Plan]) -> Run:
     expected = {f.name for f in fields(Run)} - {"cell"} | {f.name for f in fields(Cell)}
     wrong = set(data) ^ expected
@@ -123,7 +126,7 @@ def _run(data: Mapping[str, Any], n_splits: int, n_sessions: int, plans: Mapping
         if not isinstance(data[name], str):
             raise TypeError(f"{name} is {short_repr(data[name])}")
     options = {
-        str(k): v if k == "shape" and isinstance(v, str) else as_number(k, v)
+        str(k): v if (k, type(v)) in _NO_NUMBERS else as_number(k, v)
         for k, v in data["options"].items()
     }
     cell = Cell.of({**data, "options": options})
