@@ -133,8 +133,8 @@ explorer = SplitExplorer(splits, input_shape=(3, 32, 32))
 explorer
 
 # %% [markdown]
-# Frozen `stem` to `layer3`: three quarters of the parameters still train, yet a step costs half. To freeze is
-# cheap at the front and dear at the back. Lesson 2 is about this.
+# Frozen `stem` to `layer3`: three quarters of the parameters still train, yet a step costs half. Freezing the
+# front gives up few parameters and saves much work. Lesson 2 is about this.
 #
 # ## Why order matters
 #

@@ -16,8 +16,8 @@
 #
 # [Open this lesson in Colab](https://colab.research.google.com/github/difflr/difflr/blob/v0.1.0/notebooks/03_parameter_groups.ipynb)
 #
-# **Questions.** Where does a learning rate of one's own live? How does one say six of them in one word? Which
-# weights should not decay? What happens to a split that the optimizer was not given?
+# **Questions.** Where does PyTorch keep the learning rate of one part of a network? How do you write six of them
+# in one expression? Which weights should not decay? What happens to a split that the optimizer was not given?
 #
 # **After this lesson you can**
 #
@@ -67,8 +67,8 @@ DATA, BACKBONE = "strokes", "strokenet"
 # ## What an optimizer holds
 #
 # An optimizer holds a list of dictionaries, `param_groups`. Each has some parameters, and everything that is
-# to be done with *these* parameters: a learning rate, a weight decay, a momentum. So a learning rate of one's
-# own is nothing that a layer has: it is an entry in a group.
+# to be done with *these* parameters: a learning rate, a weight decay, a momentum. So a layer has no
+# learning rate; its parameter group has.
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 shallow, deep = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
@@ -113,7 +113,7 @@ for slope in (0.01, 1.0, 100.0):
 # ### Exercise 3.1 (predict, 5 minutes): what does the shorthand say?
 #
 # A network has **four** splits. Write the four learning rates, shallow to deep, that each shorthand gives.
-# You may write them as sums: `1e-2 / 3` will do. Anything within 10% counts.
+# You may write expressions: `1e-2 / 3` will do. Anything within 10% counts.
 
 # %% tags=["exercise"]
 prediction = {
@@ -205,8 +205,8 @@ images = load_data(DATA).train.subset(320, seed=0)
 ways = {name: walked(said[name]) for name in ("1e-2", "Ratio(1e-2, 1000)")}
 assert 100 < ways["1e-2"][0] / ways["Ratio(1e-2, 1000)"][0] < 2000
 Picture(
-    plot_rates(ways, splits.names, "After 20 steps", "way of the weights / their size"),
-    "Way of each split's weights on a log axis. "
+    plot_rates(ways, splits.names, "After 20 steps", "distance moved / norm of the weights"),
+    "Distance moved by each split's weights, relative to their norm, on a log axis. "
     + " ".join(
         f"{name}: {', '.join(f'{split} {way:.1g}' for split, way in zip(splits.names, each, strict=True))}."
         for name, each in ways.items()

@@ -319,7 +319,7 @@ check_in_force(in_force)
 # Take another base class, and keep the dictionary and `training_step`. The dummy optimizer and the hook go.
 # `model_splits` would be kept for a network that difflr does not know. A module of your own needs no more. Watch on
 # the right the **update-to-weight ratio** of each split: the length of one step's change, over the length of the
-# split's weights. A learning rate is a wish, and this ratio is what becomes of it. **Predict:** when does the curve of the
+# split's weights. The learning rate is what you set; this ratio is how far the weights really move. **Predict:** when does the curve of the
 # stem begin, and will it lie high or low?
 
 
@@ -413,7 +413,7 @@ if TENSORBOARD:
 # ## A plan of your own
 #
 # New plans need no dictionary. A `Phase` says what the entries of the dictionary say, and `epochs` is its
-# length. What cannot be meant is refused, with the phase at fault:
+# length. A plan that contradicts itself is refused, and the error names the phase:
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 try:

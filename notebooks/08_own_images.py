@@ -182,8 +182,10 @@ data = load_data(str(folder), image_size=IMAGE_SIZE)
 show_counts(data)
 
 # %% [markdown]
-# A copy that was cropped, scaled or saved as JPEG has other pixels and stays. So have all pictures of one
-# animal, room or patient: put them on one side, all of them, before you do anything else.
+# A copy that was cropped, scaled or saved as JPEG has other pixels and is not found here; nor are several
+# pictures of one animal, room or patient, which leak as well. If your folder is already divided, put all of one
+# subject on one side yourself. If it has one folder per class, difflr keeps most copies and series together, and
+# a `parts.csv` in it says the rest.
 #
 # ## What the network brings
 #
@@ -259,7 +261,8 @@ for recipe in ("uniform", "head_only", "differential"):
 
 # %% [markdown]
 # Here is the last test, below the plan that it was made for. **Predict** what *Use the suggestion* does to the six
-# curves, then press it: all go up by one factor, and their distances stay.
+# curves, then press it: all go up by one factor, and their distances stay. *Share out by gradients* gives each split a rate
+# by the size of its own gradients instead (Auto-RGN, lesson 7).
 
 # %% tags=["keep_output"]
 editor = PlanEditor(model.splits, plan, steps_per_epoch=len(pool) // BATCH, input_shape=None)
@@ -495,7 +498,7 @@ print(f"{page.name}: open it in a browser")
 # instead of seconds. Two things to know:
 #
 # - While training, pictures from a folder are mirrored at random. Where a mirrored picture means something
-#   else, as with letters, use `difflr.experiments.training.train(…, flip=False)`.
+#   else, as with letters, pass `flip=False` to `Settings.fitting` (`difflr compare --no-flip`).
 # - With `train_size` below the number of pictures each seed draws others, and the interval then holds the
 #   luck of the draw as well.
 #
