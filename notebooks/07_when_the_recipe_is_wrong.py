@@ -386,8 +386,9 @@ for size in plateau.values("train_size"):
 # 1,000 and 5,000 it does not** (there the best base LR of ratio 100 is ten times that of uniform). And old
 # statistics on weights that moved are a poor gauge. Estimated anew on source pictures, and where both are as
 # accurate, ratio 100 keeps +4.5 points ± 2.5 more with 500 pictures (recording `causes`); with 1,000, at each
-# one's best rate, +11.7 ± 1.0 points in three epochs and -2.4 ± 1.9 points in twelve (`recipes`). So "differential forgets
-# less" is true where training is short.
+# one's best rate, +11.7 ± 1.0 points in three epochs and -2.4 ± 1.9 points in twelve (`recipes`). At equal accuracy it is
+# +7.9 points ± 3.0 in twelve (`forgetting`). So "differential forgets less" is true at the same accuracy; the last point of
+# accuracy, at a higher rate, may cost all of it.
 #
 # ## Statistics that follow
 #

@@ -38,6 +38,12 @@ def shifted(shift, ours, rival, bn="kept"):
     return f"which_splits accuracy {' vs '.join(sides)}"
 
 
+def equal_at(epochs):
+    """Return what ratio 100 keeps more than uniform at equal accuracy, with 1,000 pictures."""
+    sides = (f"recipe={recipe} epochs={epochs}" for recipe in ("differential", "uniform"))
+    return f"forgetting kept_at_equal_accuracy {' vs '.join(sides)}"
+
+
 def text_at(size, recipe):
     """Return what compares a recipe with uniform on so many questions."""
     return f"text tuned train_size={size} {recipe} vs train_size={size} recipe=uniform"
@@ -128,6 +134,9 @@ SENTENCES = [
         "than its head keeps {p} more of the old task",
         [EQUAL],
     ),
+    (LESSON_7, "At equal accuracy it is {v} in twelve (`forgetting`).", [equal_at(12)]),
+    ("docs/advice.md", "twelve epochs, ratio 100: {v}, not", [equal_at(12)]),
+    ("README.md", "twelve epochs ratio 100 keeps {p} more,", [equal_at(12)]),
     (
         LESSON_7,
         "ratio 100 keeps {v} more with 500 pictures (recording `causes`); with 1,000, at each one's best "
@@ -349,6 +358,10 @@ SENTENCES = [
             (
                 "from {p} in three epochs to {p} in twelve,",
                 [anew_at(3), anew_at(12)],
+            ),
+            (
+                "At equal accuracy it stays: {v}, {v} and {v} in three, six and twelve epochs",
+                [equal_at(epochs) for epochs in (3, 6, 12)],
             ),
             (
                 "Under AdamW uniform at 3e-4 keeps {} and reaches {}; at 5.6e-4, its best, {} and {} (three",
