@@ -37,7 +37,7 @@ from difflr.studies.trial import stage
 
 __all__ = [
     *("Chosen", "Run", "Stages", "Trained"),
-    *("choose", "length", "ours", "peer", "recorded_rates", "short_plan", "summary"),
+    *("best_rivals", "choose", "length", "ours", "peer", "recorded_rates", "short_plan", "summary"),
 ]
 
 Stages = tuple[tuple[int, int], ...]  # how many of the last splits train, and for how many epochs
@@ -150,6 +150,15 @@ def peer(task: Task, size: int, name: str, epochs: int, lr: float, seed: int, on
     return Trained(run["accuracy"], run["seconds"])
 
 
+def best_rivals(
+    runs: dict[str, dict[int, Trained]], chosen: dict[str, Chosen], rivals: Sequence[str]
+) -> list[str]:
+    """Return the rival that is best on validation pictures, and the one on test pictures if it is another."""
+    on_validation = max(rivals, key=lambda name: chosen[name].accuracy)
+    on_test = max(rivals, key=lambda name: fmean(run.accuracy for run in runs[name].values()))
+    return [*dict.fromkeys((on_validation, on_test))]
+
+
 def summary(
     runs: dict[str, dict[int, Trained]],
     chosen: dict[str, Chosen],
@@ -213,9 +222,7 @@ def main() -> None:
         for what in order if seed % 2 else reversed(order):
             runs[what][seed] = candidates[what](chosen[what].lr, seed, "test")
     print(f"{arguments.rounds} seeds.\n")
-    on_validation = max(rivals, key=lambda name: chosen[name].accuracy)
-    on_test = max(rivals, key=lambda name: fmean(one.accuracy for one in runs[name].values()))
-    for best in dict.fromkeys((on_validation, on_test)):
+    for best in best_rivals(runs, chosen, list(rivals)):
         print(summary(runs, chosen, best, list(own)))
 
 

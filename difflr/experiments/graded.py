@@ -20,6 +20,7 @@ def graded(plan: Plan, splits: Splits, batches: Iterable[Any]) -> Plan:
 
 def even(plan: Plan) -> Plan:
     """Return the plan that ``graded`` was given."""
-    (phase,) = plan.phases
-    lrs = [max(phase.lrs)] * plan.n_splits
-    return replace(plan, phases=[replace(phase, lrs=lrs, frozen=())])
+    phases = [
+        replace(phase, lrs=[max(phase.lrs)] * plan.n_splits, frozen=()) for phase in plan.phases
+    ]
+    return replace(plan, phases=phases)

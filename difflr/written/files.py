@@ -130,7 +130,7 @@ def holding(folder: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold a folder, as ``hold`` does, for the block; where it cannot be opened, nothing is ever taken."""
     try:
         file = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
+    except (PermissionError, FileNotFoundError, NotADirectoryError):  # Windows opens no folders
         yield True
         return
     try:
