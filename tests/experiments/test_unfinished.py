@@ -30,7 +30,14 @@ def tree(tmp_path_factory):
     return root
 
 
-def compare(tree: Path, out: Path, monkeypatch, stop_at: int | None = None, seed: int = 0):
+def compare(
+    tree: Path,
+    out: Path,
+    monkeypatch,
+    stop_at: int | None = None,
+    seed: int = 0,
+    recipe: str = "gradual",
+):
     """Run a comparison, interrupted in its batch ``stop_at``; return status, weights and batches."""
     trained, seen, step, train = [], [], Classifier.training_step, job.train
 
@@ -50,19 +57,25 @@ def compare(tree: Path, out: Path, monkeypatch, stop_at: int | None = None, seed
         patch.setattr(job, "train", spy)
         line = ["compare", "--data", str(tree), "--backbone", "strokenet", "--weights", "embedded"]
         line += ["--train-size", "24", "--epochs", "4", "--batch-size", "8", "--no-progress"]
-        line += ["--recipes", "gradual", "--seeds", f"{seed},", "--out", str(out)]
+        line += ["--recipes", recipe, "--seeds", f"{seed},", "--out", str(out)]
         return main(line), trained, seen
 
 
-@pytest.mark.parametrize("stop_at", [STEPS, STEPS + 2, 2 * STEPS + 1, 4 * STEPS - 1])
-def test_a_stopped_run_goes_on_bit_for_bit(tree, tmp_path, monkeypatch, stop_at):
+@pytest.mark.parametrize(
+    ("recipe", "stop_at"),
+    [
+        *(("gradual", stop_at) for stop_at in (STEPS, STEPS + 2, 2 * STEPS + 1, 4 * STEPS - 1)),
+        ("auto_rgn", 2 * STEPS + 1),  # its rates are measured again before it goes on
+    ],
+)
+def test_a_stopped_run_goes_on_bit_for_bit(tree, tmp_path, monkeypatch, recipe, stop_at):
     """Weights, result, batches and curves are those of the run that nobody stopped, and drawn once."""
-    _, (whole,), batches = compare(tree, tmp_path / "whole", monkeypatch)
+    _, (whole,), batches = compare(tree, tmp_path / "whole", monkeypatch, recipe=recipe)
     out = tmp_path / "stopped"
-    assert compare(tree, out, monkeypatch, stop_at)[0] == 130
-    kept = out / "tensorboard" / "gradual-0" / "unfinished.ckpt"
+    assert compare(tree, out, monkeypatch, stop_at, recipe=recipe)[0] == 130
+    kept = out / "tensorboard" / f"{recipe}-0" / "unfinished.ckpt"
     assert kept.exists()
-    status, (resumed,), rest = compare(tree, out, monkeypatch)
+    status, (resumed,), rest = compare(tree, out, monkeypatch, recipe=recipe)
     assert status == 0
     first = stop_at // STEPS * STEPS
     assert len(rest) == 4 * STEPS - first
@@ -73,8 +86,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(tree, tmp_path, monkeypatch, stop_at)
         for name in ("whole", "stopped")
     )
     assert (one["accuracy"], one["loss"]) == (other["accuracy"], other["loss"])
+    assert one["plan"] == other["plan"]
     one, other = (
-        read_logged(tmp_path / name / "tensorboard" / "gradual-0") for name in ("whole", "stopped")
+        read_logged(tmp_path / name / "tensorboard" / f"{recipe}-0")
+        for name in ("whole", "stopped")
     )
     assert one == other
     assert not list(out.rglob("unfinished*"))
