@@ -176,18 +176,18 @@ def _add_splits(command: argparse.ArgumentParser) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
+    from difflr.experiments.needs import need_room_for
     from difflr.experiments.settings import Settings
     from difflr.written.cuts import parse_cut
-    from difflr.written.files import user_path, writing
+    from difflr.written.files import user_path
 
     out = user_path(arguments.out)
+    need_room_for(out)
     named = {field.name for field in fields(Settings)}  # as the options are
     given = {name: value for name, value in vars(arguments).items() if name in named}
     given |= {"splits": parse_cut(arguments.splits), "seeds": _seeds(arguments.seeds)}
     given["recipes"] = arguments.recipes and _listed(arguments.recipes)
     settings = Settings.fitting(**given)
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
     # Only now what takes seconds to load: a mistake has been reported by then.
     from difflr.experiments.compare import compare, table
     from difflr.experiments.figure import plot_runs
@@ -210,8 +210,6 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from difflr.figures.plan import plot_plan
-    from difflr.figures.words import describe_plan
     from difflr.milestones import from_milestones
     from difflr.recipes import as_recipe, make_plan
     from difflr.written.cuts import as_patterns, known_names, parse_cut
@@ -220,7 +218,11 @@ def _plan(arguments: argparse.Namespace) -> None:
 
     cut = as_patterns(parse_cut(arguments.splits))
     names = known_names(arguments.backbone) if cut is None else None
-    if names is None:  # torch is needed, and takes its seconds
+    if names is None:
+        from difflr.experiments.needs import need_network
+
+        need_network(arguments.backbone, "none")
+        # Only now what takes seconds to load.
         from difflr.experiments.backbones import load_backbone
         from difflr.splits import split_model
 
@@ -231,6 +233,9 @@ def _plan(arguments: argparse.Namespace) -> None:
     else:
         name, options = parse_recipe(arguments.recipe)
         plan = make_plan(as_recipe(name), names, arguments.epochs, **options)
+    from difflr.figures.plan import plot_plan
+    from difflr.figures.words import describe_plan
+
     print(plan)
     print(f"\n{describe_plan(plan, names)}")
     figure = plot_plan(plan, names, arguments.steps_per_epoch)

@@ -12,7 +12,7 @@ from torch import nn
 
 from difflr.errors import DifflrError, first_few
 from difflr.experiments import strokenet
-from difflr.experiments.needs import EFFICIENTNET, need_packages
+from difflr.experiments.needs import EFFICIENTNET, need_network, unknown_backbone
 from difflr.experiments.statedict import as_float, read_state
 from difflr.models.heads import last_linear, replace_head
 from difflr.written.files import user_path
@@ -116,7 +116,7 @@ def load_backbone(name: str, weights: str | None = None) -> Backbone:
         DifflrError: for an unknown name, weights that are missing or unreadable, that cannot be
             downloaded, or that belong to another architecture.
     """
-    need_packages(name)
+    need_network(name, weights)
     make, mean, std = _architecture(name)
     if weights == "none":
         return Backbone(name, "none", "", mean, std, make, None)
@@ -149,11 +149,7 @@ def _architecture(name: str) -> Architecture:
     from torchvision import models
 
     if name not in models.list_models(module=models):
-        raise DifflrError(
-            f"Received backbone {name!r}.",
-            "Use strokenet, efficientnet_lite0, a classification model of torchvision such as resnet18, or "
-            "one of timm such as timm:vit_tiny_patch16_224.",
-        )
+        raise unknown_backbone(name)
     return models.get_model_builder(name), IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -174,16 +170,6 @@ def _timm(name: str) -> Architecture:
 
 def _imagenet(name: str, make: Callable[..., nn.Module]) -> tuple[dict[str, torch.Tensor], str]:
     """Return weights of ImageNet for a network, and their SHA-256."""
-    if name == "strokenet":
-        raise DifflrError(
-            "There are no ImageNet weights of strokenet.",
-            "Pass --weights embedded, or --backbone with a model of torchvision such as resnet18.",
-        )
-    if name == "small_vit":
-        raise DifflrError(
-            "No weights of small_vit come with difflr.",
-            "Make some with python -m difflr.experiments.pretraining, and pass --weights PATH.",
-        )
     if name == EFFICIENTNET:
         return _efficientnet(make())
     return _download_timm(name) if name.startswith("timm:") else _download(name)

@@ -22,7 +22,6 @@ from difflr.written.files import user_path
 
 __all__ = ["Data", "Images", "load_data"]
 
-_STROKES_TRAIN, _STROKES_TEST = 2000, 2000
 _CROPPED = 96  # pixels a side: a part of a smaller picture of a folder would show too little
 
 
@@ -192,24 +191,10 @@ def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:
 
 
 def _strokes(source: str) -> Data:
-    from difflr.experiments.strokes import TARGET_CLASSES, target_task
+    from difflr.experiments.strokes import PICTURES, TARGET_CLASSES, read_dials, target_task
 
-    dials: dict[str, Any] = {}
-    for pair in source.split(":")[1:]:
-        name, _, value = pair.partition("=")
-        if name not in ("input_shift", "label_shift", "shift_kind"):
-            raise DifflrError(
-                f"Received {pair!r} in {source!r}.",
-                "The dials are input_shift and label_shift (0 to 1) and shift_kind.",
-            )
-        try:
-            dials[name] = value if name == "shift_kind" else float(value)
-        except ValueError:
-            raise DifflrError(f"Received {pair!r}, expected a number.", "Write 0 to 1.") from None
-    train, test = (
-        _images(*target_task(split, size, **dials))
-        for split, size in (("train", _STROKES_TRAIN), ("test", _STROKES_TEST))
-    )
+    dials = read_dials(source)
+    train, test = (_images(*target_task(part, PICTURES, **dials)) for part in ("train", "test"))
     names = tuple(f"drawing {i}" for i in range(TARGET_CLASSES))
     return Data(source, train, test, names, flip=False)
 

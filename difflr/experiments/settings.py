@@ -6,13 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.needs import (
-    EFFICIENTNET,
-    MAX_IMAGE_SIZE,
-    check_weights_file,
-    need_folder,
-    need_packages,
-)
+from difflr.experiments.folder import is_plain
+from difflr.experiments.needs import EFFICIENTNET, MAX_IMAGE_SIZE, need_network
+from difflr.experiments.strokes import PICTURES, TARGET_CLASSES, read_dials
 from difflr.plan import Plan
 from difflr.recipes import as_recipe, make_plan
 from difflr.written.cuts import Cut
@@ -99,11 +95,12 @@ class Settings:
             )
         for text in self.recipes:
             _check_recipe(text, self.epochs)
-        need_packages(self.backbone)
-        if self.weights not in (None, "none", "imagenet", "embedded"):
-            check_weights_file(user_path(self.weights))
-        if self.data != "cifar10" and self.data.partition(":")[0] != "strokes":
-            need_folder(user_path(self.data))
+        need_network(self.backbone, self.weights)
+        if self.data.partition(":")[0] == "strokes":
+            read_dials(self.data)
+            as_int("train_size", self.train_size or PICTURES, TARGET_CLASSES, PICTURES)
+        elif self.data != "cifar10":
+            is_plain(user_path(self.data))
 
     def for_pictures(self, there: int) -> "Settings":
         """Return the settings with a training size and a batch size that fit so many pictures.

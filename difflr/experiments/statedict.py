@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from difflr.errors import DifflrError, first_few, short_repr
-from difflr.experiments.needs import check_weights_file
 
 __all__ = ["as_float", "read_state"]
 
@@ -22,7 +21,6 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         DifflrError: for a file that is missing or damaged, or holds anything but plain tensors by name.
     """
-    check_weights_file(path)
     try:
         state = _load(path)
         size = path.stat().st_size

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 
 __all__ = [
+    "PICTURES",
     "SHIFT_KINDS",
     "SOURCE_CLASSES",
     "TARGET_CLASSES",
+    "read_dials",
     "source_task",
     "target_classes",
     "target_task",
@@ -25,6 +27,7 @@ __all__ = [
 
 SOURCE_CLASSES = 60
 TARGET_CLASSES = 10
+PICTURES = 2000  # of a comparison, to train on and to test on each
 SHIFT_KINDS = ("contrast", "noise", "invert", "blur", "colour")
 
 Floats = NDArray[np.float64]
@@ -120,6 +123,28 @@ def target_classes(label_shift: float = 1.0) -> tuple[int | None, ...]:
     """
     new = round(TARGET_CLASSES * as_number("label_shift", label_shift, 0, 1))
     return tuple(None if t < new else t for t in range(TARGET_CLASSES))
+
+
+def read_dials(source: str) -> dict[str, Any]:
+    """Return the dials of ``target_task`` that follow a source of data, checked.
+
+    >>> read_dials("strokes:input_shift=0.8:shift_kind=noise")
+    {'input_shift': 0.8, 'shift_kind': 'noise'}
+    """
+    dials: dict[str, Any] = {}
+    for pair in source.split(":")[1:]:
+        name, _, value = pair.partition("=")
+        if name not in ("input_shift", "label_shift", "shift_kind"):
+            raise DifflrError(
+                f"Received {pair!r} in {source!r}.",
+                "The dials are input_shift and label_shift (0 to 1) and shift_kind.",
+            )
+        try:
+            dials[name] = value if name == "shift_kind" else float(value)
+        except ValueError:
+            raise DifflrError(f"Received {pair!r}, expected a number.", "Write 0 to 1.") from None
+    target_task("test", 1, **dials)  # complains of values
+    return dials
 
 
 def _checked(split: Any, size: Any, seed: Any) -> tuple[int, tuple[int, int]]:

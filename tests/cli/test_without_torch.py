@@ -9,6 +9,7 @@ import torch
 from torchvision import models
 
 import difflr
+from difflr.cli import main
 from difflr.written.cuts import known_names
 
 BLOCKED = """
@@ -55,6 +56,20 @@ assert editor.picture.value != picture
 
 
 MISTAKES = (
+    "compare --backbone nonsense --weights none",
+    "compare --backbone strokenet:2",
+    "compare --backbone resnet19 --weights none",
+    "compare --backbone strokenet --weights imagenet",
+    "compare --backbone resnet18 --weights embedded",
+    "compare --backbone small_vit --weights imagenet",
+    "compare --data strokes:speed=1",
+    "compare --data strokes:input_shift=much",
+    "compare --data strokes:input_shift=2",
+    "compare --data strokes:label_shift=-1",
+    "compare --data strokes:shift_kind=fog",
+    "compare --train-size 9",
+    "compare --train-size 2001",
+    "compare --data parts --backbone strokenet",
     "compare --recipes nonsense",
     "compare --recipes uniform:lr=nan",
     "compare --recipes uniform:speed=3",
@@ -67,9 +82,12 @@ MISTAKES = (
     "compare --out /dev/null/x",
     "compare --precision bf16",
     "plan --recipe nonsense",
+    "plan --backbone nonsense",
     "plan --milestones nowhere.json",
     "study nonsense",
     "study plateau --data nowhere --weights nowhere",
+    "study plateau --backbone nonsense",
+    "study plateau --data strokes:speed=1",
     "study plateau --go-on-from nowhere.json.gz",
     "study text --data trec6:nowhere --weights nowhere",
 )
@@ -77,6 +95,7 @@ MISTAKES = (
 
 def test_a_mistake_is_answered_before_torch_is_imported(tmp_path):
     """Words and files that are not there are named at once, not after the seconds that torch takes."""
+    (tmp_path / "parts" / "training").mkdir(parents=True)
     code = f"""
 import sys
 from difflr.cli import main
@@ -89,6 +108,15 @@ for line in {MISTAKES}:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("difflr: error: ") == len(MISTAKES)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_refusal_leaves_no_folder_behind(tmp_path):
+    """What is only found out with torch leaves no empty folder of results either."""
+    out = tmp_path / "new" / "results"
+    line = ["compare", "--splits", "stem=nothing", "head=fc", "--out", str(out)]
+    assert main(line) == 2
+    assert not out.parent.exists()
 
 
 RESNETS = [n for n in models.list_models(module=models) if re.match(r"(wide_)?resne[xt]", n)]
