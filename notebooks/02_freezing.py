@@ -90,6 +90,7 @@ optimizer.step()
 print("conv1.weight.grad:", network.conv1.weight.grad)
 print("fc.weight.grad:   ", tuple(network.fc.weight.grad.shape), "numbers")
 count = len(list(network.parameters()))
+network.requires_grad_(True)  # for the cells below: all may learn again
 print(f"AdamW has been given {count} tensors and keeps momentum for {len(optimizer.state)}.")
 
 # %% [markdown]
@@ -351,8 +352,9 @@ check_freeze(freeze)
 # ## Freezing in one line
 #
 # `difflr.freeze_to` does this, and knows a few more layers that keep statistics. It takes the name of the
-# first split that trains or its index: `-1` is the head alone, `0` thaws everything. The report
-# shows what is frozen, in its columns `state` and `bn`.
+# first split that trains or its index: `-1` is the head alone, `0` thaws everything that it froze. (What you
+# froze by hand stays frozen, and the report calls it `held by you`.) The report shows what is frozen, in its
+# columns `state` and `bn`.
 
 # %% tags=["NBVAL_CHECK_OUTPUT"]
 network.train()
