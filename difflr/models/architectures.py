@@ -6,12 +6,12 @@ ResNet, and neither torchvision nor timm nor transformers need be imported.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from itertools import chain
 
 from torch import nn
 
 from difflr.errors import DifflrError, first_few, short_repr
-from difflr.models.blocks import Unit, composite, expanded, has_parameters, ladder
+from difflr.models.blocks import Ladder, Unit, composite, expanded, has_parameters, ladder
 from difflr.models.claims import paths
 from difflr.models.heads import HEADS
 from difflr.models.matchers import matched_layers
@@ -58,14 +58,14 @@ def auto_patterns(
         inside.append((inner, prefix))
         spare = {*out, *held} if held and _adapted(inner) else set(out)
         for reader in (_by_matcher, _by_family, _by_lists):
-            units = reader(inner, level == "blocks") or []
-            if not units or not _grades(units):
+            found = reader(inner, level == "blocks")
+            if found is None or not _grades(found):
                 continue
             _refuse_quantized(inner)
-            cuts = zip(_short_names(units), _patterns(inner, units), units, strict=True)
+            names, cuts = _short_names(found.parts), _patterns([u.names for u in found.parts])
             return {
                 name: [prefix + pattern for pattern in cut]
-                for name, cut, unit in cuts
+                for name, cut, unit in zip(names, cuts, found.parts, strict=True)
                 if not spare.issuperset(prefix + own for own in unit.names)
             }
     raise _unknown(model, *next((one for one in inside if composite(one[0])), inside[-1]))
@@ -117,7 +117,7 @@ def _adapted(model: nn.Module) -> bool:
     )
 
 
-def _by_matcher(model: nn.Module, fine: bool) -> list[Unit] | None:
+def _by_matcher(model: nn.Module, fine: bool) -> Ladder | None:
     """timm's groups: as they are, or its stages, gathered where they are many."""
     if not fine:
         try:
@@ -130,19 +130,18 @@ def _by_matcher(model: nn.Module, fine: bool) -> list[Unit] | None:
     return blocks if fine or blocks is None else _gathered(blocks)
 
 
-def _layers(model: nn.Module, *, coarse: bool) -> list[Unit] | None:
+def _layers(model: nn.Module, *, coarse: bool) -> Ladder | None:
     layers = matched_layers(model, coarse=coarse)
     if layers is None or len(layers) < 3:
         return None
     head = layers.pop() if _classifier_names(model) & set(layers[-1]) else []
     stem = layers.pop(0)
-    paths = _patterns(model, [Unit("", names) for names in (stem, *layers, head)])[1:-1]
-    names = [
+    units = [
         # A number tells a block from what came into its group beside it.
-        next((path for path in found if re.search(r"\d", path)), found[0])
-        for found in paths
+        Unit(next((path for path in found if re.search(r"\d", path)), found[0]), layer)
+        for found, layer in zip(_patterns([stem, *layers, head])[1:-1], layers, strict=True)
     ]
-    return _ordered(stem, [Unit(n, layer) for n, layer in zip(names, layers, strict=True)], head)
+    return Ladder(stem, units, head)
 
 
 def _classifier_names(model: nn.Module) -> set[str]:
@@ -154,10 +153,10 @@ def _classifier_names(model: nn.Module) -> set[str]:
     return {name for name, parameter in model.named_parameters() if id(parameter) in ids}
 
 
-def _by_lists(model: nn.Module, fine: bool) -> list[Unit] | None:
+def _by_lists(model: nn.Module, fine: bool) -> Ladder | None:
     """By the lists of blocks that the model holds, in the order of their registration."""
     learning = [n for n, child in model.named_children() if has_parameters(child)]
-    if sum(bool(_TWO_NETWORKS.search(name)) for name in learning) > 0 and len(learning) > 1:
+    if len(learning) > 1 and any(map(_TWO_NETWORKS.search, learning)):
         return None
     found = ladder(model, fine=fine)
     if found is None:
@@ -166,8 +165,7 @@ def _by_lists(model: nn.Module, fine: bool) -> list[Unit] | None:
     body = sum(sizes[name] for unit in found.units for name in unit.names)
     if sum(sizes[name] for name in found.stem) > body:
         return None  # the lists are not what the network is made of
-    units = _ordered(found.stem, found.units, found.head)
-    return units if fine else _gathered(units)
+    return found if fine else _gathered(found)
 
 
 def _sizes(model: nn.Module) -> dict[str, int]:
@@ -180,31 +178,27 @@ def _sizes(model: nn.Module) -> dict[str, int]:
     }
 
 
-def _by_family(model: nn.Module, fine: bool) -> list[Unit] | None:
+def _by_family(model: nn.Module, fine: bool) -> Ladder | None:
     """By the names of the children of torchvision's families."""
-    children = dict(model.named_children())
-    for known in (_resnet, _transformer, _regnet, _features):
-        if cuts := known(model, children):
-            units = [Unit(split, _under(model, paths)) for split, paths in cuts.items()]
-            return _into_blocks(model, cuts) if fine else units
+    for known in (_resnet, _features):
+        if cuts := known(dict(model.named_children())):
+            stem, head = (_under(model, cuts.pop(end, [])) for end in ("stem", "head"))
+            units = [Unit(stage, _under(model, paths)) for stage, paths in cuts.items()]
+            return Ladder(stem, _into_blocks(model, cuts) if fine else units, head)
     return None
 
 
-def _into_blocks(model: nn.Module, cuts: Cuts) -> list[Unit]:
+def _into_blocks(model: nn.Module, stages: Cuts) -> list[Unit]:
     """The stages of a family as blocks; a norm goes with the layer before it."""
     blocks: list[Unit] = []
-    for split, members in cuts.items():
-        if split in ("stem", "head"):
-            blocks.append(Unit(split, _under(model, members)))
-            continue
-        for path in members:
-            names, module = _under(model, [path]), model.get_submodule(path)
-            alone = not any(True for _ in module.children())
-            norm = alone and "norm" in type(module).__name__.lower()
-            if norm and blocks and blocks[-1].path not in ("stem", "head"):
-                blocks[-1].names.extend(names)
-            elif names:
-                blocks.extend(expanded(model, Unit(path, names)))
+    for path in chain.from_iterable(stages.values()):
+        names, module = _under(model, [path]), model.get_submodule(path)
+        alone = not any(True for _ in module.children())
+        norm = alone and "norm" in type(module).__name__.lower()
+        if norm and blocks:
+            blocks[-1].names.extend(names)
+        elif names:
+            blocks.extend(expanded(model, Unit(path, names)))
     return blocks
 
 
@@ -216,34 +210,22 @@ def _under(model: nn.Module, paths: Sequence[str]) -> list[str]:
     ]
 
 
-def _ordered(stem: list[str], units: list[Unit], head: list[str]) -> list[Unit]:
-    # A model may call a part of its body so (SelecSLS, its last convolutions).
-    body = [Unit(f"body.{u.path}", u.names) if u.path in ("stem", "head") else u for u in units]
-    parts = [Unit("stem", stem), *body, Unit("head", head)]
-    return [unit for unit in parts if unit.names]
-
-
-def _gathered(units: list[Unit]) -> list[Unit]:
+def _gathered(found: Ladder) -> Ladder:
     """Many units between the stem and the head in four equal groups."""
-    body = [unit for unit in units if unit.path not in ("stem", "head")]
-    if len(body) <= _MOST:
-        return units
-    gathered = [
-        Unit(f"blocks{i}", [name for unit in quarter for name in unit.names])
-        for i, quarter in enumerate(_quarters(body), 1)
-    ]
-    before = [unit for unit in units if unit.path == "stem"]
-    return [*before, *gathered, *(unit for unit in units if unit.path == "head")]
+    count = len(found.units)
+    if count <= _MOST:
+        return found
+    groups = []
+    for i in range(4):
+        quarter = found.units[i * count // 4 : (i + 1) * count // 4]
+        groups.append(Unit(f"blocks{i + 1}", [name for unit in quarter for name in unit.names]))
+    return Ladder(found.stem, groups, found.head)
 
 
-def _quarters(items: list[Any]) -> list[list[Any]]:
-    return [items[i * len(items) // 4 : (i + 1) * len(items) // 4] for i in range(4)]
-
-
-def _grades(units: list[Unit]) -> bool:
+def _grades(found: Ladder) -> bool:
     """Whether the cut spreads the model over its splits, rather than one holding nearly all."""
-    tensors = [len(unit.names) for unit in units]
-    return len(units) > 1 and (sum(tensors) <= 8 or max(tensors) <= _NEARLY_ALL * sum(tensors))
+    tensors = [len(unit.names) for unit in found.parts]
+    return len(tensors) > 1 and (sum(tensors) <= 8 or max(tensors) <= _NEARLY_ALL * sum(tensors))
 
 
 def _short_names(units: list[Unit]) -> list[str]:
@@ -258,16 +240,16 @@ def _short_names(units: list[Unit]) -> list[str]:
     return [".".join(path[shared:] if len(path) > 1 else path) for path in paths]
 
 
-def _patterns(model: nn.Module, units: Sequence[Unit]) -> list[list[str]]:
-    """Each unit's parameters as the shallowest modules that lie wholly in it."""
+def _patterns(parts: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Each part's parameters as the shallowest modules that lie wholly in it."""
     owners: dict[str, set[int]] = {}
-    for index, unit in enumerate(units):
-        for name in unit.names:
+    for index, names in enumerate(parts):
+        for name in names:
             for path in paths(name):
                 owners.setdefault(path, set()).add(index)
     return [
-        list(dict.fromkeys(next(p for p in paths(n) if len(owners[p]) == 1) for n in unit.names))
-        for unit in units
+        list(dict.fromkeys(next(p for p in paths(n) if len(owners[p]) == 1) for n in names))
+        for names in parts
     ]
 
 
@@ -291,7 +273,7 @@ def _unknown(model: nn.Module, inner: nn.Module, prefix: str) -> DifflrError:
     )
 
 
-def _resnet(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
+def _resnet(children: dict[str, nn.Module]) -> Cuts | None:
     """ResNet, ResNeXt, Wide ResNet (stem, four layers, head: six splits)."""
     layers = [f"layer{i}" for i in range(1, 5)]
     if not {"conv1", *layers, "fc"} <= set(children):
@@ -300,31 +282,7 @@ def _resnet(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
     return {"stem": stem, **{layer: [layer] for layer in layers}, "head": ["fc"]}
 
 
-def _transformer(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
-    """ViT: the embedding, the encoder's layers in four equal groups, the head."""
-    if not {"conv_proj", "encoder", "heads"} <= set(children):
-        return None
-    if not any(True for _ in getattr(children["encoder"], "layers", nn.Module()).children()):
-        return None
-    layers = [f"encoder.layers.{n}" for n, _ in children["encoder"].layers.named_children()]  # type: ignore[union-attr]
-    blocks = {f"blocks{i}": quarter for i, quarter in enumerate(_quarters(layers), 1) if quarter}
-    list(blocks.values())[-1].append("encoder.ln")
-    return {
-        "stem": ["class_token", "conv_proj", "encoder.pos_embedding"],
-        **blocks,
-        "head": ["heads"],
-    }
-
-
-def _regnet(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
-    """RegNet: stem, the blocks of the trunk, head."""
-    if not {"stem", "trunk_output", "fc"} <= set(children):
-        return None
-    blocks = {n: [f"trunk_output.{n}"] for n, _ in children["trunk_output"].named_children()}
-    return {"stem": ["stem"], **blocks, "head": ["fc"]}
-
-
-def _features(model: nn.Module, children: dict[str, nn.Module]) -> Cuts | None:
+def _features(children: dict[str, nn.Module]) -> Cuts | None:
     """MobileNet, EfficientNet, ConvNeXt, VGG, DenseNet, Swin, MNASNet: a new split wherever
     the picture shrinks.
 

@@ -49,6 +49,15 @@ class Ladder:
     units: list[Unit]
     head: list[str]
 
+    @property
+    def parts(self) -> list[Unit]:
+        """The stem, the units and the head, but for those that hold nothing."""
+        # A model may call a part of its body so (SelecSLS, its last convolutions).
+        named = [f"body.{u.path}" if u.path in ("stem", "head") else u.path for u in self.units]
+        body = [Unit(name, unit.names) for name, unit in zip(named, self.units, strict=True)]
+        parts = [Unit("stem", self.stem), *body, Unit("head", self.head)]
+        return [unit for unit in parts if unit.names]
+
 
 @dataclass
 class _List:
@@ -75,7 +84,7 @@ def ladder(model: nn.Module, *, fine: bool = False) -> Ladder | None:
     lists = _trunk(model, list(_lists(root, base)))
     if not lists:
         return None
-    result = _placed(model, names, inside, lists)
+    result = _placed(names, inside, lists)
     if fine:
         result.units = [part for unit in result.units for part in expanded(model, unit)]
     return result
@@ -117,10 +126,9 @@ def _lists(module: nn.Module, path: str) -> Iterator[_List]:
         yield _List(path, "", list(layers.values()))
         return
     children = [(n, child) for n, child in module.named_children() if has_parameters(child)]
-    if _is_list(path.rpartition(".")[2], module, children):
-        yield _List(
-            path.rpartition(".")[0], path.rpartition(".")[2], [[inside + n] for n, _ in children]
-        )
+    parent, _, own = path.rpartition(".")
+    if _is_list(own, module, children):
+        yield _List(parent, own, [[inside + n] for n, _ in children])
         return
     numbered = _numbered(children)
     if numbered:
@@ -184,14 +192,11 @@ def _trunk(model: nn.Module, lists: list[_List]) -> list[_List]:
             for mine in twin.members:
                 mine.insert(0, mine.pop())
     sizes = [sum(_numel(model, p) for m in found.members for p in m) for found in joined]
-    return [
-        found
-        for found, size in zip(joined, sizes, strict=True)
-        if size >= _MINOR * sum(sizes) and size > 0
-    ]
+    least = max(_MINOR * sum(sizes), 1)
+    return [found for found, size in zip(joined, sizes, strict=True) if size >= least]
 
 
-def _placed(model: nn.Module, names: list[str], inside: str, lists: list[_List]) -> Ladder:
+def _placed(names: list[str], inside: str, lists: list[_List]) -> Ladder:
     """Give every parameter to a unit, or by its place around the lists to the stem or the head."""
     members = [member for found in lists for member in found.members]
     ends = [sum(len(found.members) for found in lists[: i + 1]) - 1 for i in range(len(lists))]
@@ -245,15 +250,12 @@ def expanded(model: nn.Module, unit: Unit) -> list[Unit]:
         and len({type(model.get_submodule(member[0])) for member in found.members}) == 1
     ]
     members = [member for found in lists for member in found.members]
-    if sum(_numel(model, path) for member in members for path in member) * 2 < _numel(
-        model, unit.path
-    ):
+    inside = sum(_numel(model, path) for member in members for path in member)
+    if inside * 2 < _numel(model, unit.path):
         return [unit]
     owner = {path: index for index, member in enumerate(members) for path in member}
     parts = [Unit(member[0], []) for member in members]
-    current = (
-        0  # what stands before the blocks goes with the first, what stands behind with the last
-    )
+    current = 0  # what stands before the blocks goes with the first, what is behind with the last
     for name in unit.names:
         index = _index(owner, name)
         current = current if index is None else index
@@ -279,10 +281,6 @@ def _side_by_side(
             place = count - 1 - (len(found.units) - 1 - index) * count // len(found.units)
             result.units[place].names += [prefix + name for name in unit.names]
         result.units[-1].names += [prefix + name for name in found.head]  # a pooling of its own
-    held = {
-        name
-        for part in (result.stem, result.head, *(u.names for u in result.units))
-        for name in part
-    }
+    held = {name for part in result.parts for name in part.names}
     result.head += [name for name in names if name not in held]
     return result

@@ -4,7 +4,7 @@ Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (arXiv 21
 that it keeps much of what either end is good at, at no cost in training or inference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -74,24 +74,14 @@ def _check(start: dict[str, Tensor], end: dict[str, Tensor]) -> None:
             )
     if not end:
         raise DifflrError("Both state dicts are empty.", "Pass the weights of a network.")
-    shapes = [
-        f"{name} {tuple(start[name].shape)} and {tuple(tensor.shape)}"
-        for name, tensor in end.items()
-        if start[name].shape != tensor.shape
-    ]
-    if shapes:
+    if shapes := _differing(start, end, lambda tensor: tuple(tensor.shape)):
         raise DifflrError(
             f"Shapes differ: {first_few(shapes)}. A head that was replaced has nothing to be interpolated "
             "with.",
             "Copy before after replacing the head, best after training it alone; or give before the head of "
             "after, before | {name: after[name] for name in …}, to interpolate the body only.",
         )
-    kinds = [
-        f"{name} {start[name].dtype} and {tensor.dtype}"
-        for name, tensor in end.items()
-        if start[name].dtype != tensor.dtype
-    ]
-    if kinds:
+    if kinds := _differing(start, end, lambda tensor: tensor.dtype):
         raise DifflrError(
             f"Types differ: {first_few(kinds)}.", "Convert one side, e.g. before.float()."
         )
@@ -101,3 +91,13 @@ def _check(start: dict[str, Tensor], end: dict[str, Tensor]) -> None:
             "before and after are the same tensors: a state dict refers to weights, which training moves.",
             "Keep a copy: before = copy.deepcopy(model.state_dict()).",
         )
+
+
+def _differing(
+    start: dict[str, Tensor], end: dict[str, Tensor], of: Callable[[Tensor], Any]
+) -> list[str]:
+    return [
+        f"{name} {of(start[name])} and {of(tensor)}"
+        for name, tensor in end.items()
+        if of(start[name]) != of(tensor)
+    ]

@@ -16,7 +16,7 @@ def test_the_rate_falls_by_the_decay_from_split_to_split():
 
 def test_tokens_and_positions_are_spared_weight_decay():
     """In a model that does not say so itself, by their names."""
-    model = torchvision.models.VisionTransformer(32, 8, 2, 2, 8, 16)
+    model = torchvision.models.VisionTransformer(32, 8, 2, 2, 32, 64)
     groups = {g["name"]: g for g in param_groups(split_model(model), weight_decay=0.1)}
     spared = {id(p) for p in groups["stem/no_decay"]["params"]}
     assert {id(model.class_token), id(model.encoder.pos_embedding)} <= spared
