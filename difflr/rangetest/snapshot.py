@@ -38,12 +38,11 @@ def untouched(
     notes = list(held.notes(model))
     for parameter, _, _ in grads:
         parameter.grad = None  # training must not write into the gradients that are kept
-    generators = _generators(batches)
-    drawn = [(generator, generator.get_state()) for generator in generators]
+    drawn = [(generator, generator.get_state()) for generator in _generators(batches)]
     states = random.getstate(), np.random.get_state()
-    kept = _Kept(optimizer) if optimizer is not None else None
+    devices = range(torch.cuda.device_count())
     try:
-        with kept_modes(model), torch.random.fork_rng(range(torch.cuda.device_count())):
+        with kept_modes(model), torch.random.fork_rng(devices), _kept(optimizer):
             yield
     finally:
         with torch.no_grad():
@@ -53,39 +52,36 @@ def untouched(
         for parameter, grad, requires_grad in grads:
             parameter.requires_grad_(requires_grad)
             parameter.grad = grad
-        if kept is not None:
-            kept.restore()
         random.setstate(states[0])
         np.random.set_state(states[1])
         for generator, state in drawn:
             generator.set_state(state)
 
 
-class _Kept:
-    """An optimizer's groups and states, put aside while copies of them are trained with."""
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
-        self.state = optimizer.state
-        optimizer.state = defaultdict(dict, {p: copy.deepcopy(s) for p, s in self.state.items()})
-        self.groups = [
-            {
-                key: value if key == "params" else copy.deepcopy(value)
-                for key, value in group.items()
-            }
-            for group in optimizer.param_groups
-        ]
-        self.called = optimizer.__dict__.get("_opt_called")  # torch's check of the order of calls
-
-    def restore(self) -> None:
-        self.optimizer.state = self.state
-        for group, kept in zip(self.optimizer.param_groups, self.groups, strict=True):
+@contextmanager
+def _kept(optimizer: Optimizer | None) -> Iterator[None]:
+    """Put an optimizer's groups and states aside, while copies of them are trained with."""
+    if optimizer is None:
+        yield
+        return
+    state = optimizer.state
+    groups = [
+        {key: value if key == "params" else copy.deepcopy(value) for key, value in group.items()}
+        for group in optimizer.param_groups
+    ]
+    called = {
+        k: v for k, v in vars(optimizer).items() if k == "_opt_called"
+    }  # torch's check of order
+    optimizer.state = defaultdict(dict, {p: copy.deepcopy(s) for p, s in state.items()})
+    try:
+        yield
+    finally:
+        optimizer.state = state
+        for group, kept in zip(optimizer.param_groups, groups, strict=True):
             group.clear()
             group.update(kept)
-        if self.called is None:
-            self.optimizer.__dict__.pop("_opt_called", None)
-        else:
-            self.optimizer.__dict__["_opt_called"] = self.called
+        vars(optimizer).pop("_opt_called", None)
+        vars(optimizer).update(called)
 
 
 def _generators(batches: Any) -> list[torch.Generator]:
