@@ -16,13 +16,8 @@ Cut = str | Mapping[str, Sequence[str]]
 _WORDS = ("stages", "blocks")
 _RESNETS = {
     *("strokenet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
-    *(
-        "resnext50_32x4d",
-        "resnext101_32x8d",
-        "resnext101_64x4d",
-        "wide_resnet50_2",
-        "wide_resnet101_2",
-    ),
+    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
+    *("wide_resnet50_2", "wide_resnet101_2"),
 }
 _REMEDY = (
     "Write stages, blocks, the path of a JSON file, or splits from shallow to deep: "
@@ -40,8 +35,8 @@ def parse_cut(words: Sequence[str]) -> Cut | None:
         return None
     if len(words) == 1 and "=" not in words[0]:
         return words[0] if words[0] in _WORDS else _from_file(user_path(words[0]))
-    return _checked({name: patterns.split(",") for name, _, patterns in
-                     (word.partition("=") for word in words)}, len(words), " ".join(words))  # fmt: skip
+    parts = [word.partition("=") for word in words]
+    return _checked([(name, patterns.split(",")) for name, _, patterns in parts], " ".join(words))
 
 
 def known_names(backbone: str) -> tuple[str, ...] | None:
@@ -70,35 +65,28 @@ def _from_file(path: Path) -> Cut:
         pairs = json.loads(read_within(path, 2**20), object_pairs_hook=list)
         if not isinstance(pairs, list) or not all(len(pair) == 2 for pair in pairs):
             raise ValueError("it is no object")
-        found = {
-            name: [patterns] if isinstance(patterns, str) else list(patterns)
-            for name, patterns in pairs
-        }
+        found = [(n, [p] if isinstance(p, str) else list(p)) for n, p in pairs]
     except OSError as error:
         raise DifflrError(
             f"The cut {str(path)!r} cannot be read: {error.strerror}.", _REMEDY
         ) from error
     except (ValueError, TypeError, RecursionError) as error:
         raise DifflrError(f"The cut {str(path)!r} cannot be read: {error}.", _REMEDY) from error
-    return _checked(found, len(pairs), str(path))
+    return _checked(found, str(path))
 
 
-def _checked(cut: dict[str, list[str]], given: int, text: str) -> dict[str, list[str]]:
+def _checked(cut: Sequence[tuple[str, list[str]]], text: str) -> dict[str, list[str]]:
     whole = all(
         isinstance(name, str)
         and name
         and patterns
         and all(isinstance(p, str) and p for p in patterns)
-        for name, patterns in cut.items()
+        and (len(patterns) == 1 or "..." not in patterns)
+        for name, patterns in cut
     )
-    if (
-        not whole
-        or len(cut) != given
-        or len(cut) < 2
-        or any("..." in p and len(p) > 1 for p in cut.values())
-    ):
+    if not whole or not 2 <= len(cut) == len(dict(cut)):
         raise DifflrError(
             f"Received {short_repr(text)}, expected two splits or more, each with a name and patterns.",
             _REMEDY,
         )
-    return cut
+    return dict(cut)
