@@ -28,10 +28,11 @@ from timing import against_goal, median, ratio, table
 
 import difflr
 from difflr.evidence.summaries import describe_difference, format_estimate, grouped
-from difflr.experiments.statistics import mean_interval, paired
 from difflr.experiments.training import TrainingOptions, train
+from difflr.runs.statistics import mean_interval, paired
+from difflr.studies.cell import Cell
 from difflr.studies.declared import RATES
-from difflr.studies.design import Cell, Task
+from difflr.studies.design import Task
 from difflr.studies.recordings import Recording, load_recording
 from difflr.studies.trial import stage
 

@@ -27,9 +27,10 @@ from typing import Any
 
 from timing import against_goal, table
 
-from difflr.experiments.journal import read_journal
+from difflr.runs.journal import read_journal
+from difflr.studies.cell import Cell
 from difflr.studies.cluster import local_cluster
-from difflr.studies.design import Cell, Study, Task
+from difflr.studies.design import Study, Task
 from difflr.studies.recordings import load_recording, save_recording
 from difflr.studies.running import run_study
 

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from timing import measure, median, ratio, table
 
 from difflr.evidence.summaries import describe_difference, drawn, format_estimate
-from difflr.experiments.statistics import mean_interval, paired
 from difflr.figures.style import MARKERS, OKABE_ITO, style
+from difflr.runs.statistics import mean_interval, paired
 from difflr.studies.design import Task
 
 __all__ = ["draw", "main"]

@@ -15,7 +15,8 @@ import joblib
 import torch
 from timing import against_goal, measure, median, ratio, table
 
-from difflr.studies.design import Cell, Study, Task
+from difflr.studies.cell import Cell
+from difflr.studies.design import Study, Task
 from difflr.studies.running import run_study, share_cores
 from difflr.studies.trial import run_trial
 

@@ -45,8 +45,9 @@ import difflr
 from difflr.experiments.augmentation import augment
 from difflr.experiments.data import Images
 from difflr.experiments.training import evaluate
+from difflr.studies.cell import Cell
 from difflr.studies.declared import RATES
-from difflr.studies.design import Cell, Study, Task
+from difflr.studies.design import Study, Task
 from difflr.studies.material import load_parts, sample
 from difflr.studies.recordings import load_recording, restore_journal, save_recording
 from difflr.studies.running import run_study

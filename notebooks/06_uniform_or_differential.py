@@ -62,7 +62,6 @@ from difflr.evidence.summaries import (
     width_difference,
 )
 from difflr.experiments.data import load_data
-from difflr.experiments.statistics import paired
 from difflr.experiments.training import TrainingOptions, train
 from difflr.figures.picture import Picture
 from difflr.lessons import comparing
@@ -75,6 +74,7 @@ from difflr.lessons.comparing import (
 )
 from difflr.lessons.comparing.labs import Lab
 from difflr.lessons.lossline import LossLine
+from difflr.runs.statistics import paired
 from difflr.studies.recordings import load_recording
 from difflr.widgets import Replay
 

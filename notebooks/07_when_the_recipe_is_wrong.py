@@ -57,7 +57,6 @@ from difflr.evidence.outcomes import (
 )
 from difflr.evidence.summaries import describe_difference, difference, estimate
 from difflr.experiments.data import Images, load_data
-from difflr.experiments.statistics import format_estimate
 from difflr.experiments.strokes import SHIFT_KINDS, target_task
 from difflr.experiments.training import Classifier, evaluate, fit
 from difflr.figures.bars import describe_shares, plot_shares
@@ -73,6 +72,7 @@ from difflr.lessons.shifts import (
     regret,
     reported,
 )
+from difflr.runs.statistics import format_estimate
 from difflr.studies.recordings import load_recording
 
 # %%

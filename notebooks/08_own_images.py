@@ -56,7 +56,6 @@ from difflr.experiments.mistakes import plot_worst, worst_of
 from difflr.experiments.page import write_page
 from difflr.experiments.settings import Settings
 from difflr.experiments.sheet import write_sheet
-from difflr.experiments.statistics import format_estimate, summarise
 from difflr.experiments.training import Classifier
 from difflr.figures.picture import Picture
 from difflr.lessons.own_images import (
@@ -69,6 +68,7 @@ from difflr.lessons.own_images import (
 )
 from difflr.lessons.own_images.folders import results_folder, without_copies, write_example
 from difflr.lessons.own_images.rates import best_rates, trial_rates
+from difflr.runs.statistics import format_estimate, summarise
 from difflr.widgets import PlanEditor, RangePanel
 
 # %%

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from difflr.errors import DifflrError, short_repr
 from difflr.evidence.summaries import estimate, grouped
-from difflr.experiments.statistics import Estimate, paired
+from difflr.runs.statistics import Estimate, paired
 from difflr.studies.recordings import Run
 
 __all__ = ["COSTS", "at_cost", "equal_cost"]

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from difflr.errors import DifflrError
 from difflr.evidence.nested import tried_rates
 from difflr.evidence.summaries import chosen, estimate, grouped
-from difflr.experiments.statistics import MARGIN, Estimate, paired
 from difflr.figures.style import OKABE_ITO, legend_below, style
 from difflr.figures.words import short
+from difflr.runs.statistics import MARGIN, Estimate, paired
 from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_forgetting", "kept_at_equal_accuracy", "plot_forgetting"]

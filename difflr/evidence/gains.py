@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from difflr.evidence.grids import tag_words
 from difflr.evidence.nested import tried_rates, tuned_difference
 from difflr.evidence.summaries import SIDE, describe_difference, grouped
-from difflr.experiments.statistics import MARGIN, Estimate
 from difflr.figures.style import MARKERS, OKABE_ITO, style
+from difflr.runs.statistics import MARGIN, Estimate
 from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_gains", "gains", "plot_gains"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from difflr.figures.words import count, short
-from difflr.studies.design import TEXT, Cell
+from difflr.studies.cell import Cell
 from difflr.studies.recordings import Recording, Run
 
 __all__ = [
@@ -108,7 +108,7 @@ def condition_words(recording: Recording, condition: Condition) -> str:
 def tag_words(recording: Recording, tag: str, value: Any) -> str:
     """Return in words the value of a tag in ``CONDITION``."""
     if tag == "train_size":
-        text = recording.about.get("data") == TEXT.removesuffix(":")
+        text = recording.about.get("data") == "trec6"
         return f"{value:,} training {'questions' if text else 'pictures'}"
     if tag == "epochs":
         return count(value, "epoch")

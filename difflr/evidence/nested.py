@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from difflr.errors import DifflrError
 from difflr.evidence.summaries import by_rate
-from difflr.experiments.statistics import Estimate, paired
+from difflr.runs.statistics import Estimate, paired
 from difflr.studies.recordings import Run
 
 __all__ = ["Side", "nested_difference", "tried_rates", "tuned_difference"]

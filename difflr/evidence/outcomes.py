@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from difflr.evidence.summaries import chosen, drawn, estimate, grouped
-from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import MARKERS, OKABE_ITO, legend_below, style
+from difflr.runs.statistics import format_estimate
 from difflr.studies.recordings import Recording, Run
 
 __all__ = [

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from difflr.evidence.grids import Grid, row_lines, sides
 from difflr.evidence.summaries import by_rate, chosen, drawn, estimate, grouped, plateau_width
-from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import MARKERS, OKABE_ITO, ink_on, legend_below, style
 from difflr.figures.words import short
+from difflr.runs.statistics import format_estimate
 from difflr.studies.recordings import Recording
 
 __all__ = ["describe_heat", "describe_plateau", "draw_heat", "plot_heat", "plot_plateau"]

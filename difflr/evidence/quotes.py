@@ -50,9 +50,9 @@ from difflr.evidence.summaries import (
     width_difference,
 )
 from difflr.evidence.tables import TABLES
-from difflr.experiments.statistics import Estimate, detectable, holm, p_value
 from difflr.figures.words import short
-from difflr.studies.design import tag_matches
+from difflr.runs.statistics import Estimate, detectable, holm, p_value
+from difflr.studies.cell import tag_matches
 from difflr.studies.recordings import Recording, Run, load_recording
 
 __all__ = ["MEASURES", "quoted", "rewritten"]

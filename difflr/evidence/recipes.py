@@ -10,8 +10,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from difflr.evidence.equal_cost import COSTS
 from difflr.evidence.summaries import chosen, drawn, estimate, grouped, numbers
-from difflr.experiments.statistics import format_estimate
 from difflr.figures.style import GREY, MARKERS, OKABE_ITO, style
+from difflr.runs.statistics import format_estimate
 from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_recipes", "plot_recipes"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difflr.errors import DifflrError, as_int, as_number
-from difflr.experiments.statistics import (
+from difflr.runs.statistics import (
     Estimate,
     describe_difference,
     format_estimate,

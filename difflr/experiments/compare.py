@@ -17,16 +17,16 @@ from difflr.experiments.mistakes import find_mistakes
 from difflr.experiments.provenance import data_name, hash_pictures, versions
 from difflr.experiments.results import Results
 from difflr.experiments.settings import Settings, fitting_batch, plan_of
-from difflr.experiments.statistics import (
+from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
+from difflr.experiments.unfinished import Unfinished
+from difflr.lightning.package import pl
+from difflr.plan import Plan
+from difflr.runs.statistics import (
     describe_difference,
     describe_power,
     format_estimate,
     summarise,
 )
-from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
-from difflr.experiments.unfinished import Unfinished
-from difflr.lightning.package import pl
-from difflr.plan import Plan
 from difflr.splits import split_model
 from difflr.written.cuts import as_patterns
 from difflr.written.files import holding, writing

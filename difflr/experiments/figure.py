@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from difflr.experiments.statistics import summarise
 from difflr.figures.style import OKABE_ITO
+from difflr.runs.statistics import summarise
 
 __all__ = ["plot_runs"]
 

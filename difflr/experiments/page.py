@@ -17,9 +17,9 @@ from difflr.experiments.mistakes import plot_confusion, plot_worst, sum_confusio
 from difflr.experiments.provenance import hash_pictures
 from difflr.experiments.reading import describe_reading
 from difflr.experiments.results import Results
-from difflr.experiments.statistics import Summary, format_estimate, summarise
 from difflr.figures.picture import Picture
 from difflr.recipes import RECIPES
+from difflr.runs.statistics import Summary, format_estimate, summarise
 from difflr.written.files import write_whole, writing
 from difflr.written.recipes import AUTO_RGN, parse_recipe
 

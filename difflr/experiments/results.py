@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import as_int, as_number, short_repr
-from difflr.experiments.journal import Journal, not_ours
 from difflr.experiments.provenance import describe_machine
+from difflr.runs.journal import Journal, not_ours
 from difflr.written.files import write_whole, writing
 
 __all__ = ["Results"]

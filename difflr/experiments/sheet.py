@@ -8,7 +8,7 @@ from typing import Any
 from difflr.errors import DifflrError, first_few
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.results import Results
-from difflr.experiments.statistics import describe_power, format_estimate, summarise
+from difflr.runs.statistics import describe_power, format_estimate, summarise
 from difflr.splits import split_model
 from difflr.written.files import write_whole, writing
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from itertools import product
 
 from difflr.errors import DifflrError, short_repr
-from difflr.studies.design import BN_MODES, OPTIMIZERS, Cell, Study, Task, tag_matches
+from difflr.studies.cell import BN_MODES, OPTIMIZERS, Cell, tag_matches
+from difflr.studies.design import Study, Task
 from difflr.studies.recordings import Recording, load_recording
 
 __all__ = ["STUDIES", "declare"]

@@ -15,13 +15,14 @@ from tqdm.auto import tqdm
 
 from difflr.errors import DifflrError, as_int
 from difflr.experiments.allocator import release_freed_memory
-from difflr.experiments.journal import Journal
 from difflr.experiments.provenance import describe_machine, hash_pictures, versions
 from difflr.experiments.training import TrainingOptions, train
 from difflr.recipes import make_plan
+from difflr.runs.journal import Journal
 from difflr.splits import split_model
+from difflr.studies.cell import Cell
 from difflr.studies.cluster import AT_ONCE, lost_workers, on_cluster
-from difflr.studies.design import Cell, Study, Task
+from difflr.studies.design import Study, Task
 from difflr.studies.material import describe_task, load_parts, load_start
 from difflr.studies.trial import run_trial
 from difflr.written.files import write_whole, writing

@@ -17,7 +17,8 @@ from difflr.models.interpolation import interpolate
 from difflr.models.running_stats import recalibrate
 from difflr.plan import Plan
 from difflr.splits import split_model
-from difflr.studies.design import Cell, Task
+from difflr.studies.cell import Cell
+from difflr.studies.design import Task
 from difflr.studies.material import Source, load_parts, load_source, load_start, sample
 from difflr.studies.measures import (
     Curve,

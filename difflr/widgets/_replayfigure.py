@@ -11,10 +11,10 @@ from matplotlib.ticker import FuncFormatter
 from difflr.evidence.grids import Grid, Point, row_lines, sides
 from difflr.evidence.plateau import draw_heat
 from difflr.evidence.summaries import drawn, estimate
-from difflr.experiments.statistics import format_estimate
 from difflr.figures.picture import Drawing
 from difflr.figures.style import GREY, OKABE_ITO, RED, split_colours
 from difflr.figures.words import short
+from difflr.runs.statistics import format_estimate
 from difflr.studies.recordings import Recording, Run
 
 __all__ = ["ReplayFigure"]

@@ -20,8 +20,8 @@ from difflr.evidence.grids import (
     sides,
 )
 from difflr.evidence.summaries import Estimate, describe_difference, difference, estimate
-from difflr.experiments.statistics import format_estimate
 from difflr.figures.words import count, short
+from difflr.runs.statistics import format_estimate
 from difflr.studies.recordings import Recording, Run, load_recording
 from difflr.widgets._native import Slider
 from difflr.widgets._panel import Panel, button, framed, message_html, picture_box, table_html

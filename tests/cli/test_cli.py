@@ -20,8 +20,8 @@ from difflr.experiments.training import train
 from difflr.plan import Plan
 from difflr.rangetest.gradients import suggest_lrs
 from difflr.splits import split_model
+from difflr.studies.cell import Cell
 from difflr.studies.declared import STUDIES
-from difflr.studies.design import Cell
 
 
 @pytest.fixture(scope="module")

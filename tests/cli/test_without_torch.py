@@ -1,4 +1,4 @@
-"""What needs no torch runs without it: plans on the command line, the editor, and words for a mistake."""
+"""What needs no torch runs without it: plans, the editor, recordings, their replay, words for a mistake."""
 
 import re
 import subprocess
@@ -14,8 +14,11 @@ from difflr.written.cuts import known_names
 
 BLOCKED = """
 import sys
-for name in ("torch", "torchvision", "pytorch_lightning", "lightning"):
-    sys.modules[name] = None  # an import of it raises ImportError
+class Blocked:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "pytorch_lightning", "lightning"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked)
 """
 
 
@@ -53,6 +56,52 @@ assert editor.picture.value != picture
 """
     done = run(code, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_replay_replays_without_torch(tmp_path):
+    """Every recording opens; a prediction is scored and uncovers picture, words and table."""
+    code = """
+from difflr.studies.recordings import list_recordings
+from difflr.widgets import Replay
+for name in list_recordings():
+    replay = Replay(name)
+    covered = replay.picture.value
+    replay.predict.click()
+    assert "rank " in replay.score and "<table" in replay.table.value, name
+    assert replay.picture.value != covered and "accuracy " in replay.alt, name
+    replay.condition = replay.conditions[-1]
+    assert replay.runs, name
+"""
+    done = run(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_evidence_is_quoted_and_drawn_without_torch(tmp_path):
+    """All that reads recordings, tables and pictures included, stands on rooms without torch."""
+    code = """
+import importlib, pkgutil
+from pathlib import Path
+import difflr.evidence, difflr.runs
+for room in (difflr.evidence, difflr.runs):
+    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+        importlib.import_module(module.name)
+from difflr.evidence.quotes import quoted
+from difflr.evidence.tables import TABLES
+from difflr.evidence.gallery import draw_all
+from difflr.studies.recordings import load_recording
+assert draw_all(load_recording("gradual"), Path("drawn"))
+assert list(Path("drawn").glob("*.png"))
+"""
+    done = run(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_statistics_are_found_where_notebooks_of_before_look():
+    """The names that lessons import from ``difflr.experiments.statistics`` are those of ``runs``."""
+    from difflr.experiments import statistics as before
+    from difflr.runs import statistics
+
+    assert all(getattr(before, name) is getattr(statistics, name) for name in before.__all__)
 
 
 MISTAKES = (

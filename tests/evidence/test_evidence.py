@@ -45,8 +45,8 @@ from difflr.evidence.summaries import (
     when_off_difference,
     width_difference,
 )
-from difflr.experiments.statistics import Estimate
 from difflr.figures.style import OKABE_ITO
+from difflr.runs.statistics import Estimate
 from difflr.studies.recordings import load_recording
 
 
@@ -385,9 +385,9 @@ def test_the_examples_in_the_docstrings_are_true():
     """What the docstrings of the analysis show is what it prints."""
     import doctest
 
-    import difflr.experiments.statistics
+    import difflr.runs.statistics
 
-    failed, tried = doctest.testmod(difflr.experiments.statistics, optionflags=doctest.ELLIPSIS)
+    failed, tried = doctest.testmod(difflr.runs.statistics, optionflags=doctest.ELLIPSIS)
     assert tried
     assert not failed
 

@@ -7,7 +7,7 @@ import pytest
 from difflr.errors import DifflrError
 from difflr.evidence.nested import Side, nested_difference, tuned_difference
 from difflr.evidence.summaries import width_difference
-from difflr.experiments.statistics import paired
+from difflr.runs.statistics import paired
 
 RATES = [10 ** (-3.5 + i / 4) for i in range(8)]
 

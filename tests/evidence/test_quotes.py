@@ -12,7 +12,7 @@ from difflr.errors import DifflrError
 from difflr.evidence import quotes
 from difflr.evidence.nested import tuned_difference
 from difflr.evidence.summaries import grouped
-from difflr.experiments.statistics import detectable, holm, p_value
+from difflr.runs.statistics import detectable, holm, p_value
 from difflr.studies.recordings import load_recording
 
 ROOT = Path(__file__).parents[2]

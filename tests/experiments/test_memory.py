@@ -11,8 +11,8 @@ import torch
 from made_up import plateau
 
 from difflr.errors import DifflrError
-from difflr.experiments.journal import Journal, read_journal
 from difflr.experiments.strokenet import StrokeNet
+from difflr.runs.journal import Journal, read_journal
 from difflr.studies.recordings import load_recording
 from difflr.written.files import MOST_BYTES
 
@@ -25,7 +25,7 @@ from pathlib import Path
 from difflr.cli.command import _read_milestones
 from difflr.errors import DifflrError
 from difflr.experiments.backbones import load_backbone
-from difflr.experiments.journal import read_journal
+from difflr.runs.journal import read_journal
 from difflr.studies.recordings import load_recording
 load_backbone("strokenet").build(2)
 name, path, most = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from difflr.errors import DifflrError
-from difflr.experiments.journal import read_journal
 from difflr.experiments.results import Results
 from difflr.recipes import uniform
+from difflr.runs.journal import read_journal
 
 ABOUT = {"data": {"name": "strokes"}, "settings": {"epochs": 6}}
 
@@ -144,7 +144,7 @@ def test_runs_of_two_writers_are_all_kept_and_none_twice(tmp_path):
 ADDING = """
 import sys
 from pathlib import Path
-from difflr.experiments.journal import read_journal
+from difflr.runs.journal import read_journal
 from difflr.experiments.results import Results
 results = Results(Path(sys.argv[1]), {"data": {"name": "strokes"}}, {"torch": sys.argv[2]})
 for seed in range(20):

@@ -11,9 +11,9 @@ from answers import Answers
 from scipy import stats
 
 from difflr.evidence.summaries import by_rate, difference, plateau_width, when_off
-from difflr.experiments.statistics import paired
 from difflr.lessons import comparing as lesson_6
 from difflr.lessons.comparing.labs import Lab
+from difflr.runs.statistics import paired
 from difflr.studies.recordings import load_recording
 
 T95 = {1: 12.706, 2: 4.3027, 3: 3.1824, 4: 2.7764}

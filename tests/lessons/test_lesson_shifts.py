@@ -18,7 +18,7 @@ from difflr import Phase, Plan
 from difflr.evidence.summaries import difference
 from difflr.experiments.training import Classifier, fit
 from difflr.lessons import shifts as lesson_7
-from difflr.studies.design import Cell
+from difflr.studies.cell import Cell
 from difflr.studies.recordings import list_recordings, load_recording, save_recording
 
 RECIPES = ("first_splits", "head_only", "differential", "uniform", "falling")
@@ -35,7 +35,7 @@ MEANS = {  # in the order of the recipes
 def recording(tmp_path_factory):
     """A made-up study in which rising suits new labels, falling or uniform the input shifts."""
     folder = tmp_path_factory.mktemp("shifts")
-    from difflr.experiments.journal import Journal
+    from difflr.runs.journal import Journal
 
     with Journal(folder / "j.jsonl", "which_splits", {"splits": made_up.SPLITS}) as journal:
         journal.open_session({})

@@ -13,7 +13,8 @@ from difflr.experiments import augmentation
 from difflr.experiments.backbones import load_backbone
 from difflr.experiments.data import Images
 from difflr.experiments.training import Classifier, fit
-from difflr.studies.design import Cell, Task
+from difflr.studies.cell import Cell
+from difflr.studies.design import Task
 from difflr.studies.trial import run_trial
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

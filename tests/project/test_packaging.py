@@ -205,7 +205,7 @@ def test_lessons_and_compare_need_no_more_than_the_kit(kit):
     """Neither joblib nor Dask; a study says that it needs them."""
     code = """
 import importlib, pkgutil, sys
-for room in ("lessons", "widgets", "evidence", "experiments", "rangetest", "figures", "lightning"):
+for room in ("lessons", "widgets", "evidence", "experiments", "runs", "rangetest", "figures", "lightning"):
     package = importlib.import_module(f"difflr.{room}")
     for module in pkgutil.walk_packages(package.__path__, f"difflr.{room}."):
         importlib.import_module(module.name)

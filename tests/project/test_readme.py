@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import difflr
 from difflr.cli.command import _parser
-from difflr.experiments.statistics import summarise
+from difflr.runs.statistics import summarise
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

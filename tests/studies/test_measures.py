@@ -16,7 +16,7 @@ from difflr.experiments.strokenet import StrokeNet
 from difflr.experiments.training import TrainingOptions, evaluate, train
 from difflr.recipes import make_plan
 from difflr.splits import split_model
-from difflr.studies.design import Cell
+from difflr.studies.cell import Cell
 from difflr.studies.measures import (
     Curve,
     displacement,

@@ -27,16 +27,17 @@ from difflr.cli.command import main
 from difflr.errors import DifflrError
 from difflr.evidence.gallery import draw_all
 from difflr.experiments.backbones import PictureNetwork
-from difflr.experiments.journal import Journal, read_journal
 from difflr.experiments.training import TrainingOptions, evaluate, hold_norms, train
 from difflr.models.running_stats import recalibrate
 from difflr.plan import Plan
 from difflr.rangetest.gradients import suggest_lrs
 from difflr.recipes import RECIPES
+from difflr.runs.journal import Journal, read_journal
 from difflr.splits import split_model
 from difflr.studies import running
+from difflr.studies.cell import Cell
 from difflr.studies.declared import STUDIES, declare
-from difflr.studies.design import Cell, Study, Task
+from difflr.studies.design import Study, Task
 from difflr.studies.material import load_parts, load_source, load_start
 from difflr.studies.recordings import load_recording, save_recording
 from difflr.studies.running import choose, run_study, share_cores

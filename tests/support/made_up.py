@@ -3,8 +3,8 @@
 import math
 from itertools import product
 
-from difflr.experiments.journal import Journal
-from difflr.studies.design import Cell
+from difflr.runs.journal import Journal
+from difflr.studies.cell import Cell
 from difflr.studies.recordings import Recording, save_recording
 
 SPLITS = ["stem", "layer1", "layer2", "layer3", "layer4", "head"]

@@ -1,6 +1,7 @@
 """A study of a few runs that take no time."""
 
-from difflr.studies.design import Cell, Study
+from difflr.studies.cell import Cell
+from difflr.studies.design import Study
 
 CELLS = [
     Cell("differential", {"lr": lr, "ratio": ratio}, 12, 1)

@@ -7,8 +7,8 @@ import pytest
 
 from difflr.errors import DifflrError
 from difflr.evidence.summaries import estimate
-from difflr.experiments.statistics import format_estimate
-from difflr.studies.design import Cell
+from difflr.runs.statistics import format_estimate
+from difflr.studies.cell import Cell
 from difflr.studies.recordings import list_recordings, save_recording
 from difflr.widgets import Replay
 
@@ -208,7 +208,7 @@ def test_a_study_without_rates_has_no_replay(tmp_path):
     with pytest.raises(DifflrError, match="cannot be read"):
         Replay("no such recording")
     run = {**made_up.measured(Cell("uniform", {"lr": 1e-3}, 40, 1), 0, "validation")}
-    from difflr.experiments.journal import Journal
+    from difflr.runs.journal import Journal
 
     with Journal(tmp_path / "j.jsonl", "recipes", {"splits": made_up.SPLITS}) as journal:
         journal.open_session({})

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from difflr.evidence.summaries import describe_difference, difference, estimate, grouped
-from difflr.experiments.statistics import format_estimate, paired
 from difflr.lessons.checking import Lesson, Wrong, called
 from difflr.lessons.comparing.fairness import as_estimate, judge
 from difflr.lessons.comparing.intervals import lone_seed, wrong_half, wrong_mean
 from difflr.lessons.comparing.labs import Lab
 from difflr.lessons.plain import pair
 from difflr.lessons.quiz import Quiz
+from difflr.runs.statistics import format_estimate, paired
 from difflr.studies.recordings import Run, load_recording
 
 __all__ = [

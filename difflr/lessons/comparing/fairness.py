@@ -5,10 +5,10 @@ from collections import defaultdict
 from statistics import fmean, median
 from typing import Any
 
-from difflr.experiments.statistics import Estimate, paired
 from difflr.lessons.checking import Wrong
 from difflr.lessons.comparing.labs import Lab
 from difflr.lessons.plain import pair
+from difflr.runs.statistics import Estimate, paired
 
 __all__ = ["as_estimate", "judge"]
 
@@ -98,7 +98,7 @@ def judge(lab: Lab, said: Estimate) -> Estimate:
     if not math.isclose(said.half, fair.half, rel_tol=0.01):
         raise Wrong(
             "The runs are fair, but this is not the interval of the paired differences.",
-            "`difflr.experiments.statistics.paired(differential, uniform)` gives both numbers.",
+            "`difflr.runs.statistics.paired(differential, uniform)` gives both numbers.",
         )
     return fair
 

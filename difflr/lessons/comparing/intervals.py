@@ -6,8 +6,8 @@ from typing import NoReturn
 import numpy as np
 from scipy.stats import t
 
-from difflr.experiments.statistics import Estimate, paired
 from difflr.lessons.checking import Wrong
+from difflr.runs.statistics import Estimate, paired
 
 __all__ = ["lone_seed", "wrong_half", "wrong_mean"]
 

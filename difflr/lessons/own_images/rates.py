@@ -4,8 +4,8 @@ import numpy as np
 
 from difflr.errors import DifflrError
 from difflr.experiments.results import Results
-from difflr.experiments.statistics import Summary, summarise
 from difflr.rangetest.finder import RangeTest
+from difflr.runs.statistics import Summary, summarise
 
 __all__ = ["best_rates", "trial_rates"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import first_few
-from difflr.experiments.statistics import paired, shown_by
 from difflr.lessons.checking import Wrong
 from difflr.lessons.plain import unexpected
+from difflr.runs.statistics import paired, shown_by
 
 __all__ = ["Sheet", "judge_sheet", "read_sheet"]
 

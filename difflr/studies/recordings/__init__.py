@@ -11,7 +11,7 @@ A recording is one gzip-ed JSON object:
 - ``runs``: one object per run:
   ``recipe``, ``options`` (of ``make_plan``), ``train_size``, ``epochs``, ``shift``, ``bn``,
   ``augment``, ``optimizer`` (their defaults where they are missing; see
-  ``difflr.studies.design.Cell``), ``seed``,
+  ``difflr.studies.cell.Cell``), ``seed``,
   ``measured_on`` (``"validation"`` or ``"test"``), ``plan`` (a fingerprint;
   null where another package trained by a schedule of its own, whose ``recipe`` then begins
   with the package's name), ``session`` (an index), and the measures, null where not finite
@@ -38,9 +38,9 @@ from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, short_repr
-from difflr.experiments.journal import read_journal, write_journal
 from difflr.plan import Plan
-from difflr.studies.design import Cell
+from difflr.runs.journal import read_journal, write_journal
+from difflr.studies.cell import Cell
 from difflr.studies.recordings.schema import SCHEMA, Recording, Run, parse
 from difflr.written.files import (
     MOST_BYTES,

@@ -7,7 +7,7 @@ from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 from difflr.plan import Plan
-from difflr.studies.design import Cell
+from difflr.studies.cell import Cell
 
 __all__ = ["SCHEMA", "Recording", "Run", "parse"]
 

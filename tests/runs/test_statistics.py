@@ -9,7 +9,7 @@ from scipy import stats
 from difflr.errors import DifflrError
 from difflr.experiments.compare import table
 from difflr.experiments.figure import plot_runs
-from difflr.experiments.statistics import (
+from difflr.runs.statistics import (
     Estimate,
     describe_power,
     detectable,
