@@ -2,18 +2,18 @@
 
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from difflr.errors import DifflrError
 from difflr.lessons.feedback import Feedback, NotAnswered, Wrong
-from difflr.lessons.plain import materialised, plain, same, unexpected
+from difflr.lessons.plain import materialised, plain, same, torch_if_there, unexpected
 from difflr.lessons.progress import forget, listed, note, read_kept
 from difflr.lessons.stubs import fingerprint, is_unfinished
 
@@ -32,11 +32,8 @@ _COPIED = {  # what is handed out as a copy, how it is called, and how one works
         "an array",
         "Work on a copy, `.copy()`; `a = a + 1` makes a new one, `a += 1` does not.",
     ),
-    torch.Tensor: (
-        "a tensor",
-        "Work on a copy, `.clone()`; methods that end in `_` work in place.",
-    ),
 }
+_TENSOR = ("a tensor", "Work on a copy, `.clone()`; methods that end in `_` work in place.")
 
 
 class Lesson:
@@ -106,8 +103,7 @@ class Lesson:
             answers = tuple(map(plain, answers))
             if not answers or any(map(is_unfinished, answers)):
                 raise NotAnswered
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
+            with _seeded():
                 return "done", check(*answers), (), 0
         except NotAnswered:
             return "unfinished", "Replace `...` above by your answer, then run this cell.", (), 0
@@ -119,6 +115,18 @@ class Lesson:
         seen = self._attempts[number, wrong.misconception]
         more = max(len(wrong.hints) - seen, 0)
         return "wrong", wrong.misconception, wrong.hints[:seen], more
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Let torch, where it is there, draw from a fixed seed, and give the learner's state back after it."""
+    torch = torch_if_there()
+    if not torch:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 def tried(function: Any, *arguments: Any) -> Any:
@@ -133,11 +141,13 @@ def tried(function: Any, *arguments: Any) -> Any:
     if not callable(function):
         hint = "Pass the function itself, without calling it: `check(cut)`, not `check(cut(…))`."
         raise unexpected(function, "a function", hint)
-    given = [deepcopy(each) if isinstance(each, tuple(_COPIED)) else each for each in arguments]
+    torch = torch_if_there()
+    copied = {**_COPIED, torch.Tensor: _TENSOR} if torch else _COPIED
+    given = [deepcopy(each) if isinstance(each, tuple(copied)) else each for each in arguments]
     result = materialised(function(*given))
     for each, before in zip(given, arguments, strict=True):
-        if isinstance(before, tuple(_COPIED)) and not same(each, before):
-            kind, hint = next(said for known, said in _COPIED.items() if isinstance(before, known))
+        if isinstance(before, tuple(copied)) and not same(each, before):
+            kind, hint = next(said for known, said in copied.items() if isinstance(before, known))
             raise Wrong(
                 f"Your function changes what it was given: {kind} is no longer the same after the "
                 "call. Whoever calls it twice gets something else.",

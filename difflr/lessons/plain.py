@@ -1,21 +1,42 @@
 """Answers as plain Python, in whatever type they came: iterators, arrays, scalars of numpy or torch."""
 
+import sys
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import islice
 from numbers import Real
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from difflr.errors import short_repr
 from difflr.lessons.feedback import Wrong
 
-__all__ = ["chosen", "keyed", "materialised", "number", "pair", "plain", "same", "unexpected"]
+__all__ = [
+    "arrays",
+    "chosen",
+    "keyed",
+    "materialised",
+    "number",
+    "pair",
+    "plain",
+    "same",
+    "torch_if_there",
+    "unexpected",
+]
 
 _MOST = 10_000  # items taken from an iterator, which may never end
 _LAZY = (Iterator, KeysView, ValuesView, ItemsView)
+
+
+def torch_if_there() -> Any:
+    """Return torch where something has imported it, else None: then no answer can hold a tensor."""
+    return sys.modules.get("torch")
+
+
+def arrays() -> tuple[Any, ...]:
+    """Return the types of arrays: numpy's, and torch's where torch is there."""
+    torch = torch_if_there()
+    return (np.ndarray, torch.Tensor) if torch else (np.ndarray,)
 
 
 def materialised(answer: Any, depth: int = 4, own: Callable[[Any], Any] = lambda leaf: leaf) -> Any:
@@ -38,9 +59,13 @@ def plain(answer: Any) -> Any:
 
 
 def _python(leaf: Any) -> Any:
+    torch = torch_if_there()
     # Parameters stay tensors: they are what an answer is about, not numbers that it gives.
-    if isinstance(leaf, (torch.Tensor, np.ndarray, np.generic)):
-        return leaf if isinstance(leaf, nn.Parameter) else leaf.tolist()
+    if torch and isinstance(leaf, torch.nn.Parameter):
+        return leaf
+    numbers: tuple[Any, ...] = (*arrays(), np.generic)
+    if isinstance(leaf, numbers):
+        return leaf.tolist()
     if isinstance(leaf, Real) and not isinstance(leaf, (bool, int, float)):
         return float(leaf)
     return leaf
@@ -50,7 +75,7 @@ def same(one: Any, other: Any) -> bool:
     """Whether two answers hold the same, arrays and tensors within them too; NaN is the same as NaN."""
     if type(one) is not type(other):
         return False
-    if isinstance(one, (torch.Tensor, np.ndarray)):
+    if isinstance(one, arrays()):
         alike = one.shape == other.shape and one.dtype == other.dtype
         return alike and bool(((one == other) | ((one != one) & (other != other))).all())
     if isinstance(one, dict):

@@ -1,4 +1,4 @@
-"""What needs no torch runs without it: plans, the editor, recordings, their replay, words for a mistake."""
+"""What needs no torch runs without it: plans, the editor, the replay and its lesson, words for a mistake."""
 
 import re
 import subprocess
@@ -91,6 +91,26 @@ from difflr.evidence.gallery import draw_all
 from difflr.studies.recordings import load_recording
 assert draw_all(load_recording("gradual"), Path("drawn"))
 assert list(Path("drawn").glob("*.png"))
+"""
+    done = run(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lesson_6_checks_its_exercises_without_torch(tmp_path):
+    """The lesson of the replay asks, and judges right and wrong answers, where there is no torch."""
+    code = """
+from difflr.lessons.comparing import check_fair, check_interval, check_prediction, check_robust, quiz
+from difflr.runs.statistics import paired
+assert check_prediction((1e-3, 10.0)).state == "done"
+assert check_prediction((1e-5, 1.0)).state == "wrong"
+assert check_interval(lambda ours, rival: paired(ours, rival)).state == "done"
+assert check_interval(lambda ours, rival: ours.pop(0)).message.startswith("Your function changes")
+assert check_robust((3e-3, 100.0)).state == "done"
+assert check_fair(...).state == "unfinished"
+quiz.start()
+for question, buttons in zip(quiz.questions, quiz.choices):
+    buttons[question.answer].click()
+assert "5 of 5 right" in quiz.score.value
 """
     done = run(code, tmp_path)
     assert done.returncode == 0, done.stderr
