@@ -3,17 +3,17 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import fmean
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from difflr.errors import DifflrError
-from difflr.evidence.nested import tried_rates
+from difflr.evidence.nested import bootstrap_half, tried_rates
 from difflr.evidence.summaries import chosen, estimate, grouped
 from difflr.figures.style import OKABE_ITO, legend_below, style
 from difflr.figures.words import short
-from difflr.runs.statistics import MARGIN, Estimate, paired
+from difflr.runs.statistics import MARGIN, Estimate
 from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_forgetting", "kept_at_equal_accuracy", "plot_forgetting"]
@@ -104,45 +104,67 @@ def kept_at_equal_accuracy(runs: Sequence[Run], rival: Sequence[Run]) -> Estimat
     statistics are estimated anew where the network has any. Where ``runs`` are that accurate at their lowest
     rate already, that one counts, though a lower one would keep more.
 
+    In every resample of the interval the seeds are drawn anew, for both sides and for all of this, so it
+    holds that the curves are uncertain; the half-width is taken as in ``nested_difference``.
+
     Args:
         runs, rival: of one recipe each, those on validation pictures with several seeds for each rate.
 
     Raises:
-        DifflrError: where the rival's lowest rate is that accurate already.
+        DifflrError: where the rival's lowest rate is that accurate already, or no seed is on both sides.
     """
-    own, other = _curve(runs), _curve(rival)
-    target = min(max(accuracy for accuracy, _ in side) for side in (own, other)) - MARGIN
-    if other[0][0] >= target:
+    sides = [_by_rate_and_seed(side) for side in (runs, rival)]
+    seeds = sorted(set.intersection(*(set(own) for side in sides for own in side.values())))
+    if not seeds:
         raise DifflrError(
-            f"The rival's lowest rate reaches {100 * other[0][0]:.1f}%, more than the {100 * target:.1f}% "
+            "The two sides have no seed in common.", "Compare runs of the same study."
+        )
+    accuracy, kept = (
+        [np.array([[at[seed][k] for seed in seeds] for at in side.values()]) for side in sides]
+        for k in (0, 1)
+    )
+    means = [own.mean(1) for own in accuracy]
+    target, lowest = min(own.max() for own in means) - MARGIN, means[1][0]
+    if lowest >= target:
+        raise DifflrError(
+            f"The rival's lowest rate reaches {100 * lowest:.1f}%, more than the {100 * target:.1f}% "
             "at which both are compared.",
             "Record it at lower rates.",
         )
-    return paired(_kept_at(own, target), _kept_at(other, target))
+
+    def gap(weights: NDArray[np.float64]) -> float:
+        curves = [own @ weights for own in accuracy]
+        target = min(curve.max() for curve in curves) - MARGIN
+        ours, theirs = map(_kept_at, curves, (own @ weights for own in kept), (target, target))
+        return ours - theirs
+
+    n = len(seeds)
+    draws = np.random.default_rng(0).multinomial(n, [1 / n] * n, 1000) / n
+    return Estimate(gap(np.full(n, 1 / n)), bootstrap_half([gap(own) for own in draws], n), n)
 
 
-def _curve(runs: Sequence[Run]) -> list[tuple[float, dict[int, float]]]:
-    """Return for each base LR, from the lowest, the mean accuracy, and seed to what was kept."""
+def _by_rate_and_seed(runs: Sequence[Run]) -> dict[float, dict[int, tuple[float, float]]]:
+    """Return base LR, from the lowest, to seed to accuracy and what was kept of the source task."""
     kept: dict[tuple[float, int], float] = {}
     for run in runs:
         anew = run.source_recalibrated
         left = run.source_accuracy if anew is None else anew
         if run.measured_on == "validation" and left is not None:
             kept[run.tags["base_lr"], run.seed] = left
-    curve = [
-        (fmean(own.values()), {seed: kept[lr, seed] for seed in own if (lr, seed) in kept})
+    side = {
+        lr: {seed: (own[seed], kept[lr, seed]) for seed in own if (lr, seed) in kept}
         for lr, own in sorted(tried_rates(runs).items())
-    ]
-    if not curve or not all(own for _, own in curve):
+    }
+    if not side or not all(side.values()):
         raise DifflrError(
             "These runs do not say what is left of a source task.", "Record them with --source."
         )
-    return curve
+    return side
 
 
-def _kept_at(curve: Sequence[tuple[float, dict[int, float]]], target: float) -> dict[int, float]:
-    for (low, fewer), (high, more) in pairwise(curve):
+def _kept_at(accuracy: NDArray[np.float64], kept: NDArray[np.float64], target: float) -> float:
+    """Return what is kept where the curve, from the lowest rate, first reaches the target."""
+    for i, (low, high) in enumerate(pairwise(accuracy)):
         if low < target <= high:
-            share = (target - low) / (high - low)
-            return {seed: fewer[seed] + share * (more[seed] - fewer[seed]) for seed in fewer}
-    return curve[0][1]
+            return float(kept[i] + (target - low) / (high - low) * (kept[i + 1] - kept[i]))
+    return float(kept[0])

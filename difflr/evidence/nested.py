@@ -12,7 +12,7 @@ from difflr.evidence.summaries import by_rate
 from difflr.runs.statistics import Estimate, paired
 from difflr.studies.recordings import Run
 
-__all__ = ["Side", "nested_difference", "tried_rates", "tuned_difference"]
+__all__ = ["Side", "bootstrap_half", "nested_difference", "tried_rates", "tuned_difference"]
 
 
 class Side(NamedTuple):
@@ -57,7 +57,7 @@ def nested_difference(ours: Side, rival: Side, *, resamples: int = 2000, seed: i
     In every resample the choosing seeds are drawn anew, each side chooses again by their mean, and what
     it loses by choosing another rate (by the means over all choosing seeds) is added to the mean of the
     reporting seeds, which are drawn anew too. Both sides get the same draws: they are paired. The half-width
-    is Student's factor times the spread of the resamples, times ``sqrt(n / (n - 1))``, for n reporting seeds.
+    is that of ``bootstrap_half``, for the reporting seeds.
     Source: the bootstrap of a whole procedure, Efron and Tibshirani 1993, chapters 8 and 9.
 
     Raises:
@@ -78,11 +78,20 @@ def nested_difference(ours: Side, rival: Side, *, resamples: int = 2000, seed: i
     weights = numbers.multinomial(m, [1 / m] * m, resamples) / m
     means = numbers.multinomial(n, [1 / n] * n, resamples) @ gaps / n
     lost = [_lost(side, choosing, weights) for side in (ours, rival)]
-    spread = float(np.std(means + lost[0] - lost[1], ddof=1)) * math.sqrt(n / (n - 1))
-    # Estimate.half is read as Student's: quantile times standard error.
+    return Estimate(difference.mean, bootstrap_half(means + lost[0] - lost[1], n), n)
+
+
+def bootstrap_half(resampled: Sequence[float] | NDArray[np.float64], n: int) -> float:
+    """Return the half-width of a 95% interval: the spread of resamples of ``n`` seeds; NaN from one.
+
+    Student's factor times the spread times ``sqrt(n / (n - 1))``, as ``Estimate.half`` is read.
+    """
+    if n < 2:
+        return math.nan
     from scipy.stats import t
 
-    return Estimate(difference.mean, float(t.ppf(0.975, n - 1)) * spread, n)
+    spread = float(np.std(resampled, ddof=1)) * math.sqrt(n / (n - 1))
+    return float(t.ppf(0.975, n - 1)) * spread
 
 
 def _lost(side: Side, choosing: Sequence[int], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,6 +5,8 @@ A table (``difflr.evidence.tables``) stands between two comments of its own, and
     <!-- table: plateau -->
     <!-- end of table -->
 
+Every difference in a table has in brackets the smallest one that it could have seen with 80% power.
+
 Sentences have no comments: ``tests/evidence/test_quotes.py`` lists what they quote, by ``quoted``.
 
 What is quoted is said by a recording, a measure, the tags of its runs (those reported on the test
@@ -100,18 +102,19 @@ def _table(name: str) -> str:
     heads = head.split(" | ")
     lines = [heads, ["---"] * len(heads)]
     lines += [
-        [label, *(what and quoted(what, verdict=False) for what in row)]
+        [label, *(what and quoted(what, verdict=False, power=True) for what in row)]
         for label, row in rows.items()
     ]
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
 
 
-def quoted(what: str, *, verdict: bool = True) -> str:
+def quoted(what: str, *, verdict: bool = True, power: bool = False) -> str:
     """Return the recorded number for what is quoted.
 
     Args:
         what: recording, measure and tags, as above.
         verdict: whether a difference of accuracies is said in the words of ``describe_difference``.
+        power: whether in brackets after a difference stands what could have been seen.
 
     Raises:
         DifflrError: for an unknown recording, measure or tag, or where no run has the tags.
@@ -120,7 +123,7 @@ def quoted(what: str, *, verdict: bool = True) -> str:
     name, measure, *tags = ours.split()
     recording = _load(name)
     if rival:
-        return _compared(recording, measure, tags, rival[0].split(), verdict)
+        return _compared(recording, measure, tags, rival[0].split(), verdict, power)
     if measure in _GAPS or measure.endswith("holm"):
         raise DifflrError(f"Received {short_repr(what)}.", "Say vs whose.")
     runs = _runs(recording, tags)
@@ -140,12 +143,18 @@ def quoted(what: str, *, verdict: bool = True) -> str:
 
 
 def _compared(
-    recording: Recording, measure: str, tags: list[str], others: list[str], verdict: bool
+    recording: Recording,
+    measure: str,
+    tags: list[str],
+    others: list[str],
+    verdict: bool,
+    power: bool,
 ) -> str:
     tuned = measure.startswith("tuned") or measure == "kept_at_equal_accuracy"
     runs, theirs = (_runs(recording, side, tuned) for side in (tags, others))
     if measure == "width":
-        return str(width_difference(runs, theirs, _within(tags)))
+        wider = width_difference(runs, theirs, _within(tags))
+        return f"{wider} ({detectable(wider):.2f})" if power else str(wider)
     if measure.endswith("holm"):
         return _corrected(recording, tags, theirs, tuned)
     between = _GAPS.get(measure)
@@ -154,7 +163,8 @@ def _compared(
         return f"{100 * detectable(value):.1f} points"
     if measure in ("cpu_seconds", "flops"):
         return format_estimate(value, 1, 1, "")
-    return describe_difference(value) if verdict else format_estimate(value, unit="", sign=True)
+    said = describe_difference(value) if verdict else format_estimate(value, unit="", sign=True)
+    return f"{said} ({100 * detectable(value):.1f})" if power else said
 
 
 def _corrected(recording: Recording, tags: list[str], theirs: list[Run], tuned: bool) -> str:

@@ -153,7 +153,9 @@ def _plateau(embedded: bool, quick: bool) -> Grid:
 
 def _peak(embedded: bool, quick: bool) -> Grid:
     """How large the difference is at the best rates, a quarter of a decade apart."""
-    rates = (1e-3, 1e-2) if quick else tuple(float(f"{10 ** (-4 + i / 4):.2g}") for i in range(10))
+    rates = (
+        (1e-3, 1e-2) if quick else tuple(float(f"{10 ** (-4 + i / 4):.2g}") for i in range(-2, 10))
+    )
     rivals = [("uniform", {}), ("two_rates", {"ratio": 10.0})]
     rivals += [("differential", {"ratio": ratio}) for ratio in (10.0, 100.0)]
     sizes = (40,) if quick else (100, 300) if embedded else (500, 1000, 5000)
