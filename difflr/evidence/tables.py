@@ -1,5 +1,6 @@
 """The tables of the docs that come from recordings, as plain data: what each cell quotes (``quotes``)."""
 
+from collections.abc import Iterable
 from itertools import product
 
 __all__ = ["TABLES"]
@@ -21,6 +22,16 @@ _RECIPES = {
 }
 _PLAIN = "optimizer=AdamW bn=kept augment=False"
 _GAINS = " | best LR | test accuracy | against uniform | p (Holm)"
+_CONDITIONS = {
+    f"{label}, {statistics}{', augmented' if augment else ''}": (
+        f"optimizer={optimizer} bn={bn} augment={augment}"
+    )
+    for augment, (optimizer, label), (bn, statistics) in product(
+        (False, True),
+        (("AdamW", "AdamW"), ("SGD", "SGD with momentum")),
+        (("kept", "BatchNorm follows"), ("frozen", "BatchNorm frozen")),
+    )
+}
 _SHIFTS = {
     "new labels": "none",
     "noise": "noise",
@@ -114,16 +125,22 @@ def _cause_row(recipe: str) -> list[str]:
 
 
 def _under_row(under: str) -> list[str]:
-    """Return uniform's accuracy, what each of the others gains over it, and ratio 100 over the head ×10."""
-    uniform = f"{under} recipe=uniform"
-    heads = [f"{under} recipe=two_rates ratio={ratio}" for ratio in (3, 10, 30, 100)]
-    graded = [f"{under} recipe=differential ratio={ratio}" for ratio in (10, 100, 1000)]
-    rivals = [*heads, *graded, f"{under} recipe=lp_ft"]
-    return [
-        f"causes accuracy {uniform}",
-        *(f"causes tuned {ours} vs {uniform}" for ours in rivals),
-        f"causes tuned {graded[1]} vs {heads[1]}",
-    ]
+    """Return uniform's accuracy, and what faster heads and graded rates gain over it."""
+    rivals = [f"two_rates ratio={ratio}" for ratio in (3, 10, 30, 100)]
+    rivals += [f"differential ratio={ratio}" for ratio in (10, 100, 1000)]
+    return [f"causes accuracy {under} recipe=uniform", *_gained(under, rivals)]
+
+
+def _others_row(under: str) -> list[str]:
+    """Return what the other recipes gain over uniform, and ratio 100 over the head ×10."""
+    graded, head = (
+        f"{under} recipe={own}" for own in ("differential ratio=100", "two_rates ratio=10")
+    )
+    return [*_gained(under, ("lp_ft", "auto_rgn", "wise_ft")), f"causes tuned {graded} vs {head}"]
+
+
+def _gained(under: str, recipes: Iterable[str]) -> list[str]:
+    return [f"causes tuned {under} recipe={own} vs {under} recipe=uniform" for own in recipes]
 
 
 def _forgetting_row(study: str, ours: str, uniform: str) -> list[str]:
@@ -238,18 +255,13 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
         },
     ),
     "causes_under": (
-        " | uniform | head ×3 | head ×10 | head ×30 | head ×100 | ratio 10 | ratio 100 | ratio 1000 | "
-        "head first | ratio 100 against head ×10",
-        {
-            f"{label}, {statistics}{', augmented' if augment else ''}": _under_row(
-                f"optimizer={optimizer} bn={bn} augment={augment}"
-            )
-            for augment, (optimizer, label), (bn, statistics) in product(
-                (False, True),
-                (("AdamW", "AdamW"), ("SGD", "SGD with momentum")),
-                (("kept", "BatchNorm follows"), ("frozen", "BatchNorm frozen")),
-            )
-        },
+        " | uniform | head ×3 | head ×10 | head ×30 | head ×100 | ratio 10 | ratio 100 | ratio 1000",
+        {label: _under_row(under) for label, under in _CONDITIONS.items()},
+    ),
+    "causes_others": (
+        " | head first (LP-FT) | gradient norms (Auto-RGN) | halfway back (WiSE-FT) | "
+        "ratio 100 against head ×10",
+        {label: _others_row(under) for label, under in _CONDITIONS.items()},
     ),
     "forgetting": (
         " | test accuracy | own statistics | those of before | estimated anew | "
