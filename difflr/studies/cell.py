@@ -25,8 +25,8 @@ class Cell:
             ``auto_rgn`` (``lr``) gives the splits rates by their relative gradient norms before the first
             step (``suggest_lrs``), ``lr`` being the largest; ``wise_ft`` (``lr``, ``alpha``) goes back
             afterwards towards the network before training, a new head excepted (``interpolate``), and
-            estimates BatchNorm's statistics anew on the training pictures; ``recalibrated`` (``lr``) does
-            only the latter.
+            estimates BatchNorm's statistics anew on the training pictures, unless they were frozen;
+            ``recalibrated`` (``lr``) does only the latter.
         train_size: pictures that the run trains on.
         epochs: of the plan.
         shift: ``"none"`` starts from the pre-trained network with a new head (the labels are new); an

@@ -103,7 +103,8 @@ def run_trial(
     if cell.recipe in ("wise_ft", "recalibrated") and not outcome.diverged:
         if cell.recipe == "wise_ft":
             _go_back(cell, network, model)
-        recalibrate(model, given.images.batches(task.batch_size))
+        if cell.bn != "frozen":  # held statistics never moved
+            recalibrate(model, given.images.batches(task.batch_size))
         accuracy, loss = evaluate(model, given.held)
     pixels = given.images.pixels
     costs = count_costs(

@@ -539,6 +539,18 @@ def test_statistics_alone_are_estimated_anew(task):
     assert found["recalibrated"] == found["wise_ft"] != found["uniform"]
 
 
+def test_going_back_leaves_frozen_statistics_alone(task):
+    """They are the same before and after, so going back not at all is what uniform rates do."""
+    ways = (("wise_ft", {"alpha": 1.0}), ("uniform", {}))
+    gone, trained = (
+        run_trial(
+            task, Cell(name, {"lr": 1e-2, **more}, 12, 1, bn="frozen", augment=False), 0, "test"
+        )
+        for name, more in ways
+    )
+    assert (gone["accuracy"], gone["loss"]) == (trained["accuracy"], trained["loss"])
+
+
 def test_what_is_forgotten_is_measured_with_statistics_estimated_anew(task):
     """On source pictures that are not measured: a network that hardly moved knows what it knew."""
     task = replace(task, weights=None, source="strokes", test_size=300)
