@@ -667,9 +667,10 @@ def test_what_one_split_alone_loses_under_shifts_is_what_was_recorded(recipe, pa
 
 
 def test_the_text_names_the_causes_that_survive_correction():
-    """Of eight differences to uniform in each of eight rows, those below 5%; and what five pairs see."""
+    """Of ten differences to uniform in each of eight rows, those below 5%; and what five pairs see."""
     rivals = [f"recipe=two_rates ratio={ratio}" for ratio in (3, 10, 30, 100)]
-    rivals += [f"recipe=differential ratio={ratio}" for ratio in (10, 100, 1000)] + ["recipe=lp_ft"]
+    rivals += [f"recipe=differential ratio={ratio}" for ratio in (10, 100, 1000)]
+    rivals += [f"recipe={name}" for name in ("lp_ft", "auto_rgn", "wise_ft")]
     found, seen = {}, []
     for under, augment, ours in product(UNDER, ("False", "True"), rivals):
         under = under.replace("augment=False", f"augment={augment}")
