@@ -1,0 +1,1 @@
+"""Runs, however they were made: how they are kept, and what is computed from them. Without torch."""
