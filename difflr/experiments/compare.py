@@ -1,5 +1,7 @@
 """The main job: recipes side by side, on the same pictures, from the same seeds, for the same epochs."""
 
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,11 +14,10 @@ from difflr.errors import DifflrError
 from difflr.experiments.augmentation import CROP_AREA
 from difflr.experiments.backbones import Backbone, load_backbone
 from difflr.experiments.data import Data, Images, load_data
-from difflr.experiments.graded import even
 from difflr.experiments.mistakes import find_mistakes
 from difflr.experiments.provenance import data_name, hash_pictures, versions
 from difflr.experiments.results import Results
-from difflr.experiments.settings import Settings, fitting_batch, plan_of
+from difflr.experiments.settings import Settings, fitting_batch
 from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
 from difflr.experiments.unfinished import Unfinished
 from difflr.lightning.package import pl
@@ -30,7 +31,7 @@ from difflr.runs.statistics import (
 from difflr.splits import split_model
 from difflr.written.cuts import as_patterns
 from difflr.written.files import holding, writing
-from difflr.written.recipes import AUTO_RGN, parse_recipe
+from difflr.written.recipes import AUTO_RGN
 from difflr.written.tables import aligned
 
 __all__ = ["compare", "table"]
@@ -50,7 +51,8 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     Raises:
         DifflrError: for input that cannot be used; finished runs stay in ``out``.
     """
-    plans, network = _plans(settings)
+    network = load_backbone(settings.backbone, "none").build(2)
+    plans = settings.plans(split_model(network, as_patterns(settings.splits)))
     if settings.image_size:
         _check_size(settings.backbone, network, settings.image_size)
     data = load_data(
@@ -94,46 +96,58 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
     )
     steps = -(-train_size // batch_size) * settings.epochs
     drawn: dict[int, Images] = {}  # of the seed at hand: drawn and resized once for all recipes
-    with tqdm(total=steps * len(todo), unit="step", disable=not (progress and todo)) as bar:
-        for wait in (False, True):  # first what no other process is training
-            left = []
-            for recipe, seed in todo:
-                folder = _run_folder(out, recipe, seed)
-                with writing(folder):
-                    folder.mkdir(parents=True, exist_ok=True)
-                with holding(folder, wait=wait) as ours:
-                    if not ours:
-                        left.append((recipe, seed))
-                        continue
-                    results.refresh()
-                    if _done(results, recipe, seed, plans[recipe]):
-                        bar.update(steps)
-                        continue
-                    bar.set_description(f"{recipe}, seed {seed}")
-                    if seed not in drawn:
-                        images = data.train.subset(train_size, seed)
-                        drawn = {seed: images.resized(settings.image_size)}
-                    origin = {**about, "recipe": recipe, "seed": seed, "versions": made_with}
-                    unfinished = Unfinished(folder, origin)
-                    outcome, model = train(
-                        backbone,
-                        plans[recipe],
-                        drawn[seed],
-                        test,
-                        replace(options, auto_rgn=_grades(recipe)),
-                        n_classes=len(data.classes),
-                        seed=seed,
-                        logger=_logger(folder),
-                        callbacks=[OnStep(bar.update)],
-                        unfinished=unfinished,
-                    )
-                    run = _as_run(recipe, seed, outcome, model.plan)
-                    if not outcome.diverged:
-                        run["mistakes"] = find_mistakes(model, test, len(data.classes))
-                    results.add(run)
-                    unfinished.remove()
-            todo = left
+    with (
+        tqdm(total=steps * len(todo), unit="step", disable=not (progress and todo)) as bar,
+        closing(_in_turn(out, todo)) as turns,  # a run that was stopped is no longer held
+    ):
+        for recipe, seed, folder in turns:
+            results.refresh()
+            if _done(results, recipe, seed, plans[recipe]):
+                bar.update(steps)
+                continue
+            bar.set_description(f"{recipe}, seed {seed}")
+            if seed not in drawn:
+                images = data.train.subset(train_size, seed)
+                drawn = {seed: images.resized(settings.image_size)}
+            origin = {**about, "recipe": recipe, "seed": seed, "versions": made_with}
+            unfinished = Unfinished(folder, origin)
+            outcome, model = train(
+                backbone,
+                plans[recipe],
+                drawn[seed],
+                test,
+                replace(options, auto_rgn=_grades(recipe)),
+                n_classes=len(data.classes),
+                seed=seed,
+                logger=_logger(folder),
+                callbacks=[OnStep(bar.update)],
+                unfinished=unfinished,
+            )
+            run = _as_run(recipe, seed, outcome, model.plan)
+            if not outcome.diverged:
+                run["mistakes"] = find_mistakes(model, test, len(data.classes))
+            results.add(run)
+            unfinished.remove()
     return results
+
+
+def _in_turn(
+    out: Path, todo: list[tuple[str, int]]
+) -> Generator[tuple[str, int, Path], None, None]:
+    """Yield runs with their folders, held meanwhile; last those that another process is training now."""
+    for wait in (False, True):
+        left = []
+        for recipe, seed in todo:
+            name = recipe.replace(":", "_").replace("=", "")  # a file system may refuse them
+            folder = out / "tensorboard" / f"{name}-{seed}"
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            with holding(folder, wait=wait) as ours:
+                if ours:
+                    yield recipe, seed, folder
+                else:
+                    left.append((recipe, seed))
+        todo = left
 
 
 def _as_run(recipe: str, seed: int, outcome: Outcome, plan: Plan) -> dict[str, Any]:
@@ -143,28 +157,11 @@ def _as_run(recipe: str, seed: int, outcome: Outcome, plan: Plan) -> dict[str, A
     return {"recipe": recipe, "seed": seed, **measured, "plan": plan.to_dict()}
 
 
-def _run_folder(out: Path, recipe: str, seed: int) -> Path:
-    name = recipe.replace(":", "_").replace("=", "")  # characters that a file system may refuse
-    return out / "tensorboard" / f"{name}-{seed}"
-
-
 def _logger(folder: Path) -> Any:
     # By default TensorBoard lets ten values wait to be written, fewer than a step has: training would wait.
     return pl.loggers.TensorBoardLogger(
         folder.parents[1], name=folder.parent.name, version=folder.name, max_queue=1000
     )
-
-
-def _plans(settings: Settings) -> tuple[dict[str, Plan], nn.Module]:
-    """Return the plan of every recipe, checked before anything is loaded, and a random network."""
-    network = load_backbone(settings.backbone, "none").build(2)
-    splits = split_model(network, as_patterns(settings.splits))
-    plans = {}
-    for text in settings.recipes:
-        name, options = parse_recipe(text)
-        label = text.replace("-", "_") if not options else ":".join([name, *text.split(":")[1:]])
-        plans[label] = plan_of(text, splits, settings.epochs)
-    return plans, network
 
 
 def _check_size(name: str, network: nn.Module, size: int) -> None:
@@ -196,15 +193,21 @@ def _check_lone_picture(network: nn.Module, size: int, train_size: int, batch_si
 
 def _done(results: Results, recipe: str, seed: int, plan: Plan) -> bool:
     run = results.find(recipe, seed)
-    trained = run and Plan.from_dict(run["plan"])
-    if trained and _grades(recipe):
-        trained = even(trained)
-    if trained not in (None, plan):
+    if run is None:
+        return False
+    trained = Plan.from_dict(run["plan"])
+    if _grades(recipe):  # the plan before the run gave each split its rate
+        phases = [
+            replace(phase, lrs=[max(phase.lrs)] * trained.n_splits, frozen=())
+            for phase in trained.phases
+        ]
+        trained = replace(trained, phases=phases)
+    if trained != plan:
         raise DifflrError(
             f"{results.path} holds a run of {recipe} with another plan.",
             "Pass another folder with --out.",
         )
-    return run is not None
+    return True
 
 
 def _grades(recipe: str) -> bool:

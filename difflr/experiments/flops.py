@@ -18,7 +18,8 @@ __all__ = ["Costs", "costs_or_why", "count_costs"]
 class Costs:
     """Floating-point operations for one picture, per split.
 
-    ``forward`` is the split's forward pass, ``first`` the part of it in the split's first layer.
+    ``forward`` is the split's forward pass, ``first`` the part of it in the split's first layer. One
+    beside it (the shortcut of a ResNet's block) is counted as if it stood after it.
     A layer's gradients cost as much again for its weights, if they train, and as much again for
     its inputs, if anything before it trains.
     """

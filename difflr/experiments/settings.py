@@ -15,7 +15,7 @@ from difflr.written.cuts import Cut
 from difflr.written.files import user_path
 from difflr.written.recipes import AUTO_RGN, parse_recipe
 
-__all__ = ["Settings", "check_ranges", "fitting_batch", "plan_of"]
+__all__ = ["Settings", "check_ranges", "fitting_batch"]
 
 _AUTO_RGN_LR = 3e-3  # of the rates tried in the recordings, with new labels, in the flat middle
 
@@ -102,6 +102,15 @@ class Settings:
         elif self.data != "cifar10":
             is_plain(user_path(self.data))
 
+    def plans(self, splits: Sized | int) -> dict[str, Plan]:
+        """Return the plan of each recipe for these splits, by what results call the recipe."""
+        plans = {}
+        for text in self.recipes:
+            name, *options = text.split(":")
+            label = ":".join([name.replace("-", "_"), *options])
+            plans[label] = _plan_of(text, splits, self.epochs)
+        return plans
+
     def for_pictures(self, there: int) -> "Settings":
         """Return the settings with a training size and a batch size that fit so many pictures.
 
@@ -118,15 +127,15 @@ class Settings:
 def _check_recipe(text: str, epochs: int) -> None:
     """Refuse a recipe that makes a plan neither for few splits nor for many: nobody knows yet how many."""
     try:
-        plan_of(text, _FEW, epochs)
+        _plan_of(text, _FEW, epochs)
     except DifflrError as problem:
         try:
-            plan_of(text, _MANY, epochs)
+            _plan_of(text, _MANY, epochs)
         except DifflrError:
             raise problem from None
 
 
-def plan_of(text: str, splits: Sized | int, epochs: int) -> Plan:
+def _plan_of(text: str, splits: Sized | int, epochs: int) -> Plan:
     """Return the plan of a recipe and its options as a command line takes them.
 
     That of ``auto_rgn`` is uniform: a run alone can give the splits their rates.

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,6 @@ from difflr.experiments import allocator
 from difflr.experiments.augmentation import augment, random_resized_crop
 from difflr.experiments.backbones import Backbone, PictureNetwork
 from difflr.experiments.data import Images
-from difflr.experiments.graded import graded
 from difflr.experiments.quiet import quiet
 from difflr.experiments.unfinished import Unfinished
 from difflr.lightning.module import ParametersSplitsModule
@@ -27,6 +26,7 @@ from difflr.models.modes import kept_modes
 from difflr.models.prefix import CachedPrefix
 from difflr.models.running_stats import is_batch_norm
 from difflr.plan import Plan
+from difflr.rangetest.gradients import suggest_lrs
 from difflr.written.cuts import Cut, as_patterns
 
 __all__ = [
@@ -273,7 +273,11 @@ def train(
         optimizer=options.optimizer,
     )
     if options.auto_rgn:
-        model.milestones = graded(plan, model.splits, images.batches(options.batch_size, seed=seed))
+        (phase,) = plan.phases
+        batches = images.batches(options.batch_size, seed=seed)
+        found = suggest_lrs(model.splits, batches, max(phase.lrs))
+        graded = replace(phase, lrs=found.lrs, frozen=found.frozen)
+        model.milestones = replace(plan, phases=[graded])
     seconds = fit(
         model,
         images,

@@ -11,8 +11,10 @@ from tqdm import tqdm
 
 import difflr.experiments.compare as job
 from difflr.cli.command import main
+from difflr.experiments.settings import Settings
 from difflr.experiments.training import Classifier
 from difflr.figures.logged import read_logged
+from difflr.written.files import holding
 
 STEPS = 3  # per epoch, of four
 
@@ -112,6 +114,21 @@ def test_a_run_stopped_twice_goes_on_bit_for_bit(tree, tmp_path, monkeypatch, ag
         read_logged(tmp_path / name / "tensorboard" / "gradual-0") for name in ("whole", "stopped")
     )
     assert one == other
+
+
+def test_a_stopped_run_is_no_longer_held(tree, tmp_path, monkeypatch):
+    """Also while its traceback is kept, as in a notebook: the same call would wait for itself."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "train", stop)
+    given = {"backbone": "strokenet", "weights": "embedded", "seeds": [0], "train_size": 24}
+    with pytest.raises(KeyboardInterrupt) as kept:
+        job.compare(Settings(str(tree), recipes=["uniform"], **given), tmp_path, progress=False)
+    with holding(tmp_path / "tensorboard" / "uniform-0", wait=False) as ours:
+        assert ours
+    assert kept.tb is not None
 
 
 def test_the_bar_counts_the_steps_made_before_the_stop(tree, tmp_path, monkeypatch):
