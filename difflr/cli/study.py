@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any
 
-from difflr.errors import DifflrError, short_repr
+from difflr.errors import DifflrError, as_int, short_repr
 
 __all__ = ["add_study_command"]
 
@@ -15,43 +15,38 @@ def add_study_command(commands: Any, training: argparse.ArgumentParser) -> None:
     job = commands.add_parser(
         "study", parents=[training], help="run a declared study; a killed one goes on"
     )
-    job.add_argument(
+    add = job.add_argument
+    add(
         "name",
         help="plateau, peak, recipes, which_splits, frozen_bn, causes, networks, vit or text",
     )
-    job.add_argument(
-        "--data", default="strokes", help="strokes, cifar10, a folder, or trec6:FOLDER"
-    )
-    job.add_argument("--backbone", help="default: strokenet for strokes, else resnet18")
-    job.add_argument(
-        "--weights", help="a .safetensors or .pt file, imagenet, none; of text a folder"
-    )
-    job.add_argument(
-        "--source", help="class-per-folder tree of the task that the weights were trained on"
-    )
-    job.add_argument(
+    add("--data", default="strokes", help="strokes, cifar10, a folder, or trec6:FOLDER")
+    add("--backbone", help="default: strokenet for strokes, else resnet18")
+    add("--weights", help="a .safetensors or .pt file, imagenet, none; of text a folder")
+    add("--source", help="class-per-folder tree of the task that the weights were trained on")
+    add(
         "--test-size",
         type=int,
         help="pictures to measure on: validation, test, source (default: all)",
     )
-    job.add_argument(
+    add(
         "--only",
         nargs="+",
         default=[],
         metavar="TAG=VALUE",
         help="a part of the grid, e.g. train_size=500,1000 epochs=6; the rest can follow later",
     )
-    job.add_argument(
+    add(
         "--widen",
         action="store_true",
         help="where the best of the learning rates in --only is the lowest or highest, try the next one",
     )
-    job.add_argument(
+    add(
         "--seeds",
         metavar="CHOOSING,REPORTING",
         help="how many seeds choose the learning rates, and how many others report",
     )
-    job.add_argument(
+    add(
         "--as-recorded",
         nargs="?",
         const="",
@@ -59,23 +54,23 @@ def add_study_command(commands: Any, training: argparse.ArgumentParser) -> None:
         help="make the runs of a recording once more (default: the one of the study that comes with "
         "difflr), or those that --only names",
     )
-    job.add_argument("--jobs", type=int, help="runs at a time (default: one per core)")
-    job.add_argument("--threads", type=int, help="per run (default: cores / jobs)")
-    job.add_argument("--cluster", help="address of a Dask scheduler, or local")
-    job.add_argument("--quick", action="store_true", help="a few small runs, to try it out")
-    job.add_argument(
+    add("--jobs", type=int, help="runs at a time (default: one per core)")
+    add("--threads", type=int, help="per run (default: cores / jobs)")
+    add("--cluster", help="address of a Dask scheduler, or local")
+    add("--quick", action="store_true", help="a few small runs, to try it out")
+    add(
         "--go-on-from",
         metavar="RECORDING",
         help="keep the runs of a recording and add what is missing",
     )
-    job.add_argument("--out", default="runs/study", help="folder (default: runs/study)")
+    add("--out", default="runs/study", help="folder (default: runs/study)")
     job.set_defaults(run=_study)
 
 
 def _study(given: argparse.Namespace) -> None:
-    from difflr.experiments.needs import TREC_FILES, need_file
+    from difflr.experiments.needs import need_room_for
     from difflr.studies.declared import declare
-    from difflr.studies.design import TEXT, Task
+    from difflr.studies.design import TEXT, TREC_FILES, Task, need_file
     from difflr.studies.recordings import load_recording
     from difflr.written.files import user_path
 
@@ -94,7 +89,15 @@ def _study(given: argparse.Namespace) -> None:
     if task.text:
         for file in TREC_FILES:
             need_file(user_path(task.data.removeprefix(TEXT)), file, "--data")
+    if task.source not in (None, "strokes") and not user_path(task.source).is_dir():
+        raise DifflrError(
+            f"There is no folder {task.source}.", "Pass a class-per-folder tree as --source."
+        )
+    for name in ("jobs", "threads"):
+        if getattr(given, name) is not None:
+            as_int(f"--{name}", getattr(given, name), 1, 1024)
     out = user_path(given.out)
+    need_room_for(out)
     earlier = load_recording(given.go_on_from) if given.go_on_from else None
     # Only now what takes seconds to load: a mistake has been reported by then.
     from difflr.evidence.gallery import draw_all

@@ -12,7 +12,7 @@ from torch import nn
 
 from difflr.errors import DifflrError, first_few
 from difflr.experiments import strokenet
-from difflr.experiments.needs import EFFICIENTNET, need_network, unknown_backbone
+from difflr.experiments.needs import EFFICIENTNET, need_network
 from difflr.experiments.statedict import as_float, read_state
 from difflr.models.heads import last_linear, replace_head
 from difflr.written.files import user_path
@@ -148,8 +148,6 @@ def _architecture(name: str) -> Architecture:
         return _timm(name)
     from torchvision import models
 
-    if name not in models.list_models(module=models):
-        raise unknown_backbone(name)
     return models.get_model_builder(name), IMAGENET_MEAN, IMAGENET_STD
 
 

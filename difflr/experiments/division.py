@@ -1,26 +1,31 @@
-"""A plain tree, one folder per class, divided into training and test pictures; written down as a file."""
+"""A plain tree, one folder per class, divided into training and test pictures: by itself, or by parts.csv.
+
+That table says of each picture whether it is to train or to test on; what was divided is written as one.
+"""
 
 import csv
 import io
 import os
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from difflr.errors import DifflrError, first_few
-from difflr.experiments.folder import Tree
-from difflr.experiments.partsfile import PARTS_FILE, Row, read_parts
+from difflr.errors import DifflrError, first_few, short_repr
+from difflr.experiments.folder import PARTS_FILE, Tree
 from difflr.experiments.reading import Reading
 from difflr.experiments.series import COPIES, find_links, join
-from difflr.written.files import write_whole, writing
+from difflr.written.files import read_within, write_whole, writing
 
 __all__ = ["Division", "divide_tree"]
 
 _SHARE = 0.2  # of each class, to test on
 _LARGEST = 0.6  # of a class in one group: what links more is no series
+_MOST_BYTES = 2**26  # of parts.csv
+_REMEDY = "Correct it, or take the file out of the folder: then the pictures are divided anew."
 
 
 @dataclass(frozen=True)
@@ -125,9 +130,62 @@ def divide_tree(tree: Tree, reading: Reading, seed: int = 0) -> Division:
     return Division(names, tree.labels, tree.classes, is_test, group, seed, together, left_out, {})
 
 
-def _rows_of(names: tuple[str, ...], parts: Path, root: Path) -> list[Row]:
+@dataclass(frozen=True)
+class _Row:
+    """What the table says of a picture, and in which line; ``group`` is "" where it says none."""
+
+    is_test: bool
+    group: str
+    line: int
+
+
+def _read_parts(path: Path) -> dict[str, _Row]:
+    """Return the rows of a table with the columns ``file`` and ``part``, by file.
+
+    A column ``group`` is read where there is one, all others are left alone. Values are separated by
+    commas or by semicolons (as spreadsheets in some countries write them).
+
+    Raises:
+        DifflrError: for what is no such table; it names the line.
+    """
+    try:
+        text = read_within(path, _MOST_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise DifflrError(f"{path} cannot be read: {error.strerror}.", _REMEDY) from error
+    except ValueError as error:  # no UTF-8, or far too large
+        raise DifflrError(f"{path} is no table of parts: {error}.", _REMEDY) from None
+    head = text.partition("\n")[0].strip()
+    separator = ";" if ";" in head and "," not in head else ","
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restval="")
+    if not {"file", "part"} <= {*(table.fieldnames or ())}:
+        raise DifflrError(
+            f"{path} begins with {short_repr(head)}, expected the columns file and part.",
+            "Let its first line be: file,class,part,group.",
+        )
+    found: dict[str, _Row] = {}
+    try:
+        for values in table:
+            file, part = values["file"].strip(), values["part"].strip().casefold()
+            file = PurePosixPath(file if "/" in file else file.replace("\\", "/")).as_posix()
+            where = f"Line {table.line_num} of {path}"
+            if part not in ("train", "test"):
+                raise DifflrError(
+                    f"{where} has the part {short_repr(part)}, expected train or test.", _REMEDY
+                )
+            if file in found:
+                raise DifflrError(
+                    f"{where} names {file} again, which line {found[file].line} names.",
+                    "Leave one of the two.",
+                )
+            found[file] = _Row(part == "test", values.get("group", "").strip(), table.line_num)
+    except csv.Error as error:
+        raise DifflrError(f"Line {table.line_num} of {path}: {error}.", _REMEDY) from None
+    return found
+
+
+def _rows_of(names: tuple[str, ...], parts: Path, root: Path) -> list[_Row]:
     """Return what the table says of each picture; raise DifflrError where it does not fit the folder."""
-    rows = read_parts(parts)
+    rows = _read_parts(parts)
     for file in rows.keys() - {*names}:  # one that is there cannot be read, and was counted
         if not os.path.exists(root / file):  # Path.exists raises for names that no file can have
             raise DifflrError(
@@ -142,7 +200,7 @@ def _rows_of(names: tuple[str, ...], parts: Path, root: Path) -> list[Row]:
     return [rows[name] for name in names]
 
 
-def _groups_said(rows: list[Row]) -> NDArray[np.int64]:
+def _groups_said(rows: list[_Row]) -> NDArray[np.int64]:
     """Return the groups of the table, numbered from 0; a picture without one is a group by itself."""
     said = [row.group or f"line {row.line}" for row in rows]
     number = {name: i for i, name in enumerate(dict.fromkeys(said))}
@@ -160,8 +218,7 @@ def _need_both(tree: Tree, is_test: NDArray[np.bool_], parts: Path) -> None:
 
 
 def _counted(links: list[tuple[int, int, str]]) -> dict[str, int]:
-    reasons = [reason for _, _, reason in links]
-    return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+    return dict(Counter(reason for _, _, reason in links))
 
 
 def _most_of_a_class(tree: Tree, group: NDArray[np.int64]) -> bool:

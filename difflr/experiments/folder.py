@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from difflr.errors import DifflrError, first_few
-from difflr.experiments.needs import need_folder
-from difflr.experiments.partsfile import PARTS_FILE
 from difflr.experiments.picturefile import PICTURE_SUFFIXES, DecodedPicture, Skipped, read_picture
 from difflr.experiments.reading import Reading, readable
 
-__all__ = ["Tree", "is_plain", "picture_files", "read_folder", "read_tree"]
+__all__ = ["PARTS_FILE", "Tree", "is_plain", "picture_files", "read_folder", "read_tree"]
 
+PARTS_FILE = "parts.csv"  # what it says is for ``division``
 _PARTS = ("train", "test")
 _NAMES_OF_PARTS = {*_PARTS, "training", "testing", "val", "valid", "validation", "eval", "dev"}
 
@@ -41,7 +40,11 @@ def is_plain(root: Path) -> bool:
     Raises:
         DifflrError: for no folder, or one with parts of other names: classes are not called ``Val``.
     """
-    need_folder(root)
+    if not root.is_dir():
+        raise DifflrError(
+            f"Received data {str(root)!r}, which is no data set of difflr and no folder.",
+            "Use strokes, cifar10, or the path of a folder with one folder per class, or train/ and test/.",
+        )
     names = [path.name for path in sorted(root.iterdir()) if path.is_dir()]
     parts = [name for name in names if name.casefold() in _NAMES_OF_PARTS]
     if parts and not {*_PARTS} <= {*parts}:

@@ -11,19 +11,12 @@ from difflr.written.files import user_path
 __all__ = [
     "EFFICIENTNET",
     "MAX_IMAGE_SIZE",
-    "TREC_FILES",
-    "need_file",
-    "need_folder",
     "need_folder_of",
     "need_network",
     "need_room_for",
-    "unknown_backbone",
 ]
 
 MAX_IMAGE_SIZE = 10**4
-
-# In the folder of TREC's questions, as they are published.
-TREC_FILES = ("train_5500.label", "TREC_10.label")
 
 # The network whose weights, real ones of ImageNet, come in a package of their own.
 EFFICIENTNET = "efficientnet_lite0"
@@ -47,7 +40,11 @@ def need_network(backbone: str, weights: str | None) -> None:
     if not ours and not backbone.startswith("timm:"):
         known = _torchvision_models()
         if known and backbone not in known:
-            raise unknown_backbone(backbone)
+            raise DifflrError(
+                f"Received backbone {backbone!r}.",
+                "Use strokenet, efficientnet_lite0, a classification model of torchvision such as resnet18, "
+                "or one of timm such as timm:vit_tiny_patch16_224.",
+            )
     if backbone == "strokenet" and weights == "imagenet":
         raise DifflrError(
             "There are no ImageNet weights of strokenet.",
@@ -71,7 +68,7 @@ def need_network(backbone: str, weights: str | None) -> None:
 def _torchvision_models() -> set[str]:
     """Return the names of torchvision's classification models, from its source: to import it takes seconds.
 
-    Where it is written otherwise, none: the names are asked for later.
+    Where they are written otherwise there, none.
     """
     found = find_spec("torchvision")
     if found is None or found.origin is None:
@@ -79,33 +76,6 @@ def _torchvision_models() -> set[str]:
     files = (Path(found.origin).parent / "models").glob("*.py")
     source = "\n".join(file.read_text("utf-8") for file in files)
     return {*re.findall(r"@register_model.*?\ndef (\w+)\(", source, re.DOTALL)}
-
-
-def unknown_backbone(name: str) -> DifflrError:
-    """Return the error for a network that nobody knows."""
-    return DifflrError(
-        f"Received backbone {name!r}.",
-        "Use strokenet, efficientnet_lite0, a classification model of torchvision such as resnet18, or "
-        "one of timm such as timm:vit_tiny_patch16_224.",
-    )
-
-
-def need_file(folder: Path, name: str, option: str) -> Path:
-    """Return the path of a file in a folder; raise DifflrError unless it is there."""
-    if not (folder / name).is_file():
-        raise DifflrError(
-            f"There is no {name} in {folder}.", f"Pass the folder that holds it as {option}."
-        )
-    return folder / name
-
-
-def need_folder(root: Path) -> None:
-    """Raise DifflrError unless there is a folder of pictures."""
-    if not root.is_dir():
-        raise DifflrError(
-            f"Received data {str(root)!r}, which is no data set of difflr and no folder.",
-            "Use strokes, cifar10, or the path of a folder with one folder per class, or train/ and test/.",
-        )
 
 
 def need_folder_of(out: Path) -> None:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from difflr.errors import DifflrError, as_number, short_repr
 from difflr.experiments.settings import Settings, check_ranges
 from difflr.studies.cell import Cell
 
-__all__ = ["TEXT", "Study", "Task"]
+__all__ = ["TEXT", "TREC_FILES", "Study", "Task", "need_file"]
 
 TEXT = "trec6:"  # how data are written that hold questions and not pictures
+TREC_FILES = ("train_5500.label", "TREC_10.label")  # in their folder, as they are published
 
 
 @dataclass(frozen=True)
@@ -120,3 +122,12 @@ class Study:
                     f"Received choose_by with {short_repr(tag)}.",
                     f"The tags are {', '.join(self.cells[0].tags)}.",
                 )
+
+
+def need_file(folder: Path, name: str, option: str) -> Path:
+    """Return the path of a file in a folder; raise DifflrError unless it is there."""
+    if not (folder / name).is_file():
+        raise DifflrError(
+            f"There is no {name} in {folder}.", f"Pass the folder that holds it as {option}."
+        )
+    return folder / name

@@ -15,10 +15,9 @@ from torch import nn
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.experiments.backbones import Backbone, file_sha256
 from difflr.experiments.data import Images
-from difflr.experiments.needs import TREC_FILES, need_file
 from difflr.experiments.statedict import as_float, read_state
 from difflr.extras import require
-from difflr.studies.design import TEXT
+from difflr.studies.design import TEXT, TREC_FILES, need_file
 from difflr.written.files import read_within, user_path
 
 __all__ = ["CLASSES", "TextNetwork", "load_questions", "load_text_backbone"]

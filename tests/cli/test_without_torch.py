@@ -10,6 +10,7 @@ from torchvision import models
 
 import difflr
 from difflr.cli import main
+from difflr.experiments.needs import _torchvision_models
 from difflr.written.cuts import known_names
 
 BLOCKED = """
@@ -158,6 +159,10 @@ MISTAKES = (
     "study plateau --backbone nonsense",
     "study plateau --data strokes:speed=1",
     "study plateau --go-on-from nowhere.json.gz",
+    "study plateau --source nowhere",
+    "study plateau --jobs 0",
+    "study plateau --threads 1025",
+    "study plateau --out /dev/null/x",
     "study text --data trec6:nowhere --weights nowhere",
 )
 
@@ -186,6 +191,11 @@ def test_a_refusal_leaves_no_folder_behind(tmp_path):
     line = ["compare", "--splits", "stem=nothing", "head=fc", "--out", str(out)]
     assert main(line) == 2
     assert not out.parent.exists()
+
+
+def test_torchvisions_networks_are_known_without_it():
+    """The names read from its source are those of its classification models."""
+    assert _torchvision_models() == {*models.list_models(module=models)}
 
 
 RESNETS = [n for n in models.list_models(module=models) if re.match(r"(wide_)?resne[xt]", n)]
