@@ -18,7 +18,7 @@ from difflr.experiments.mistakes import find_mistakes
 from difflr.experiments.provenance import data_name, hash_pictures, versions
 from difflr.experiments.results import Results
 from difflr.experiments.settings import Settings, fitting_batch
-from difflr.experiments.training import OnStep, Outcome, TrainingOptions, train
+from difflr.experiments.training import Outcome, TrainingOptions, train
 from difflr.experiments.unfinished import Unfinished
 from difflr.lightning.package import pl
 from difflr.plan import Plan
@@ -100,6 +100,10 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
         tqdm(total=steps * len(todo), unit="step", disable=not (progress and todo)) as bar,
         closing(_in_turn(out, todo)) as turns,  # a run that was stopped is no longer held
     ):
+        count = pl.callbacks.LambdaCallback(
+            on_train_start=lambda trainer, _: bar.update(trainer.global_step),  # made before a stop
+            on_train_batch_end=lambda *_: bar.update(),
+        )
         for recipe, seed, folder in turns:
             results.refresh()
             if _done(results, recipe, seed, plans[recipe]):
@@ -120,7 +124,7 @@ def compare(settings: Settings, out: Path, *, progress: bool = True) -> Results:
                 n_classes=len(data.classes),
                 seed=seed,
                 logger=_logger(folder),
-                callbacks=[OnStep(bar.update)],
+                callbacks=[count],
                 unfinished=unfinished,
             )
             run = _as_run(recipe, seed, outcome, model.plan)

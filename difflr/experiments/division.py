@@ -88,11 +88,9 @@ class Division:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(("file", "class", "part", "group"))
+        names = [self.classes[label] for label in self.labels]
         parts = np.where(self.is_test, "test", "train")
-        for file, label, part, group in zip(
-            self.files, self.labels, parts, self.group, strict=True
-        ):
-            table.writerow((file, self.classes[label], part, int(group)))
+        table.writerows(zip(self.files, names, parts, self.group, strict=True))
         with writing(path):
             write_whole(path, text.getvalue().encode())
         return path

@@ -17,7 +17,7 @@ from difflr.experiments.mistakes import plot_confusion, plot_worst, sum_confusio
 from difflr.experiments.provenance import hash_pictures
 from difflr.experiments.reading import describe_reading
 from difflr.experiments.results import Results
-from difflr.figures.picture import Picture
+from difflr.figures.picture import figure_png
 from difflr.recipes import RECIPES
 from difflr.runs.statistics import Summary, format_estimate, summarise
 from difflr.written.files import write_whole, writing
@@ -172,7 +172,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _figure(figure: Figure, caption: str) -> str:
-    png = base64.b64encode(Picture(figure, caption).png).decode()
+    png = base64.b64encode(figure_png(figure)).decode()
     return (
         f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{png}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"

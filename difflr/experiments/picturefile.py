@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["PICTURE_SUFFIXES", "DecodedPicture", "Skipped", "fit_square", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "DecodedPicture", "Skipped", "read_picture"]
 
 _KINDS = "jpg jpeg jpe jfif mpo png apng gif webp tif tiff bmp dib ppm pgm pbm pnm jp2 avif heic heif hif"
 PICTURE_SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
@@ -110,16 +110,8 @@ def _decoded(picture: Image.Image, size: int | None) -> DecodedPicture:
     if size is not None and rgb.size != (size, size):
         if rgb.width != rgb.height:
             remarks.append("not square: the middle is kept")
-        rgb = fit_square(rgb, size)
+        rgb = ImageOps.fit(rgb, (size, size), Image.Resampling.BILINEAR)
     return DecodedPicture(np.asarray(rgb), tuple(remarks), taken, camera)
-
-
-def fit_square(picture: Image.Image, size: int) -> Image.Image:
-    """Return the middle square of a picture at ``size`` pixels a side: nothing is squashed."""
-    side = min(picture.size)
-    left, top = (picture.width - side) / 2, (picture.height - side) / 2
-    box = (left, top, left + side, top + side)
-    return picture.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
 
 def _exif(picture: Image.Image) -> tuple[bool, datetime | None, str]:

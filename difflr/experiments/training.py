@@ -4,7 +4,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,7 +31,6 @@ from difflr.written.cuts import Cut, as_patterns
 
 __all__ = [
     "Classifier",
-    "OnStep",
     "Outcome",
     "TrainingOptions",
     "evaluate",
@@ -324,19 +323,3 @@ def evaluate(model: nn.Module, images: Images, batch_size: int = 500) -> tuple[f
     logits = predict(model, images, batch_size)
     hits = int((logits.argmax(1) == images.labels).sum())
     return hits / len(images), float(F.cross_entropy(logits, images.labels))
-
-
-class OnStep(pl.Callback):
-    """Call back with the number of steps done since the last call, for a progress bar over many runs."""
-
-    def __init__(self, on_step: Callable[[int], object]) -> None:
-        self._on_step = on_step
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count the steps that a run which goes on made before it was stopped."""
-        if trainer.global_step:
-            self._on_step(trainer.global_step)
-
-    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        """Count a step, whatever the batch was."""
-        self._on_step(1)
