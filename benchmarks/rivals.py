@@ -294,7 +294,7 @@ def run_rival(
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "flops": None,
-        **changes(task, cell, measured_on, given, before, network),
+        **changes(task, given, before, network),
         "curve_loss": [],
         "curve_accuracy": [],
     }

@@ -35,13 +35,18 @@ __all__ = ["Staged", "as_run", "changes", "run_trial", "stage"]
 
 
 class Staged(NamedTuple):
-    """What a run is given: the network to start from, pictures to train and to be measured on."""
+    """What a run is given: the network to start from, pictures to train and to be measured on.
+
+    ``source`` are those of the task that the network comes from, and ``known`` its accuracy on them.
+    """
 
     start: Backbone
     images: Images
     held: Images
     n_classes: int
     flip: bool
+    source: Source | None
+    known: float | None
 
 
 def stage(task: Task, cell: Cell, seed: int, measured_on: str) -> Staged:
@@ -54,7 +59,25 @@ def stage(task: Task, cell: Cell, seed: int, measured_on: str) -> Staged:
         held.resized(task.image_size),
         data.n_classes,
         data.flip,
+        *_source(task, cell.shift, measured_on),
     )
+
+
+@lru_cache(maxsize=8)
+def _source(task: Task, shift: str, measured_on: str) -> tuple[Source | None, float | None]:
+    """Return the source task, if there is one, and the accuracy on it before any run: the same for all."""
+    if shift == "none":
+        source = load_source(task)
+    else:
+        clean = load_parts(task)  # what a network that went on knew are the clean pictures
+        measured = clean.test if measured_on == "test" else clean.validation
+        apart = sample(clean.clean, len(measured))
+        source = Source(measured.resized(task.image_size), apart.resized(task.image_size))
+    if source is None:
+        return None, None
+    start = load_start(task, clean=shift != "none")
+    network = start.around(start.build(0, new_head=False))
+    return source, evaluate(network, source.measured)[0]
 
 
 def run_trial(
@@ -116,7 +139,7 @@ def run_trial(
         "seconds": outcome.seconds - curve.seconds,
         "cpu_seconds": curve.cpu_seconds,
         "flops": training_flops(costs, model.plan, splits, len(given.images)),
-        **changes(task, cell, measured_on, given, network, model.cpu().network),
+        **changes(task, given, network, model.cpu().network),
         "curve_loss": curve.losses,
         "curve_accuracy": curve.accuracies,
     }
@@ -148,17 +171,12 @@ def _finite(value: Any) -> Any:
 
 
 def changes(
-    task: Task,
-    cell: Cell,
-    measured_on: str,
-    given: Staged,
-    before: torch.nn.Module,
-    after: torch.nn.Module,
+    task: Task, given: Staged, before: torch.nn.Module, after: torch.nn.Module
 ) -> dict[str, Any]:
     """Return what training changed in a network: its splits, and what it knows of the source task.
 
     Args:
-        task, cell, measured_on: as for ``run_trial``.
+        task: as for ``run_trial``.
         given: what ``stage`` returned for the run.
         before: the network as the run started, its new head included.
         after: the same network, trained.
@@ -170,52 +188,24 @@ def changes(
         for network, splits in ((before, old), (after, new))
     )
     return {
-        **_source_accuracies(task, cell, measured_on, after),
+        **_source_accuracies(given, after),
         "displacement": displacement(old, new),
         "drift": drift(old, new),
         "cka": similarity(*features),
     }
 
 
-@lru_cache(maxsize=8)
-def _source(task: Task, shift: str, measured_on: str) -> Source | None:
-    if shift == "none":
-        return load_source(task)
-    clean = load_parts(task)  # what a network that went on knew are the clean pictures
-    measured = clean.test if measured_on == "test" else clean.validation
-    apart = sample(clean.clean, len(measured))
-    return Source(measured.resized(task.image_size), apart.resized(task.image_size))
-
-
-def _source_accuracies(
-    task: Task, cell: Cell, measured_on: str, network: torch.nn.Module
-) -> dict[str, float | None]:
+def _source_accuracies(given: Staged, network: torch.nn.Module) -> dict[str, float | None]:
     """Return the accuracies on the source task (None where there is no such task)."""
     names = ("source_before", "source_accuracy", "source_old_bn", "source_recalibrated")
-    source = _source(task, cell.shift, measured_on)
-    if source is None:
+    if given.source is None:
         return dict.fromkeys(names)
-    start = load_start(task, clean=cell.shift != "none")
-    own = start.around(with_old_head(network, start))
-    old = start.around(with_old_head(network, start, old_statistics=True))
-    found = {
-        "source_before": _source_before(task, cell.shift, measured_on),
-        "source_accuracy": evaluate(own, source.measured)[0],
-        "source_old_bn": evaluate(old, source.measured)[0],
-        "source_recalibrated": None,
-    }
-    if source.apart is not None:
-        recalibrate(own, source.apart.batches(100))
-        found["source_recalibrated"] = evaluate(own, source.measured)[0]
-    return found
-
-
-@lru_cache(maxsize=16)
-def _source_before(task: Task, shift: str, measured_on: str) -> float | None:
-    """Return the accuracy on the source task before any run: the same for all of them."""
-    source = _source(task, shift, measured_on)
-    if source is None:
-        return None
-    start = load_start(task, clean=shift != "none")
-    network = start.around(start.build(0, new_head=False))
-    return evaluate(network, source.measured)[0]
+    measured, apart = given.source
+    own = given.start.around(with_old_head(network, given.start))
+    old = given.start.around(with_old_head(network, given.start, old_statistics=True))
+    accuracy, old_bn = evaluate(own, measured)[0], evaluate(old, measured)[0]
+    recalibrated = None
+    if apart is not None:
+        recalibrate(own, apart.batches(100))
+        recalibrated = evaluate(own, measured)[0]
+    return dict(zip(names, (given.known, accuracy, old_bn, recalibrated), strict=True))
