@@ -161,21 +161,12 @@ def _by_lists(model: nn.Module, fine: bool) -> Ladder | None:
     found = ladder(model, fine=fine)
     if found is None:
         return None
-    sizes = _sizes(model)
+    tables = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
+    sizes = {n: 0 if id(p) in tables else p.numel() for n, p in model.named_parameters()}
     body = sum(sizes[name] for unit in found.units for name in unit.names)
     if sum(sizes[name] for name in found.stem) > body:
         return None  # the lists are not what the network is made of
     return found if fine else _gathered(found)
-
-
-def _sizes(model: nn.Module) -> dict[str, int]:
-    """The number of numbers in each parameter, 0 for tables of embeddings."""
-    return {
-        f"{path}.{own}".lstrip("."): 0 if isinstance(module, nn.Embedding) else parameter.numel()
-        for path, module in model.named_modules(remove_duplicate=False)
-        for own, parameter in module._parameters.items()
-        if parameter is not None
-    }
 
 
 def _by_family(model: nn.Module, fine: bool) -> Ladder | None:

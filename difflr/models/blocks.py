@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from torch import nn
 
@@ -199,7 +200,7 @@ def _trunk(model: nn.Module, lists: list[_List]) -> list[_List]:
 def _placed(names: list[str], inside: str, lists: list[_List]) -> Ladder:
     """Give every parameter to a unit, or by its place around the lists to the stem or the head."""
     members = [member for found in lists for member in found.members]
-    ends = [sum(len(found.members) for found in lists[: i + 1]) - 1 for i in range(len(lists))]
+    ends = [count - 1 for count in accumulate(len(found.members) for found in lists)]
     owner = {path: index for index, member in enumerate(members) for path in member}
     result = Ladder([], [Unit(member[0], []) for member in members], [])
     current = -1  # no unit yet

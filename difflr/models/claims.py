@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import accumulate, takewhile
+from itertools import accumulate
 from types import EllipsisType
 from typing import Any
 
@@ -138,12 +138,10 @@ def listed(model: nn.Module, items: Any) -> list[Part]:
                 labels.append(holders[-1])
         # The item's own name, or for a list or a new nn.Sequential that of its first member; for parameters
         # that of the module that holds them all, or else the first.
-        alone = holders if len(holders) == len(labels) else []
-        levels = zip(*(holder.split(".") for holder in alone), strict=False)
-        shared = ".".join(
-            level[0] for level in takewhile(lambda names: len(set(names)) == 1, levels)
-        )
-        label = shared or (labels or [f"split{index}"])[0]
+        label = (labels or [f"split{index}"])[0]
+        if len(holders) == len(labels):
+            shared = [path for path in paths(label) if all(path in paths(h) for h in holders)]
+            label = (shared or [label])[-1]
         parts.append(Part(label, names, modules))
     short = [part.name.rsplit(".", 1)[-1] for part in parts]
     for index, part in enumerate(parts):

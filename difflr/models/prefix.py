@@ -92,7 +92,6 @@ def cut_prefix(network: nn.Module) -> tuple[nn.Module | None, nn.Module]:
             f"The forward of {type(network).__name__} cannot be cut: {short_repr(str(error))}.",
             "Train it without the cache: torch.fx cannot follow branches that depend on data.",
         ) from error
-    attributes = [node for node in traced.graph.nodes if node.op == "get_attr"]
     nodes = [node for node in traced.graph.nodes if node.op != "get_attr"]
     entry, at = nodes[0], 0
     for i, node in enumerate(nodes[:-1]):  # the last one is the output
@@ -102,8 +101,8 @@ def cut_prefix(network: nn.Module) -> tuple[nn.Module | None, nn.Module]:
             at = i
     if not at:
         return None, network
-    before = _part(traced, attributes, entry, nodes[1 : at + 1], nodes[at])
-    after = _part(traced, attributes, nodes[at], nodes[at + 1 : -1], nodes[-1].args[0])
+    before = _part(traced, entry, nodes[1 : at + 1], nodes[at])
+    after = _part(traced, nodes[at], nodes[at + 1 : -1], nodes[-1].args[0])
     return before, after
 
 
@@ -114,16 +113,13 @@ def _passing(nodes: Sequence[fx.Node], i: int) -> set[fx.Node]:
 
 
 def _part(
-    traced: fx.GraphModule,
-    attributes: Sequence[fx.Node],
-    entry: fx.Node,
-    nodes: Sequence[fx.Node],
-    result: Any,
+    traced: fx.GraphModule, entry: fx.Node, nodes: Sequence[fx.Node], result: Any
 ) -> nn.Module:
     graph = fx.Graph()
     copies = {entry: graph.placeholder("x")}
     used = {source for node in nodes for source in node.all_input_nodes}
-    for node in (*(a for a in attributes if a in used), *nodes):
+    attributes = [n for n in traced.graph.nodes if n.op == "get_attr" and n in used]
+    for node in (*attributes, *nodes):
         copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(copies[result])
     return fx.GraphModule(traced, graph)
