@@ -15,11 +15,11 @@ from difflr.models.blocks import Ladder, Unit, composite, expanded, has_paramete
 from difflr.models.claims import paths
 from difflr.models.heads import HEADS
 from difflr.models.matchers import matched_layers
+from difflr.written.cuts import LEVELS
 
-__all__ = ["LEVELS", "auto_patterns"]
+__all__ = ["auto_patterns"]
 
 Cuts = dict[str, list[str]]
-LEVELS = ("stages", "blocks")
 
 _MOST = 6  # more stages than these are gathered into four
 _NEARLY_ALL = 0.75  # of the parameter tensors in one split: no cut that grades anything

@@ -8,12 +8,12 @@ from typing import Any
 from difflr.errors import DifflrError, short_repr
 from difflr.written.files import read_within, user_path
 
-__all__ = ["Cut", "as_patterns", "known_names", "parse_cut"]
+__all__ = ["LEVELS", "Cut", "as_patterns", "known_names", "parse_cut"]
 
 #: What ``split_model`` takes, in JSON: its word, or patterns by split, where "..." is all the rest.
 Cut = str | Mapping[str, Sequence[str]]
 
-_WORDS = ("stages", "blocks")
+LEVELS = ("stages", "blocks")
 _RESNETS = {
     *("strokenet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
@@ -34,7 +34,7 @@ def parse_cut(words: Sequence[str]) -> Cut | None:
     if not words:
         return None
     if len(words) == 1 and "=" not in words[0]:
-        return words[0] if words[0] in _WORDS else _from_file(user_path(words[0]))
+        return words[0] if words[0] in LEVELS else _from_file(user_path(words[0]))
     parts = [word.partition("=") for word in words]
     return _checked([(name, patterns.split(",")) for name, _, patterns in parts], " ".join(words))
 
