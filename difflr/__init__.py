@@ -1,8 +1,7 @@
 """Differential learning rates for transfer learning with PyTorch Lightning.
 
 model → splits → plan (phases) → parameter groups and one scheduler → Lightning module → runs.
-Public names are loaded when they are first used, so that ``import difflr`` stays light; ``__init__.pyi``
-says from where.
+Public names are loaded when first used, from where ``__init__.pyi`` says: ``import difflr`` stays light.
 """
 
 from importlib import import_module

@@ -13,7 +13,7 @@ __all__ = ["DifflrError", "as_index", "as_int", "as_number", "as_plain", "first_
 class DifflrError(ValueError):
     """Input that difflr cannot use: what was received and expected, then what to do.
 
-    Every check raises it and nothing else, so that the command line or a widget can show it and go on.
+    Every check raises this alone, so that the command line or a widget can show it and go on.
 
     >>> print(DifflrError("Received lr=-1, expected a number above 0.", "Pass e.g. lr=1e-3."))
     Received lr=-1, expected a number above 0. Pass e.g. lr=1e-3.
@@ -39,7 +39,7 @@ def as_number(
 ) -> float:
     """Return ``value``, of numpy or torch too, as a finite float from ``low`` to ``high``.
 
-    ``above`` excludes ``low`` itself, ``below`` excludes ``high``.
+    ``above`` excludes ``low``, ``below`` excludes ``high``.
     """
     plain = as_plain(value)
     if isinstance(plain, Real) and not isinstance(plain, bool):
@@ -56,7 +56,7 @@ def as_number(
 
 
 def as_plain(value: Any) -> Any:
-    """Return arrays and tensors as the numbers or lists that they hold, anything else as it is."""
+    """Return arrays and tensors as numbers or lists, anything else as it is."""
     if hasattr(value, "tolist") and hasattr(value, "shape"):
         with suppress(Exception):  # a tensor without data, someone's own class
             return value.tolist()
@@ -79,7 +79,7 @@ def as_int(
 
 
 def as_index(name: str, value: Any, n_splits: int) -> int:
-    """Return ``value`` as an index of one of ``n_splits`` splits; -1 is the last."""
+    """Return ``value`` as an index of a split; -1 is the last."""
     return as_int(name, value, -n_splits, n_splits - 1, f" for {n_splits} splits")
 
 
@@ -87,13 +87,13 @@ def short_repr(value: Any, width: int = 80) -> str:
     """Return ``repr(value)``, cut where it would flood a message."""
     try:
         text = repr(value)
-    except Exception:  # an int of thousands of digits, a list nested too deeply, a strange class
+    except Exception:  # an int of thousands of digits, a strange class
         text = f"<{type(value).__name__}>"
     text = re.sub(r"\s*\n\s*", " ", text)  # tensors and arrays write several lines
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def first_few(names: Sequence[str], most: int = 6) -> str:
-    """Return the first of these names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

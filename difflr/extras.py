@@ -1,4 +1,4 @@
-"""What difflr needs beyond torch and numpy comes in extras: one line says which one is missing."""
+"""What needs more than torch and numpy comes in extras: one line says which is missing."""
 
 import ast
 from importlib.util import find_spec
@@ -28,13 +28,13 @@ class MissingExtra(ImportError):
 
 
 def extra_of(module: str | None) -> str | None:
-    """Return the extra that brings a module's package; None for any other module."""
+    """Return the extra that brings a module's package; None if there is none."""
     top = (module or "").partition(".")[0]
     return next((extra for extra, names in _EXTRAS.items() if top in names.split()), None)
 
 
 def require(what: str, *modules: str | tuple[str, ...]) -> None:
-    """Raise MissingExtra for the first of these modules (of a tuple: one will do) that is not installed."""
+    """Raise MissingExtra for the first module (of a tuple: one will do) that is not installed."""
     for module in modules:
         choice = (module,) if isinstance(module, str) else module
         if not any(map(_installed, choice)):
@@ -49,7 +49,7 @@ def _installed(module: str) -> bool:
 
 
 def homes(package: str) -> dict[str, str]:
-    """Return the names that a package's stub ``__init__.pyi`` imports, each with its module."""
+    """Return the names that a package's ``__init__.pyi`` imports, each with its module."""
     return {
         alias.name: str(node.module)
         for node in ast.parse(get_data(package, "__init__.pyi") or b"").body

@@ -1,4 +1,4 @@
-"""Freezing: which splits train, and what the BatchNorm layers of the others do."""
+"""Freezing: which splits train, and what BatchNorm does in the others."""
 
 from collections.abc import Collection, Iterator
 
@@ -20,8 +20,8 @@ def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
     Args:
         splits: of the model.
         n: index or name of the first split that trains: 0 trains all, -1 only the last.
-        train_bn: whether the BatchNorm layers of frozen splits train all the same: weight, bias and
-            running statistics (fastai's habit).
+        train_bn: whether BatchNorm in frozen splits trains all the same: weight, bias and running
+            statistics (fastai's habit).
 
     Raises:
         DifflrError: for ``None``, an index out of range or an unknown name.
@@ -40,9 +40,9 @@ def freeze_to(splits: Splits, n: int | str, *, train_bn: bool = False) -> None:
 def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool = False) -> None:
     """Train exactly the splits with the indices ``trainable`` (see ``freeze_to``).
 
-    A frozen split gets no gradient and loses the one it had, so no optimizer touches it; its BatchNorm
-    layers, and all that follow the data (see ``follows_data``), keep their statistics. Dropout goes on.
-    What the user froze stays as it is (see ``difflr.models.held``), statistics included.
+    A frozen split gets no gradient and loses the one it had, so no optimizer touches it; BatchNorm and
+    all that follows the data (see ``follows_data``) keep their statistics. Dropout goes on.
+    What the user froze stays so (see ``difflr.models.held``), statistics included.
     """
     trainable = set(trainable)
     for index, split in enumerate(splits):
@@ -59,23 +59,17 @@ def set_trainable(splits: Splits, trainable: Collection[int], *, train_bn: bool 
                 parameter.grad = None  # a stale gradient would let weight decay move it
         wanted = splits.model.training and (trains or train_bn)
         for norm in norms:
-            mode = wanted and not _none_trains(norm)
+            mode = wanted and not held.all_frozen(norm)  # where its split trains, by the user
             if norm.training != mode:  # once a batch: most are right already
                 norm.train(mode)
 
 
 def bn_mode(split: Split) -> str:
-    """Return what a split's BatchNorm layers do now: ``"train"``, ``"eval"``, ``"mixed"`` or ``"-"``."""
+    """Return what a split's BatchNorm does now: ``"train"``, ``"eval"``, ``"mixed"`` or ``"-"``."""
     modes = {norm.training for norm in _norms(split)}
     if not modes:
         return "-"
     return "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval"
-
-
-def _none_trains(norm: nn.Module) -> bool:
-    """Whether a layer has parameters of which none trains; where its split does, the user froze it."""
-    own = [p.requires_grad for p in norm._parameters.values() if p is not None]
-    return bool(own) and not any(own)
 
 
 def _norms(split: Split) -> Iterator[nn.Module]:

@@ -1,4 +1,4 @@
-"""The report that one reads before training: what each split holds, and how it would train."""
+"""The report to read before training: what each split holds, and how it would train."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["SplitRow", "report", "split_rows"]
 
 @dataclass(frozen=True)
 class SplitRow:
-    """One line of the report; without an optimizer ``lr`` is None and ``weight_decay`` empty."""
+    """A line of the report; without an optimizer ``lr`` is None and ``weight_decay`` empty."""
 
     name: str
     tensors: int
@@ -29,7 +29,7 @@ class SplitRow:
 
 
 def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[SplitRow]:
-    """Return one row per split, read off the model and the optimizer as they are now.
+    """Return one row per split, of the model and the optimizer as they are now.
 
     ``trainable`` is ``"trainable"``, ``"frozen"``, ``"partly"`` or, where the user froze all of it,
     ``"held by you"``; ``lr`` is the largest of its groups, ``weight_decay`` holds each of theirs, the
@@ -63,14 +63,13 @@ def split_rows(splits: Splits, optimizer: Optimizer | None = None) -> list[Split
 def _state(awake: Sequence[bool], held: int) -> str:
     if held and held == len(awake):
         return "held by you"
-    if any(awake):
-        # What the user holds is no half measure of the plan's.
-        return "trainable" if sum(awake) == len(awake) - held else "partly"
-    return "frozen"
+    if not any(awake):
+        return "frozen"
+    return "trainable" if sum(awake) + held == len(awake) else "partly"
 
 
 def report(splits: Splits, optimizer: Optimizer | None = None) -> str:
-    """Return a one-screen table of the splits: sizes, what trains, BN mode, and LR and weight decay.
+    """Return a table of the splits: sizes, what trains, BN mode, and LR and weight decay.
 
     The last two are those that ``optimizer`` holds now (``0.01 / 0`` where its groups differ). Below
     stands what you froze before difflr saw it, what is in no split, and which further names parameters

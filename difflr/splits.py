@@ -1,4 +1,4 @@
-"""Splits: the ordered, named parts of a model, shallow to deep, that get a learning rate each."""
+"""Splits: the ordered, named parts of a model, shallow to deep, with a learning rate each."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from typing import Any, overload
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
 
-from difflr.errors import DifflrError, first_few, short_repr
+from difflr.errors import DifflrError
 from difflr.models.architectures import auto_patterns
 from difflr.models.claims import Exclude, contents, excluded, listed, matched
 from difflr.models.held import held_parameters
@@ -22,7 +21,7 @@ How = str | Mapping[str, str | Sequence[str]] | Iterable[Any] | Callable[[nn.Mod
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One part of a model: its parameters, by their names in the model, and its modules."""
+    """A part of a model: its parameters, by their names in the model, and its modules."""
 
     name: str
     parameters: dict[str, nn.Parameter]
@@ -35,7 +34,7 @@ class Split:
 
 
 class Splits(Sequence[Split]):
-    """The splits of one model, shallow to deep, which hold every parameter exactly once."""
+    """The splits of one model, shallow to deep, with every parameter once."""
 
     def __init__(self, model: nn.Module, splits: Sequence[Split]) -> None:
         self.model = model
@@ -61,7 +60,7 @@ class Splits(Sequence[Split]):
         return [parameter for split in self for parameter in split.parameters.values()]
 
     def forward_order(self) -> ForwardOrder:
-        """Return a context that notes in which order forward reaches the splits."""
+        """Return a context that notes the order in which forward reaches the splits."""
         return ForwardOrder(self.model, {s.name: s.parameters.values() for s in self})
 
     def __repr__(self) -> str:
@@ -77,16 +76,16 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
         how: ``None`` or ``"stages"`` cuts models of timm, torchvision, Hugging Face, and others with
             lists of blocks, into a handful of splits; ``"blocks"`` makes one of each block;
             a dictionary maps a split's name to patterns (``"layer1"``, ``"layers.[0-3]"``) for names
-            of modules or parameters, each with all that lies below it, or to ``...``: all the rest;
+            of modules or parameters, each with all below it, or to ``...``: all the rest;
             a list holds the splits as modules, parameters or lists of them (the 2020 recipe's
             ``model_splits``); a function takes the model and returns any of these; splits of this
             model stay as they are.
-        exclude: what belongs to no split and is left as it is (a teacher, a loss with parameters):
-            patterns, modules or parameters; or a function from a parameter's name and the parameter
-            to whether it is left out.
+        exclude: what belongs to no split and is left alone (a teacher, a loss with parameters):
+            patterns, modules or parameters, or a function that takes a parameter's name and the
+            parameter, true for what is left out.
 
     What the user froze (see ``difflr.models.held``) stays frozen, and may be in no split. A parameter
-    with several names belongs to the split of its first one.
+    with several names belongs to the split of its first.
 
     Raises:
         DifflrError: for a parameter in no split or in two, a pattern that matches nothing, an empty
@@ -96,27 +95,11 @@ def split_model(model: nn.Module, how: How = None, *, exclude: Exclude = ()) -> 
     >>> split_model(torchvision.models.resnet18()).names
     ('stem', 'layer1', 'layer2', 'layer3', 'layer4', 'head')
     """
-    if not isinstance(model, nn.Module):
-        raise DifflrError(
-            f"Received {short_repr(model)}, expected a torch.nn.Module.", "Pass the model."
-        )
-    aliases = list(model.named_parameters(remove_duplicate=False))
-    if lazy := [name for name, p in aliases if isinstance(p, UninitializedParameter)]:
-        raise DifflrError(
-            f"Parameters without a shape yet (lazy modules): {first_few(lazy)}.",
-            "Run one batch through the model.",
-        )
+    out = excluded(model, exclude)
     if callable(how) and not isinstance(how, nn.Module):
         how = how(model)
     if isinstance(how, Splits) and how.model is model:
         return how
-    out = excluded(model, exclude)
-    if not aliases:
-        raise DifflrError("The model has no parameters.", "Pass a model that can be trained.")
-    if out.issuperset(name for name, _ in model.named_parameters()):
-        raise DifflrError(
-            "exclude leaves nothing of the model.", "Exclude what is not to train only."
-        )
     if how is None or isinstance(how, str):
         how = auto_patterns(model, how or "stages", out, held_parameters(model))
     parts = matched(model, how) if isinstance(how, Mapping) else listed(model, how)

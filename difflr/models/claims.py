@@ -8,6 +8,7 @@ from types import EllipsisType
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from difflr.errors import DifflrError, first_few, short_repr
 from difflr.models.held import held_parameters
@@ -183,7 +184,31 @@ Exclude = (
 
 
 def excluded(model: nn.Module, exclude: Exclude) -> set[str]:
-    """Return all names of the parameters that are in no split because the user said so."""
+    """Return all names of the parameters that are in no split because the user said so.
+
+    Raises:
+        DifflrError: for another thing than a model, parameters without a shape, or where none is left.
+    """
+    if not isinstance(model, nn.Module):
+        raise DifflrError(
+            f"Received {short_repr(model)}, expected a torch.nn.Module.", "Pass the model."
+        )
+    named = dict(model.named_parameters())
+    if lazy := [name for name, p in named.items() if isinstance(p, UninitializedParameter)]:
+        raise DifflrError(
+            f"Parameters without a shape yet (lazy modules): {first_few(lazy)}.",
+            "Run one batch through the model.",
+        )
+    out = _names_out(model, exclude)
+    if out.issuperset(named):
+        raise DifflrError(
+            "The model has no parameters, or exclude leaves nothing.",
+            "Pass a model that can be trained, and exclude what is not to train.",
+        )
+    return out
+
+
+def _names_out(model: nn.Module, exclude: Exclude) -> set[str]:
     if callable(exclude) and not isinstance(exclude, nn.Module):
         every = model.named_parameters(remove_duplicate=False)
         return {name for name, parameter in every if exclude(name, parameter)}

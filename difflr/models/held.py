@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator
 
 from torch import nn
 
-__all__ = ["freeze", "held_parameters", "is_held", "notes", "restore", "wake", "wake_all"]
+__all__ = [
+    "all_frozen",
+    "freeze",
+    "held_parameters",
+    "is_held",
+    "notes",
+    "restore",
+    "wake",
+    "wake_all",
+]
 
 _NOTE = "_frozen_by_difflr"
 
@@ -44,6 +53,12 @@ def is_held(model: nn.Module, name: str) -> bool:
     owner, own = _owner(model, name)
     parameter = owner._parameters[own]
     return parameter is not None and not parameter.requires_grad and own not in _noted(owner)
+
+
+def all_frozen(module: nn.Module) -> bool:
+    """Whether a module has parameters of its own, of which none trains, whoever froze them."""
+    own = [p.requires_grad for p in module._parameters.values() if p is not None]
+    return bool(own) and not any(own)
 
 
 def held_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from difflr.errors import DifflrError, short_repr
 
-__all__ = ["JoinedOptimizer"]
+__all__ = ["JoinedOptimizer", "momentum_of", "set_momentum"]
 
 
 class JoinedOptimizer(Optimizer):
@@ -75,3 +75,16 @@ class JoinedOptimizer(Optimizer):
         for one in self.members:
             own = [next(groups) for _ in one.param_groups]
             one.__setstate__({"state": self.state, "param_groups": own})
+
+
+def momentum_of(group: dict[str, Any]) -> Any:
+    """Return a parameter group's momentum, which is the first beta in the Adam family; None without one."""
+    return group["betas"][0] if "betas" in group else group.get("momentum")
+
+
+def set_momentum(group: dict[str, Any], momentum: Any) -> None:
+    """Set a parameter group's momentum, if it has one."""
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    elif "momentum" in group:
+        group["momentum"] = momentum

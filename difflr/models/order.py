@@ -9,7 +9,7 @@ from torch import nn
 from difflr.errors import first_few
 from difflr.models.blocks import has_parameters
 
-__all__ = ["ForwardOrder"]
+__all__ = ["ForwardOrder", "is_compiled"]
 
 
 class ForwardOrder:
@@ -56,3 +56,11 @@ class ForwardOrder:
         if not found:
             return ""
         return f"forward reaches {first_few(found, 2)}, but splits go from the input to the output."
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Whether a part of the model is compiled."""
+    return any(
+        hasattr(part, "_orig_mod") or part._compiled_call_impl is not None
+        for part in model.modules()
+    )

@@ -1,4 +1,4 @@
-"""What an optimizer treats apart: parameters that are spared weight decay, and the matrices for Muon."""
+"""What an optimizer treats apart: what is spared weight decay, matrices for Muon, LoRA's B matrices."""
 
 import re
 from fnmatch import fnmatchcase
@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-__all__ = ["matrices", "spared", "without_decay"]
+__all__ = ["lora_b", "matrices", "spared", "without_decay"]
 
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
@@ -57,6 +57,11 @@ def matrices(model: nn.Module) -> set[int]:
     """Return the ids of the two-dimensional weights, without those of embeddings and what is ``spared``."""
     two = {id(p) for p in model.parameters() if p.ndim == 2}
     return two - _held_by(model, _EMBEDDINGS) - spared(model)
+
+
+def lora_b(model: nn.Module) -> set[int]:
+    """Return the ids of the parameters of what is called ``lora_B``."""
+    return {id(p) for name, p in model.named_parameters() if "lora_B" in name.split(".")}
 
 
 def _held_by(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[int]:

@@ -16,6 +16,7 @@ from difflr.figures.words import short
 from difflr.freezing import bn_mode, freeze_to
 from difflr.inspector import split_rows
 from difflr.lightning.package import pl
+from difflr.models.optimizers import momentum_of
 from difflr.splits import Splits, split_model
 from difflr.widgets._native import Slider
 from difflr.widgets._panel import Panel, button, framed, message_html, picture_box, table_html
@@ -155,7 +156,7 @@ class SplitExplorer(Panel):
             [
                 str(group.get("name", i)),
                 short(group["lr"]) if group["lr"] else "0",
-                f"{group.get('betas', [group.get('momentum', 0.0)])[0]:.3g}",
+                f"{momentum_of(group) or 0.0:.3g}",
                 f"{group.get('weight_decay', 0):g}",
                 f"{len(group['params'])}",
                 f"{sum(p.requires_grad for p in group['params'])}",
