@@ -1,6 +1,5 @@
 """Plain data that is checked however it is made: by a call, from JSON, or from a pickle."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -10,14 +9,9 @@ __all__ = ["Checked"]
 
 
 class Checked:
-    """The base of frozen dataclasses whose ``__post_init__`` checks and normalises what they hold."""
+    """The base of frozen dataclasses whose ``__post_init__`` checks and normalises fields, by ``vars``."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]  # of the subclasses
-
-    def normalise(self, **values: Any) -> None:
-        """Put fields into the form in which they are kept."""
-        for name, value in values.items():
-            object.__setattr__(self, name, value)  # how a frozen dataclass sets its own fields
 
     def entries(self) -> dict[str, Any]:
         """Return the fields by their names."""
@@ -28,22 +22,13 @@ class Checked:
         """Return what these entries describe; an unknown or missing one is an error."""
         if isinstance(data, cls):
             return data
-        if not isinstance(data, Mapping):
-            raise DifflrError(
-                f"Received {short_repr(data)}, expected a {cls.__name__} or a dictionary of its entries.",
-                f"Make one with {cls.__name__}(…).",
-            )
-        known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(map(str, data)).difference(known)):
-            raise DifflrError(
-                f"A {cls.__name__} has no {', '.join(unknown)}.", f"It has {', '.join(known)}."
-            )
-        of: Any = cls
+        make: Any = cls
         try:
-            return of(**data)
+            return make(**data)
         except TypeError as error:
             raise DifflrError(
-                f"A {cls.__name__} is incomplete: {error}.", "Add what is missing."
+                f"Received {short_repr(data)}, expected a {cls.__name__}: {error}.",
+                f"Its entries are {', '.join(field.name for field in fields(cls))}.",
             ) from None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The milestones dictionary of the 2020 recipe: read unchanged, written back the same.
 
-``{epoch: {"freeze_to": …, "duration": …, "pct_start": …, "lrs": […]}}`` with epochs counted from 1.
+``{epoch: {"freeze_to": …, "duration": …, "pct_start": …, "lrs": […]}}``, epochs from 1.
 Source: the recipe by Lucas Vazquez in Lightning's issue #2005.
 """
 
@@ -12,10 +12,11 @@ from difflr.plan import Phase, Plan
 
 __all__ = ["MILESTONES_2020", "from_milestones", "to_milestones"]
 
-_OPTIONAL = {"pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "frozen": ()}
 _REQUIRED = ("freeze_to", "duration", "lrs")
+_FACTORS = ("div_factor", "final_div_factor")
+_ENTRIES = (*_REQUIRED, "pct_start", *_FACTORS, "frozen")
 
-#: The six milestones of the recipe, for the six splits of a ResNet (stem, layer1…layer4, head).
+#: The recipe's milestones, for the six splits of a ResNet (stem, layer1…layer4, head).
 MILESTONES_2020: dict[int, dict[str, Any]] = {
     epoch: {"freeze_to": freeze_to, "duration": 1, "pct_start": 0.3, "lrs": lrs}
     for epoch, (freeze_to, lrs) in enumerate(
@@ -37,9 +38,8 @@ def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any)
 
     Args:
         milestones: epoch (from 1) to ``freeze_to``, ``duration`` in epochs, ``lrs`` (one per split)
-            and, where they are not OneCycleLR's defaults, ``pct_start``, ``div_factor`` and
-            ``final_div_factor``.
-        options: of ``Plan``, and factors for the milestones that do not set their own.
+            and, where not OneCycleLR's defaults, ``pct_start``, ``div_factor`` and ``final_div_factor``.
+        options: of ``Plan``, and factors for the milestones without their own.
 
     Raises:
         DifflrError: for gaps, overlaps, unknown or missing entries and all that ``Phase`` and ``Plan``
@@ -53,18 +53,17 @@ def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any)
             f"Received milestones={short_repr(milestones)}, expected a dictionary.",
             "Pass e.g. {1: {'freeze_to': -1, 'duration': 1, 'pct_start': 0.3, 'lrs': [0, 1e-3]}}.",
         )
-    shared = {key: options.pop(key) for key in ("div_factor", "final_div_factor") if key in options}
+    shared = {key: options.pop(key) for key in _FACTORS if key in options}
     entries = {as_int("milestone", epoch): milestone for epoch, milestone in milestones.items()}
     phases: list[Phase] = []
     for epoch in sorted(entries):
         try:
-            phase = _phase(entries[epoch], shared)
-            phase.check(len((phases or [phase])[0].lrs), options.get("train_bn", False))
+            phases.append(_phase(entries[epoch], shared))
+            phases[-1].check(len(phases[0].lrs), options.get("train_bn", False))
         except DifflrError as error:
             raise DifflrError(
                 f"Milestone at epoch {epoch}: {error.problem}", error.remedy
             ) from None
-        phases.append(phase)
     plan = Plan(phases, **options)
     if (starts := [start + 1 for start in plan.starts]) != sorted(entries):
         raise DifflrError(
@@ -78,10 +77,10 @@ def from_milestones(milestones: Mapping[int, Mapping[str, Any]], **options: Any)
 def _phase(milestone: Any, shared: Mapping[Any, float]) -> Phase:
     keys = set(milestone) if isinstance(milestone, Mapping) else set()
     missing = [key for key in _REQUIRED if key not in keys]
-    unknown = sorted(map(repr, keys - {*_REQUIRED, *_OPTIONAL}))
+    unknown = sorted(map(repr, keys.difference(_ENTRIES)))
     if missing or unknown:
         what = f"has no {', '.join(missing)}" if missing else f"has an unknown {', '.join(unknown)}"
-        raise DifflrError(f"It {what}.", f"Its entries are {', '.join((*_REQUIRED, *_OPTIONAL))}.")
+        raise DifflrError(f"It {what}.", f"Its entries are {', '.join(_ENTRIES)}.")
     values = {**shared, **milestone}
     return Phase(epochs=as_int("duration", values.pop("duration"), 1), **values)
 
@@ -92,14 +91,14 @@ def to_milestones(plan: Plan) -> dict[int, dict[str, Any]]:
     What a plan says of all phases (``anneal``, the momenta, ``train_bn``) has no place in it.
 
     Raises:
-        DifflrError: for a plan with another shape than one cycle per phase.
+        DifflrError: for other shapes than one cycle per phase.
 
     >>> to_milestones(from_milestones(MILESTONES_2020)) == MILESTONES_2020
     True
     """
     if any(phase.shape is not None or phase.continues for phase in plan.phases):
         raise DifflrError(
-            "The milestones of 2020 know one cycle per phase; this plan has other shapes.",
+            "Milestones know one cycle per phase; this plan has other shapes.",
             "Use Plan.to_dict().",
         )
     result: dict[int, dict[str, Any]] = {}
@@ -112,7 +111,7 @@ def to_milestones(plan: Plan) -> dict[int, dict[str, Any]]:
         }
         if phase.frozen:
             entry["frozen"] = list(phase.frozen)
-        for key in ("div_factor", "final_div_factor"):
-            if getattr(phase, key) != _OPTIONAL[key]:
+        for key in _FACTORS:
+            if getattr(phase, key) != getattr(Phase, key):
                 entry[key] = getattr(phase, key)
     return result

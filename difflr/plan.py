@@ -1,7 +1,7 @@
 """A plan: phases in order, as plain data that knows no torch.
 
-``Plan.lrs(step, steps_per_epoch)`` is the only place where a learning rate (LR) is computed: the preview
-draws it, the scheduler writes it into the optimizer, the tests compare it with torch's OneCycleLR.
+``Plan.lrs(step, steps_per_epoch)`` alone computes learning rates (LRs): the preview draws them, the scheduler
+writes them into the optimizer, the tests compare them with torch's OneCycleLR.
 """
 
 import hashlib
@@ -11,17 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from difflr.checked import Checked
 from difflr.errors import DifflrError, as_index, as_int, as_number, short_repr
-from difflr.shapes import Anneal, Shape, annealing, position, shape_from_dict
+from difflr.shapes import Anneal, Shape, one_cycle, shape_from_dict
 from difflr.written.spans import rate_columns
 
 __all__ = ["MAX_EPOCHS", "Phase", "Plan", "Point"]
 
-# Beyond any training; their product stays exact as a float.
+# Their product stays exact as a float.
 MAX_EPOCHS, MAX_STEPS = 10**6, 10**9
 
 
@@ -30,16 +30,16 @@ class Phase(Checked):
     """A stretch of epochs with one cycle of the learning rate.
 
     Args:
-        freeze_to: index of the first split that trains; 0 trains all, -1 the last split only.
+        freeze_to: index of the first split that trains; 0 trains all, -1 the last only.
         epochs: length, at least 1.
-        lrs: maximum LR of each split, shallow to deep; 0 for a frozen split.
+        lrs: maximum LR of each split, shallow to deep; 0 for a frozen one.
         pct_start: share of the steps in which the LR rises, 0 to 1.
-        div_factor, final_div_factor: the LR starts at ``lr / div_factor``, and ends at
+        div_factor, final_div_factor: the LR starts at ``lr / div_factor`` and ends at
             ``lr / div_factor / final_div_factor``.
         frozen: indices of further splits to freeze, so that the *first* can train alone.
-        shape: of ``difflr.shapes``, or its name, in place of one cycle and its three settings above.
-        continues: whether the shape runs on from the phase before, as if both were one, though
-            splits and maximum LRs may differ.
+        shape: of ``difflr.shapes``, or its name, in place of one cycle and its three settings.
+        continues: whether the LR moves on as if this and the phase before were one; ``lrs`` and what
+            trains may differ.
 
     Raises:
         DifflrError: for a value out of its range, or when nothing would train.
@@ -62,10 +62,8 @@ class Phase(Checked):
         given = _items("lrs", self.lrs, "[0, 1e-3], one entry per split")
         lrs = tuple(as_number("lr", lr, 0.0) for lr in given)
         n = len(lrs)
-        if not lrs:
-            raise DifflrError("Received no learning rates.", "Pass one per split.")
         frozen = {as_index("frozen", i, n) % n for i in _items("frozen", self.frozen, "[2, 3]")}
-        self.normalise(
+        vars(self).update(
             freeze_to=as_index("freeze_to", self.freeze_to, n),
             epochs=as_int("epochs", self.epochs, 1, MAX_EPOCHS),
             lrs=lrs,
@@ -81,7 +79,7 @@ class Phase(Checked):
         if not self.trained:
             raise DifflrError(
                 f"freeze_to={self.freeze_to} with frozen={list(self.frozen)} leaves nothing to train.",
-                "Leave a split to train.",
+                "Leave a split.",
             )
 
     @property
@@ -111,15 +109,14 @@ class Phase(Checked):
         for split, (lr, trains) in enumerate(zip(self.lrs, self.trainable, strict=True)):
             if trains and lr == 0:
                 raise DifflrError(
-                    f"Split {split} is trainable (freeze_to={self.freeze_to}) but has a learning rate "
-                    "of 0: it would pay for its gradients and not learn.",
-                    "Freeze it (raise freeze_to) or give it a learning rate above 0.",
+                    f"Split {split} is trainable (freeze_to={self.freeze_to}) but its learning rate is 0.",
+                    "Freeze it (raise freeze_to) or give it a rate above 0.",
                 )
             if not trains and lr and not train_bn:
                 raise DifflrError(
                     f"Split {split} is frozen (freeze_to={self.freeze_to}), so its learning rate of "
                     f"{lr:g} would never be used.",
-                    "Set it to 0, or lower freeze_to so that the split trains.",
+                    "Set it to 0, or lower freeze_to.",
                 )
 
 
@@ -140,12 +137,12 @@ class Plan(Checked):
         anneal: ``"cos"`` or ``"linear"``, as OneCycleLR's ``anneal_strategy``.
         base_momentum, max_momentum: momentum (SGD) or beta1 (Adam) at the LR's peak and at its ends.
         cycle_momentum: whether phases of one cycle move the momentum, against the LR.
-        train_bn: whether BatchNorm inside frozen splits trains too, statistics included, at the LR
-            given for the split (fastai's habit).
+        train_bn: whether BatchNorm in frozen splits trains too, statistics included, at the split's
+            LR (fastai's habit).
 
     Raises:
         DifflrError: for phases that disagree on the number of splits, an LR above 0 on a frozen
-            split (unless ``train_bn``) or an LR of 0 on a trainable one.
+            split (unless ``train_bn``) or of 0 on a trainable one.
 
     >>> plan = Plan([Phase(-1, 1, [0, 1e-3]), Phase(0, 2, [1e-5, 1e-3])])
     >>> plan.epochs, plan.n_splits, plan.phase_at(1).freeze_to
@@ -161,32 +158,27 @@ class Plan(Checked):
 
     def __post_init__(self) -> None:
         phases = _items("phases", self.phases, "[Phase(0, 1, [1e-3])]")
-        if not phases:
-            raise DifflrError("A plan without phases trains nothing.", "Pass at least one Phase.")
         _check_choice("anneal", self.anneal, "cos", "linear")
         _check_choice("cycle_momentum", self.cycle_momentum, True, False)
         _check_choice("train_bn", self.train_bn, True, False)
-        self.normalise(
+        vars(self).update(
             phases=tuple(map(Phase.build, phases)),  # out of JSON they are still dictionaries
             # At 1 the average never moves, and Adam divides by zero.
             base_momentum=as_number("base_momentum", self.base_momentum, 0.0, 1.0, below=True),
             max_momentum=as_number("max_momentum", self.max_momentum, 0.0, 1.0, below=True),
         )
+        way = None
         for index, phase in enumerate(self.phases, 1):
             try:
                 phase.check(self.n_splits, self.train_bn)
             except DifflrError as error:
                 raise DifflrError(f"Phase {index}: {error.problem}", error.remedy) from None
-        if self.phases[0].continues:
-            raise DifflrError(
-                "Phase 1 continues, but nothing is before it.", "Pass continues=False."
-            )
-        for index, (before, phase) in enumerate(pairwise(self.phases), 2):
-            if phase.continues and phase.moves_like != before.moves_like:
+            if phase.continues and phase.moves_like != way:
                 raise DifflrError(
-                    f"Phase {index} continues phase {index - 1}, but moves in another way.",
-                    "Give both the same shape (or pct_start and factors), or pass continues=False.",
+                    f"Phase {index} continues, but nothing is before it that moves in this way.",
+                    "Give both one shape (or pct_start and factors), or pass continues=False.",
                 )
+            way = phase.moves_like
 
     @property
     def n_splits(self) -> int:
@@ -219,7 +211,7 @@ class Plan(Checked):
     def at(self, step: int, steps_per_epoch: int) -> Point:
         """Return phase, LRs and momentum of optimizer step ``step`` (from 0).
 
-        Past the end the last step holds: Lightning steps a scheduler once more after the last batch.
+        Past the end the last step holds: Lightning steps a scheduler after the last batch too.
         """
         steps_per_epoch = as_int("steps_per_epoch", steps_per_epoch, 1, MAX_STEPS)
         step = min(as_int("step", step, 0), self.epochs * steps_per_epoch - 1)
@@ -230,17 +222,16 @@ class Plan(Checked):
         if isinstance(phase.shape, Shape):
             share = phase.shape.factor(step, total, steps_per_epoch)
             return Point(index, tuple(peak * share for peak in phase.lrs), None)
-        rising, pct = position(step, total, phase.pct_start)
-        between = annealing(pct, self.anneal)
+        rises, between = one_cycle(step, total, phase.pct_start, self.anneal)
         div, final = phase.div_factor, phase.final_div_factor
-        if rising:
+        if rises:
             lrs = tuple(between(peak / div, peak) for peak in phase.lrs)
             return Point(index, lrs, between(self.max_momentum, self.base_momentum))
         lrs = tuple(between(peak, peak / div / final) for peak in phase.lrs)
         return Point(index, lrs, between(self.base_momentum, self.max_momentum))
 
     def _stretch(self, index: int) -> tuple[int, int]:
-        """Return first epoch and length of the phases that move as one with phase ``index``."""
+        """Return first epoch and length of the phases that move as one with this one."""
         first, after = index, index + 1
         while self.phases[first].continues:
             first -= 1
@@ -267,9 +258,9 @@ class Plan(Checked):
             )
 
     def phases_at_minimum(self, steps_per_epoch: int) -> list[int]:
-        """Return the indices of the phases whose only step has less than a hundredth of their LR.
+        """Return the indices of phases whose only step has less than a hundredth of their LR.
 
-        One cycle has its minimum there (unless ``pct_start`` is 1), a warm-up from 0 its beginning.
+        One cycle has its minimum there (unless ``pct_start`` is 1), a warm-up from 0 its start.
 
         >>> Plan([Phase(-1, 1, [0, 1e-2]), Phase(0, 2, [1e-4, 1e-2])]).phases_at_minimum(1)
         [0]
@@ -286,10 +277,11 @@ class Plan(Checked):
         phases = []
         for phase in self.phases:
             entry = {**phase.entries(), "lrs": list(phase.lrs), "frozen": list(phase.frozen)}
-            # Only where they say something, so that older files and checkpoints still fit.
-            shape, continues = entry.pop("shape"), entry.pop("continues")
-            entry |= {"shape": shape.to_dict()} if shape else {}
-            entry |= {"continues": True} if continues else {}
+            # Left out where they say nothing, so that older files and checkpoints still fit.
+            if shape := entry.pop("shape"):
+                entry["shape"] = shape.to_dict()
+            if not phase.continues:
+                del entry["continues"]
             phases.append(entry)
         return {**self.entries(), "phases": phases}
 
@@ -315,13 +307,16 @@ class Plan(Checked):
 
 
 def _items(name: str, value: Any, example: str) -> list[Any]:
-    # A set has no order, which what is frozen does not need.
+    # What is frozen needs no order.
     wrong = (str, bytes, Mapping) if name == "frozen" else (str, bytes, Mapping, Set)
     with suppress(TypeError):  # an array without dimensions
         if isinstance(value, Iterable) and not isinstance(value, wrong):
-            return list(value)
+            items = list(value)
+            if items or name == "frozen":
+                return items
     raise DifflrError(
-        f"Received {name}={short_repr(value)}, expected a list.", f"Pass e.g. {name}={example}."
+        f"Received {name}={short_repr(value)}, expected a list of entries.",
+        f"Pass e.g. {name}={example}.",
     )
 
 

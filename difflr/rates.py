@@ -8,14 +8,14 @@ from difflr.errors import DifflrError, as_int, as_number, as_plain, short_repr
 
 __all__ = ["MOST_SPLITS", "LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs"]
 
-MOST_SPLITS = 100_000  # any model has fewer; a number beyond it is a slip
+MOST_SPLITS = 100_000  # a number beyond it is a slip
 
 
 @dataclass(frozen=True)
 class Ulmfit:
     """``lr`` for the last split, divided by ``factor`` once per split towards the input.
 
-    Source: ULMFiT (arXiv 1801.06146), section 3.2, which found a factor of 2.6 to work well.
+    Source: ULMFiT (arXiv 1801.06146), section 3.2, which recommends 2.6.
     """
 
     lr: float
@@ -35,10 +35,10 @@ class Ratio:
 
 @dataclass(frozen=True)
 class LayerDecay:
-    """``lr`` for the last split, multiplied by ``decay`` once per split towards the input.
+    """``lr`` for the last split, times ``decay`` once per split towards the input.
 
-    With one split per block (``split_model(model, "blocks")``) it equals timm's layer decay. Source:
-    BEiT (arXiv 2106.08254) and MAE (arXiv 2111.06377).
+    With one split per block (``split_model(model, "blocks")``) it is timm's layer decay. Source:
+    BEiT (arXiv 2106.08254), MAE (arXiv 2111.06377).
     """
 
     lr: float
@@ -52,9 +52,9 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
     """Return one learning rate per split, shallow to deep.
 
     Args:
-        lrs: one number for all splits; a list, array or tensor with one number per split; as in fastai
+        lrs: one number for all; a list, array or tensor with one per split; as in fastai
             ``slice(lo, hi)``, geometric from the first split to the last, or ``slice(hi)``, ``hi`` for
-            the last split and ``hi / 10`` for the others; ``Ulmfit``, ``Ratio`` or ``LayerDecay``.
+            the last and ``hi / 10`` for the others; ``Ulmfit``, ``Ratio`` or ``LayerDecay``.
         n_splits: at least 1.
 
     Raises:
@@ -82,7 +82,7 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
         if len(lrs) != n:
             raise DifflrError(
                 f"Received {len(lrs)} learning rates, expected {n}: one per split.",
-                "Pass one number per split, or slice(lo, hi) to fill them in.",
+                "Pass one per split, or slice(lo, hi).",
             )
         return [as_number("lr", lr, 0.0) for lr in lrs]
     return [as_number("lr", lrs, 0.0)] * n
@@ -100,7 +100,7 @@ def _spread(lrs: slice | Ulmfit | Ratio | LayerDecay, n: int) -> list[float]:
         lo = _positive("lo", lrs.start)
     else:
         hi, by = (_positive(name, value) for name, value in vars(lrs).items())
-        below = range(n - 1, -1, -1)  # how many splits lie between each and the last
+        below = range(n - 1, -1, -1)  # the distance of each split from the last
         if isinstance(lrs, Ulmfit):
             return [hi / by**i for i in below]
         if isinstance(lrs, LayerDecay):
@@ -108,7 +108,7 @@ def _spread(lrs: slice | Ulmfit | Ratio | LayerDecay, n: int) -> list[float]:
         lo = hi / by
     if n == 1:
         return [hi]
-    # Not powers of ten of evenly spaced exponents: this keeps lo and hi exact.
+    # Not by evenly spaced exponents: this keeps lo and hi exact.
     return [lo, *(lo * (hi / lo) ** (i / (n - 1)) for i in range(1, n - 1)), hi]
 
 

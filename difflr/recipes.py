@@ -1,4 +1,4 @@
-"""Recipes make a plan from splits, epochs and a base learning rate, which is always the largest one.
+"""Recipes make a plan from splits, epochs and a base learning rate, always the largest one.
 
 Defaults are for AdamW at batch size 64.
 """
@@ -55,7 +55,7 @@ def differential(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 10
 def two_rates(splits: N, epochs: int = 6, lr: float = 3e-3, ratio: float = 10.0) -> Plan:
     """Train everything, the last split at ``lr`` and all before it at ``lr / ratio``.
 
-    A fast head without any grading inside the body. Source: fastai's ``slice(hi)``.
+    Source: fastai's ``slice(hi)``.
     """
     n = _count(splits)
     first, last = expand_lrs(Ratio(lr, ratio), 2)
@@ -73,14 +73,14 @@ def layer_decay(splits: N, epochs: int = 6, lr: float = 1e-3, decay: float = 0.7
 def falling(splits: N, epochs: int = 6, lr: float = 1e-3, ratio: float = 100.0) -> Plan:
     """Train everything, the *first* split fastest, falling geometrically to ``lr / ratio``.
 
-    For shifts of the input, where the first layers have to change.
+    For shifts of the input.
     """
     n = _count(splits)
     return Plan([_phase(n, epochs, expand_lrs(Ratio(lr, ratio), n)[::-1])])
 
 
 def first_splits(splits: N, epochs: int = 6, lr: float = 1e-3, count: int = 1) -> Plan:
-    """Train the first ``count`` splits only; the head stays as it is, so the classes must be the old ones.
+    """Train the first ``count`` splits only; the head, and so the classes, stay the old ones.
 
     For shifts of the input. Source: surgical fine-tuning (arXiv 2210.11466).
     """
@@ -121,7 +121,7 @@ def fine_tune(splits: N, epochs: int = 6, lr: float = 2e-3, freeze_epochs: int =
     """
     freeze = as_int("freeze_epochs", freeze_epochs, 1)
     rest = as_int("epochs", epochs, freeze + 1) - freeze
-    # fastai's final LR is peak / 1e5, OneCycleLR's is peak / div_factor / final_div_factor.
+    # fastai's final LR is peak / 1e5, OneCycleLR's peak / div_factor / final_div_factor.
     head = _phase(
         splits, freeze, slice(lr), -1, train_bn=True, pct_start=0.99, final_div_factor=1e5 / 25
     )
@@ -137,7 +137,7 @@ def freeze_then_cosine(
     freeze_epochs: int = 1,
     warmup: float = 0.1,
 ) -> Plan:
-    """Train the head at ``lr``, then everything on one warm-up with cosine decay over the rest.
+    """Train the head at ``lr``, then everything with one warm-up and cosine decay.
 
     As most fine-tuning of today; ``ratio`` as in ``differential``.
     """
@@ -169,16 +169,16 @@ def make_plan(name: Recipe, splits: N, epochs: int = 6, **options: float | str) 
     """Return the plan of the recipe called ``name``.
 
     Args:
-        name: a key of ``RECIPES``; the recipes and their options stand below.
+        name: a key of ``RECIPES`` (see below).
         splits: of the model, or how many there are.
         epochs: of the whole plan.
         options: of the recipe, and for each of its phases: ``pct_start``, ``div_factor`` and
             ``final_div_factor`` of one cycle, or ``shape="cosine"`` (``"linear"``, ``"constant"``,
-            ``"steps"``) with ``warmup`` and its other fields (see ``difflr.shapes``);
-            ``continues=True`` lets the shape run on over all phases.
+            ``"steps"``) with its fields such as ``warmup`` (see ``difflr.shapes``);
+            ``continues=True`` lets it run on over all phases.
 
     Raises:
-        DifflrError: for an unknown name or an option that the recipe does not have.
+        DifflrError: for an unknown name or option.
 
     >>> make_plan("differential", 3, epochs=2, lr=1e-2, ratio=4).phases[0].lrs
     (0.0025, 0.005, 0.01)
@@ -204,7 +204,7 @@ _CYCLE = ("pct_start", "div_factor", "final_div_factor")
 
 
 def as_recipe(name: object) -> Recipe:
-    """Return ``name`` if there is a recipe of that name; raise DifflrError otherwise."""
+    """Return ``name`` if a recipe has it; raise DifflrError otherwise."""
     if not isinstance(name, str) or name not in RECIPES:
         raise DifflrError(
             f"Received recipe {short_repr(name)}.", f"The recipes are {', '.join(RECIPES)}."
@@ -213,9 +213,9 @@ def as_recipe(name: object) -> Recipe:
 
 
 def _options(recipe: Callable[..., Plan]) -> dict[str, Any]:
-    """Return a recipe's options, those after ``splits`` and ``epochs``, with their defaults."""
+    """Return a recipe's options, all after ``splits`` and ``epochs``, with their defaults."""
     parameters = list(inspect.signature(recipe).parameters.values())
-    return {parameter.name: parameter.default for parameter in parameters[2:]}
+    return {option.name: option.default for option in parameters[2:]}
 
 
 def _summary(name: Recipe, recipe: Callable[..., Plan]) -> str:
@@ -224,13 +224,13 @@ def _summary(name: Recipe, recipe: Callable[..., Plan]) -> str:
     return f"    ``{name}`` ({options}): {what}"
 
 
-# From the recipes themselves, so that ``help`` cannot fall behind them.
+# From the recipes themselves: ``help`` cannot fall behind.
 _summaries = "\n".join(_summary(name, recipe) for name, recipe in RECIPES.items())
 make_plan.__doc__ = f"{inspect.cleandoc(make_plan.__doc__ or '')}\n\nRecipes:\n{_summaries}"
 
 
 def _shared_out(epochs: int, phases: int) -> list[int]:
-    """Return even lengths of the phases; what is left over goes to the last."""
+    """Return even lengths of the phases; the last takes the rest."""
     even, rest = divmod(epochs, phases)
     return [even] * (phases - 1) + [even + rest]
 
@@ -253,5 +253,7 @@ def _phase(
 ) -> Phase:
     """Build a phase; the rates of its frozen splits are 0 unless their BatchNorm trains."""
     phase = Phase(freeze_to, epochs, expand_lrs(lr, _count(splits)), frozen=frozen, **shape)
+    if train_bn:
+        return phase
     pairs = zip(phase.lrs, phase.trainable, strict=True)
-    return replace(phase, lrs=[rate if trains or train_bn else 0.0 for rate, trains in pairs])
+    return replace(phase, lrs=[rate if trains else 0.0 for rate, trains in pairs])

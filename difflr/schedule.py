@@ -1,4 +1,4 @@
-"""One torch scheduler for all phases of a plan: it writes what the plan says into the optimizer."""
+"""One torch scheduler for all phases: it writes what the plan says into the optimizer."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +12,15 @@ from difflr.errors import DifflrError, as_int, short_repr
 from difflr.freezing import set_trainable
 from difflr.models.held import is_held
 from difflr.models.modes import train_mode
+from difflr.models.optimizers import momentum_of, set_momentum
 from difflr.plan import Phase, Plan
-from difflr.shapes import Constant, Cosine, Linear, Steps
+from difflr.shapes import SHAPES
 from difflr.splits import Splits
 
 __all__ = ["PlanScheduler", "check_fingerprint", "check_held", "fingerprint", "warn_of_lost_phases"]
 
 # Checkpoints whose hyperparameters hold a plan load with weights_only=True.
-torch.serialization.add_safe_globals([Plan, Phase, Cosine, Linear, Constant, Steps])
+torch.serialization.add_safe_globals([Plan, Phase, *SHAPES.values()])
 
 
 class PlanScheduler(LRScheduler):
@@ -29,14 +30,14 @@ class PlanScheduler(LRScheduler):
 
     Args:
         optimizer: with the groups of ``param_groups``. ``group["split"]`` says which of the plan's
-            learning rates is its own, times ``group["lr_factor"]`` if given; without it there is one
+            LRs is its own, times ``group["lr_factor"]`` if given; without it there is one
             group per split. Several optimizers: see ``JoinedOptimizer``.
         plan: the phases.
-        steps_per_epoch: optimizer steps in one epoch, at least 1.
+        steps_per_epoch: optimizer steps, at least 1.
 
     Raises:
-        DifflrError: when the groups do not fit the plan's splits, and from ``load_state_dict`` when
-            the state is that of another plan.
+        DifflrError: for groups that do not fit the plan's splits, and from ``load_state_dict`` for
+            another plan's state.
     """
 
     def __init__(self, optimizer: Optimizer, plan: Plan, steps_per_epoch: int) -> None:
@@ -52,16 +53,13 @@ class PlanScheduler(LRScheduler):
             raise DifflrError(
                 f"The optimizer's groups belong to splits {sorted(map(str, labels))}, the plan has "
                 f"splits 0 to {plan.n_splits - 1}.",
-                "Make groups (param_groups) and plan for the same splits. Two optimizers that share the "
-                "splits: join them (JoinedOptimizer). Splits without an optimizer: leave them out, "
-                "split_model(model, exclude=…).",
+                "Make both for the same splits (param_groups). Several optimizers: join them "
+                "(JoinedOptimizer). Splits without one: leave them out, split_model(model, exclude=…).",
             )
         # Kept here, since loading a checkpoint replaces the groups' entries.
         self._shares = [(group["split"], float(group.get("lr_factor", 1.0))) for group in groups]
-        # For phases whose shape leaves the momentum alone; Adagrad has none.
-        self._own_momenta = [g["betas"][0] if "betas" in g else g.get("momentum") for g in groups]
-        has_one = any("betas" in group or "momentum" in group for group in groups)
-        self.cycles_momentum = plan.moves_momentum and has_one
+        self._momenta = [momentum_of(group) for group in groups]
+        self.cycles_momentum = plan.moves_momentum and self._momenta != [None] * len(groups)
         names = [labels[index] for index in range(plan.n_splits)]
         self._fingerprint = {**fingerprint(plan, names), "steps_per_epoch": self.steps_per_epoch}
         _check_momenta(optimizer, plan)
@@ -95,16 +93,12 @@ class PlanScheduler(LRScheduler):
         groups = self.optimizer.param_groups
         if len(groups) != len(self._shares):
             raise DifflrError(
-                f"The optimizer has {len(groups)} parameter groups, at first it had {len(self._shares)}.",
+                f"The optimizer has {len(groups)} groups, at first it had {len(self._shares)}.",
                 "Put all parameters into it from the start, as param_groups does.",
             )
         if self.cycles_momentum:
-            for group, own in zip(groups, self._own_momenta, strict=True):
-                momentum = own if point.momentum is None else point.momentum
-                if "betas" in group:
-                    group["betas"] = (momentum, *group["betas"][1:])
-                elif "momentum" in group:
-                    group["momentum"] = momentum
+            for group, own in zip(groups, self._momenta, strict=True):
+                set_momentum(group, own if point.momentum is None else point.momentum)
         return [point.lrs[owner] * factor for owner, factor in self._shares]
 
     def state_dict(self) -> dict[str, Any]:
@@ -125,7 +119,7 @@ class PlanScheduler(LRScheduler):
 
 
 def _check_momenta(optimizer: Optimizer, plan: Plan) -> None:
-    """Refuse momenta per split that would never be used."""
+    """Refuse momenta that would never be used."""
     for name, other in (("momentum", "betas"), ("betas", "momentum")):
         found = {str(g[name]) for g in optimizer.param_groups if name in g}
         # Without defaults, as a joined optimizer is, nothing says what it reads.
@@ -148,8 +142,8 @@ def check_held(plan: Plan, splits: Splits) -> None:
         if split.parameters and all(is_held(splits.model, name) for name in split.parameters):
             raise DifflrError(
                 f"The plan trains the split {split.name}, but all of it was frozen before difflr saw it.",
-                "Call requires_grad_(True) on its modules and freeze by the plan, or leave out what you "
-                "froze: split_model(model, exclude=lambda name, p: not p.requires_grad).",
+                "Call requires_grad_(True) on its modules and freeze by the plan, or leave it out: "
+                "split_model(model, exclude=lambda name, p: not p.requires_grad).",
             )
 
 
@@ -157,8 +151,8 @@ def warn_of_lost_phases(plan: Plan, steps_per_epoch: int, warn: Callable[[str], 
     """Warn of the first of ``plan.phases_at_minimum``."""
     if lost := plan.phases_at_minimum(steps_per_epoch):
         warn(
-            f"The only step of phase {lost[0] + 1} of the plan lies at the cycle's minimum, where next to "
-            "nothing is learnt. Give it more epochs, the epoch more batches, or the phase pct_start=1."
+            f"The only step of phase {lost[0] + 1} of the plan lies at the cycle's minimum and learns next "
+            "to nothing. Give it more epochs, the epoch more batches, or the phase pct_start=1."
         )
 
 
@@ -177,6 +171,5 @@ def check_fingerprint(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     if changed:
         raise DifflrError(
             f"The checkpoint was written under another plan ({'; '.join(changed)}).",
-            "Resume with the plan, splits, epochs and steps per epoch of the saved run, or load "
-            "only its weights and start a new run.",
+            "Resume with those of the saved run, or load only its weights and start a new run.",
         )

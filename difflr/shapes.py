@@ -1,7 +1,7 @@
-"""How a learning rate moves through its steps, as pure functions: which share of the peak holds.
+"""How a learning rate moves through its steps: torch's one cycle, or a shape, a share of the peak.
 
-A phase without a shape is torch's one cycle, against which the momentum moves too. The shapes of today's
-fine-tuning leave it alone: a linear warm-up, then a cosine, a line, steps or nothing.
+Against one cycle the momentum moves too. A shape of today's fine-tuning leaves it alone: a linear warm-up,
+then a cosine, a line, steps or nothing.
 """
 
 import math
@@ -13,55 +13,48 @@ from difflr.checked import Checked
 from difflr.errors import DifflrError, as_int, as_number, short_repr
 
 __all__ = [
+    "SHAPES",
     "Anneal",
     "Constant",
     "Cosine",
     "Linear",
     "Shape",
     "Steps",
-    "annealing",
-    "position",
+    "one_cycle",
     "shape_from_dict",
 ]
 
 Anneal = Literal["cos", "linear"]
 
 
-def position(step: int, total_steps: int, pct_start: float) -> tuple[bool, float]:
-    """Return whether a cycle rises at ``step`` (from 0), and how far it is on its way up or down (0 to 1).
+def one_cycle(
+    step: int, total_steps: int, pct_start: float, anneal: Anneal = "cos"
+) -> tuple[bool, Callable[[float, float], float]]:
+    """Return whether a cycle rises at ``step`` (from 0), and what interpolates between start and end.
 
-    As in torch the peak lies at step ``pct_start * total_steps - 1``, the minimum at ``total_steps - 1``.
-    Where the peak is step 0, torch divides by zero.
+    As in torch the peak is step ``pct_start * total_steps - 1``; where that is 0, torch divides by zero.
 
-    >>> position(0, 10, 0.3), position(2, 10, 0.3), position(9, 10, 0.3)
-    ((True, 0.0), (True, 1.0), (False, 1.0))
+    >>> rises, between = one_cycle(1, 10, 0.3)
+    >>> rises, between(0.0, 1.0), between(2.0, 4.0)
+    (True, 0.5, 3.0)
     """
     peak = pct_start * total_steps - 1
-    if step <= peak:
-        return True, step / peak if peak else 1.0
-    return False, (step - peak) / (total_steps - 1 - peak)
-
-
-def annealing(pct: float, how: Anneal = "cos") -> Callable[[float, float], float]:
-    """Return what interpolates from a start (``pct`` 0) to an end (1), along a cosine or a line.
-
-    >>> between = annealing(0.5)
-    >>> between(0.0, 1.0), between(2.0, 4.0)
-    (0.5, 3.0)
-    """
-    if how == "cos":
+    rises = step <= peak
+    done, way = (step, peak) if rises else (step - peak, total_steps - 1 - peak)
+    pct = done / way if way else 1.0
+    if anneal == "cos":
         share = math.cos(math.pi * pct) + 1
-        return lambda start, end: end + (start - end) / 2.0 * share
-    return lambda start, end: (end - start) * pct + start
+        return rises, lambda start, end: end + (start - end) / 2.0 * share
+    return rises, lambda start, end: (end - start) * pct + start
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape(Checked):
-    """A linear warm-up from ``start_factor`` to 1; what follows it is for the subclasses to say.
+    """A linear warm-up from ``start_factor`` to 1; subclasses say what follows.
 
     Args:
         warmup: share of the steps in which the rate rises, 0 to 1, rounded up to whole steps.
-        start_factor: share of the peak at the first step. At 0 it trains nothing.
+        start_factor: share of the peak at the first step; at 0 it trains nothing.
 
     Source: transformers' ``warmup_ratio``.
     """
@@ -76,7 +69,7 @@ class Shape(Checked):
             if field.type is int:
                 as_int(field.name, value, 1)
             else:
-                self.normalise(**{field.name: as_number(field.name, value, 0.0, 1.0)})
+                vars(self)[field.name] = as_number(field.name, value, 0.0, 1.0)
 
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         """Return the share of the peak at ``step`` (from 0 to ``total_steps - 1``)."""
@@ -85,7 +78,7 @@ class Shape(Checked):
             return self.start_factor + (1 - self.start_factor) * step / rise
         return self._after(step - rise, total_steps - rise, steps_per_epoch)
 
-    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+    def _after(self, step: int, steps: int, per_epoch: int) -> float:
         return 1.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,8 +93,8 @@ class Cosine(Shape):
     kind = "cosine"
     end_factor: float = 0.0
 
-    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
-        share = (1 + math.cos(math.pi * step / total_steps)) / 2
+    def _after(self, step: int, steps: int, per_epoch: int) -> float:
+        share = (1 + math.cos(math.pi * step / steps)) / 2
         return self.end_factor + (1 - self.end_factor) * share
 
 
@@ -112,8 +105,8 @@ class Linear(Shape):
     kind = "linear"
     end_factor: float = 0.0
 
-    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
-        return 1 + (self.end_factor - 1) * step / total_steps
+    def _after(self, step: int, steps: int, per_epoch: int) -> float:
+        return 1 + (self.end_factor - 1) * step / steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +124,11 @@ class Steps(Shape):
     every: int = 1
     gamma: float = 0.1
 
-    def _after(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
-        return self.gamma ** (step // (self.every * steps_per_epoch))
+    def _after(self, step: int, steps: int, per_epoch: int) -> float:
+        return self.gamma ** (step // (self.every * per_epoch))
 
 
-_KINDS: dict[str, type[Shape]] = {kind.kind: kind for kind in (Cosine, Linear, Constant, Steps)}
+SHAPES: dict[str, type[Shape]] = {shape.kind: shape for shape in (Cosine, Linear, Constant, Steps)}
 
 
 def shape_from_dict(data: Any) -> Shape:
@@ -149,10 +142,10 @@ def shape_from_dict(data: Any) -> Shape:
     """
     if isinstance(data, Shape):
         return data
-    entries = {"kind": data} if isinstance(data, str) else data
-    kind = entries.get("kind") if isinstance(entries, Mapping) else None
-    if not isinstance(kind, str) or kind not in _KINDS:
+    entries = dict(data) if isinstance(data, Mapping) else {"kind": data}
+    kind = entries.pop("kind", None)
+    if not isinstance(kind, str) or kind not in SHAPES:
         raise DifflrError(
-            f"Received shape {short_repr(data)}.", f"The shapes are {', '.join(_KINDS)}."
+            f"Received shape {short_repr(data)}.", f"The shapes are {', '.join(SHAPES)}."
         )
-    return _KINDS[kind].build({key: value for key, value in entries.items() if key != "kind"})
+    return SHAPES[kind].build(entries)

@@ -78,7 +78,7 @@ def test_numbers_of_other_types_become_plain_ones():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"lrs": []}, "no learning rates"),
+        ({"lrs": []}, "lrs=[], expected a list of entries"),
         ({"lrs": 1e-3}, "expected a list"),
         ({"lrs": "abc"}, "expected a list"),
         ({"lrs": {0.1, 0.2, 0.3}}, "expected a list"),
@@ -121,7 +121,7 @@ def test_a_wrong_phase_says_what_was_received(wrong, words):
 @pytest.mark.parametrize(
     ("phases", "words"),
     [
-        ([], "without phases"),
+        ([], "phases=[], expected a list of entries"),
         ([HEAD, [0, 1]], "Received [0, 1], expected a Phase"),
         (HEAD, "expected a list"),
         ([HEAD, Phase(0, 1, [1e-3, 1e-3])], "Phase 2: Received 2 learning rates, expected 3"),

@@ -372,7 +372,7 @@ def test_a_loop_whose_phases_have_one_step_is_warned_before_it(net, recwarn):
         for _ in range(plan.epochs):
             scheduler.freeze(splits)
             scheduler.optimizer.step(), scheduler.step()
-        return sum("next to nothing is learnt" in str(found.message) for found in recwarn)
+        return sum("learns next to nothing" in str(found.message) for found in recwarn)
 
     assert [begin(1), begin(2), begin(1, shape="constant")] == [1, 0, 0]
 

@@ -208,20 +208,23 @@ def test_plans_of_one_cycle_are_written_as_they_always_were():
     [
         (lambda: Phase(0, 1, [1e-3], shape="spiral"), "spiral"),
         (lambda: Phase(0, 1, [1e-3], shape=3), "3"),
-        (lambda: Phase(0, 1, [1e-3], shape={"kind": "cosine", "gamma": 1}), "no gamma"),
+        (lambda: Phase(0, 1, [1e-3], shape={"kind": "cosine", "gamma": 1}), "argument 'gamma'"),
         (lambda: Cosine(warmup=2), "warmup=2"),
         (lambda: Cosine(end_factor=math.nan), "end_factor"),
         (lambda: Steps(every=0), "every=0"),
         (lambda: Steps(every=1.5), "every=1.5"),
         (lambda: Phase(0, 1, [1e-3], continues=1), "continues=1"),
-        (lambda: Plan([Phase(0, 1, [1e-3], continues=True)]), "nothing is before"),
+        (
+            lambda: Plan([Phase(0, 1, [1e-3], continues=True)]),
+            "Phase 1 continues, but nothing is before",
+        ),
         (
             lambda: Plan([Phase(0, 1, [1]), Phase(0, 1, [1], shape="cosine", continues=True)]),
-            "another way",
+            "Phase 2 continues, .* moves in this way",
         ),
         (lambda: make_plan("uniform", 2, warmup=0.1), "no option warmup.*shape="),
         (lambda: make_plan("uniform", 2, shape="cosine", pct_start=0.2), "pct_start"),
-        (lambda: make_plan("uniform", 2, shape="cosine", pace=0.2), "no pace"),
+        (lambda: make_plan("uniform", 2, shape="cosine", pace=0.2), "argument 'pace'"),
     ],
 )
 def test_what_makes_no_shape_is_refused(make, message):
