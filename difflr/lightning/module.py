@@ -1,4 +1,4 @@
-"""The Lightning module that trains by a plan, and the mixin that makes one of any LightningModule."""
+"""The Lightning module that trains by a plan, and the mixin that makes any LightningModule one."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from difflr import freezing, groups
+from difflr import freezing
 from difflr.errors import DifflrError
+from difflr.groups import param_groups
 from difflr.lightning.callback import PlanCallback
 from difflr.lightning.package import PACKAGES, either, pl
 from difflr.lightning.trainer import steps_per_epoch, warn_of_lost_steps
@@ -24,9 +25,9 @@ from difflr.splits import Splits, split_model
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["ParametersSplitsModule", "PlanCallback", "SplitsMixin", "steps_per_epoch"]
+__all__ = ["ParametersSplitsModule", "SplitsMixin"]
 
-# Settings of the cycle that a module written for the 2020 recipe keeps as attributes of its own.
+# What a module written for the 2020 recipe keeps as attributes.
 _CYCLE = ("div_factor", "final_div_factor", "base_momentum", "max_momentum")
 
 
@@ -41,21 +42,22 @@ class SplitsMixin(nn.Module):
 
     Set ``self.milestones``, return the parts of the network from ``model_splits`` (or let difflr
     find them) and write ``training_step``. The optimizer (AdamW with ``self.weight_decay``, see
-    ``make_optimizer``), the scheduler, freezing and the curves per split are set up here. A module with
-    its own ``configure_optimizers`` keeps the plan's freezing, and its learning rates too if it
+    ``make_optimizer``), scheduler, freezing and curves per split are set up here. A module with
+    its own ``configure_optimizers`` keeps the plan's freezing, and its learning rates if it
     returns ``self.get_scheduler(optimizer)``.
     """
 
     milestones: Plan | Mapping[int, Mapping[str, Any]] | None = None
     weight_decay: float | Sequence[float] = 0.01
     train_bn: bool = False
+    _kept: tuple[list[Any], Splits] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         order = [c for c in cls.__mro__ if c is SplitsMixin or c in either("LightningModule")]
         if order[0] is not SplitsMixin:
             raise DifflrError(
-                f"In {cls.__name__} the methods of LightningModule hide those of SplitsMixin.",
+                f"In {cls.__name__} methods of LightningModule hide those of SplitsMixin.",
                 f"Write class {cls.__name__}(SplitsMixin, LightningModule).",
             )
 
@@ -71,27 +73,24 @@ class SplitsMixin(nn.Module):
             (name, id(module), *((own, id(p)) for own, p in module._parameters.items()))
             for name, module in self.named_modules(remove_duplicate=False)
         ]
-        kept = self.__dict__.get("_kept_splits")
-        if kept and kept[0] == built:
-            return kept[1]
+        if self._kept and self._kept[0] == built:
+            return self._kept[1]
         try:
             splits = split_model(self, self.model_splits())
-        except AttributeError as error:  # torch would report that "splits" itself is missing
+        except AttributeError as error:  # torch would report that "splits" is missing
             raise DifflrError(
                 f"{type(self).__name__}.model_splits() failed: {error}.",
                 "Build the network in __init__, and name its own parts in model_splits.",
             ) from error
-        self.__dict__["_kept_splits"] = (built, splits)
+        self._kept = (built, splits)
         return splits
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        state.pop("_kept_splits", None)  # a copy or another process cuts its own
-        return state
+        return self.__dict__ | {"_kept": None}  # a copy or another process cuts its own
 
     @property
     def plan(self) -> Plan:
-        """``milestones`` as a plan; of a dictionary, with the recipe's attributes such as ``div_factor``."""
+        """``milestones`` as a plan; of a dictionary, with attributes such as ``div_factor``."""
         if isinstance(self.milestones, Plan):
             wakes = self.train_bn and not self.milestones.train_bn
             return replace(self.milestones, train_bn=True) if wakes else self.milestones
@@ -104,30 +103,28 @@ class SplitsMixin(nn.Module):
         return from_milestones(self.milestones, train_bn=self.train_bn, **options)
 
     def freeze_to(self, n: int | str) -> None:
-        """Train split ``n`` and all after it: 0 trains all, -1 only the last split."""
+        """Train split ``n`` and all after it, as ``difflr.freeze_to`` does."""
         freezing.freeze_to(self.splits, n, train_bn=self.train_bn)
 
     def unfreeze(self) -> "Self":
         """Let every parameter train, whoever froze it; return the module."""
         held.wake_all(self)
         lightning: Any = super()
-        lightning.unfreeze()  # of which Lightning 2.5 returns nothing
+        lightning.unfreeze()  # which returns nothing in Lightning 2.5
         return self
 
     def get_lrs(self, lr: LRs) -> list[float]:
-        """Return one learning rate per split, from any form that ``expand_lrs`` takes."""
+        """Return one learning rate per split, as ``expand_lrs`` does."""
         return expand_lrs(lr, len(self.splits))
 
     def get_optimizer_param_groups(self, lr: LRs = 0.0, **options: Any) -> list[dict[str, Any]]:
         """Return the groups of all splits; ``options`` as in ``param_groups``."""
-        return groups.param_groups(
-            self.splits, lr, **{"weight_decay": self.weight_decay, **options}
-        )
+        return param_groups(self.splits, lr, **{"weight_decay": self.weight_decay, **options})
 
     def make_optimizer(self, param_groups: list[dict[str, Any]]) -> Optimizer:
         """Return the optimizer for these groups; override it to use another than AdamW.
 
-        Groups with ``momentum``, ``matrices`` or ``lora_plus`` come from ``get_optimizer_param_groups``.
+        For groups with ``momentum``, ``matrices`` or ``lora_plus`` see ``get_optimizer_param_groups``.
         """
         return torch.optim.AdamW(param_groups, fused=_may_fuse(self))
 
@@ -146,7 +143,7 @@ class SplitsMixin(nn.Module):
         return {"optimizer": optimizer, "lr_scheduler": self.get_scheduler(optimizer)}
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """Return the callback that freezes and logs; an override extends ``super()``'s list."""
+        """Return the callback that freezes and logs; an override extends this list."""
         return [PlanCallback()]
 
 
@@ -169,8 +166,8 @@ class ParametersSplitsModule(SplitsMixin, pl.LightningModule):
 def _may_fuse(module: Any) -> bool:
     """Whether AdamW may be the fused one, the fastest.
 
-    It takes the scale of ``16-mixed`` out of the gradients inside its step, too late for clipping and
-    hooks. Lightning refuses to clip for it in ``bf16-mixed`` too.
+    It unscales the gradients of ``16-mixed`` in its step, too late for clipping and hooks. Lightning
+    refuses to clip for it in ``bf16-mixed`` too.
     """
     trainer = module.trainer
     plugin = trainer.precision_plugin

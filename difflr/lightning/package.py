@@ -1,16 +1,14 @@
 """Which Lightning: ``pytorch_lightning`` and ``lightning.pytorch`` hold the same classes twice.
 
-A Trainer takes modules of its own package alone. difflr's classes belong to the one that the program has
-imported already; where that is neither or both, to ``pytorch_lightning`` if it is installed. The rest of
-difflr takes ``pl`` from here.
+A Trainer takes modules of its own package alone. difflr's classes belong to the one already imported; where
+that is neither or both, to ``pytorch_lightning`` if installed. The rest of difflr takes ``pl`` from here.
 """
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
-
-from difflr.extras import MissingExtra
 
 __all__ = ["PACKAGES", "either", "package_of", "pl"]
 
@@ -23,13 +21,8 @@ def _imported() -> list[str]:
 
 def _chosen() -> Any:
     imported = _imported()
-    for name in imported if len(imported) == 1 else PACKAGES:
-        try:
-            return import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name not in (name, name.partition(".")[0]):
-                raise
-    raise MissingExtra("difflr.lightning", PACKAGES[0])
+    names = imported if len(imported) == 1 else PACKAGES
+    return import_module(next(name for name in names if find_spec(name)))
 
 
 def either(path: str) -> tuple[type, ...]:
@@ -42,7 +35,7 @@ def either(path: str) -> tuple[type, ...]:
 
 
 def package_of(thing: object) -> str | None:
-    """Return the name of the Lightning package that the class of ``thing`` derives from."""
+    """Return the Lightning package that the class of ``thing`` derives from."""
     for base in type(thing).__mro__:
         for name in PACKAGES:
             if base.__module__.startswith(f"{name}."):

@@ -1,4 +1,4 @@
-"""What a plan asks of a Lightning Trainer: its length, its strategy, its other callbacks."""
+"""What a plan asks of a Lightning Trainer: length, strategy, other callbacks."""
 
 import math
 from typing import Any
@@ -19,7 +19,6 @@ __all__ = [
     "epochs_done",
     "steps_per_epoch",
     "warn_of_lost_steps",
-    "warn_of_mix",
 ]
 
 _RIVALS = {  # callbacks, and what each would do to a plan
@@ -31,15 +30,15 @@ _DDP = "strategy='ddp_find_unused_parameters_true'"
 
 
 def epochs_done(trainer: pl.Trainer) -> int:
-    """Return the epochs that earlier calls of ``fit`` have trained; a resumed run counts from 0."""
+    """Return the epochs that earlier calls of ``fit`` trained; a resumed run counts from 0."""
     return 0 if trainer.ckpt_path else trainer.current_epoch
 
 
 def count_epoch(trainer: pl.Trainer) -> None:
-    """Count the epoch that is running where Lightning has not.
+    """Count the running epoch where Lightning has not.
 
-    Resumed from a checkpoint of an epoch's last batch, Lightning (2.5 and 2.6) begins the next epoch
-    without counting it. Resumed from within that one, the run would begin it anew and exceed its plan.
+    Resumed after an epoch's last batch, Lightning (2.5 and 2.6) does not count the next epoch. A run
+    resumed from within that one would begin it anew and exceed its plan.
     """
     epochs = trainer.fit_loop.epoch_progress
     if epochs.current.ready == epochs.current.completed:
@@ -48,20 +47,20 @@ def count_epoch(trainer: pl.Trainer) -> None:
 
 
 def steps_per_epoch(trainer: pl.Trainer, plan: Plan) -> int:
-    """Return the optimizer steps of one epoch of ``trainer``, after checking its length.
+    """Return the optimizer steps of one epoch of ``trainer``, whose length is checked.
 
     Counts devices, ``limit_train_batches`` and ``accumulate_grad_batches`` as Lightning does.
 
     Raises:
-        DifflrError: when the loader has no length, or when the trainer runs longer or shorter than
-            the plan (``max_steps`` and ``fast_dev_run`` may cut it short).
+        DifflrError: for a loader without a length, or a trainer that runs longer or shorter than the
+            plan (``max_steps`` and ``fast_dev_run`` may cut it short).
     """
     trainer.fit_loop.setup_data()
     batches = trainer.num_training_batches
     if batches == math.inf:
         raise DifflrError(
             "The training data has no length, so an epoch has no number of steps.",
-            "Pass limit_train_batches=<number of batches per epoch> to the Trainer.",
+            "Pass limit_train_batches=<batches per epoch> to the Trainer.",
         )
     steps = max(1, math.ceil(batches / trainer.accumulate_grad_batches))
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -79,7 +78,7 @@ def steps_per_epoch(trainer: pl.Trainer, plan: Plan) -> int:
     elif trainer.max_epochs - done != plan.epochs:  # fit goes on counting epochs
         raise DifflrError(
             f"The plan lasts {plan.epochs} epochs, the trainer has trained {done} of its "
-            f"{trainer.max_epochs} epochs already.",
+            f"{trainer.max_epochs} epochs.",
             f"Make a new Trainer, or set trainer.fit_loop.max_epochs = {done + plan.epochs}.",
         )
     return steps
@@ -91,24 +90,23 @@ def check_strategy(trainer: pl.Trainer) -> None:
     whole = _is(strategy, "DDPStrategy") and not _is(strategy, "DeepSpeedStrategy")
     if _is(strategy, "ParallelStrategy") and not whole:
         raise DifflrError(
-            f"{type(strategy).__name__} shards the parameters that the splits of the plan hold.",
+            f"{type(strategy).__name__} shards the parameters that the splits hold.",
             f"Pass {_DDP} to the Trainer: every device then holds the whole model.",
         )
 
 
 def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
-    """Refuse a trainer under which the plan would go wrong."""
+    """Refuse a trainer under which the plan would go wrong; warn of parts of the other Lightning."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         for name, does in _RIVALS.items():
             if isinstance(callback, either(f"callbacks.{name}")):
                 raise DifflrError(
                     f"The callback {type(callback).__name__} {does}, so the plan would not hold.",
-                    "Remove the callback from the Trainer.",
+                    "Remove it from the Trainer.",
                 )
     if not trainer.lightning_module.automatic_optimization:
         raise DifflrError(
-            "With automatic_optimization=False Lightning steps no scheduler, so learning rates would "
-            "never change.",
+            "With automatic_optimization=False Lightning steps no scheduler.",
             "Leave it on (JoinedOptimizer makes one of several optimizers), or write a plain "
             "LightningModule that steps a PlanScheduler for each of its optimizers.",
         )
@@ -120,17 +118,15 @@ def check_trainer(trainer: pl.Trainer, plan: Plan) -> None:
             "The plan freezes splits, which plain DDP takes for lost gradients.",
             f"Pass {_DDP} to the Trainer.",
         )
+    _warn_of_mix(trainer)
 
 
 def _is(strategy: Any, name: str) -> bool:
     return isinstance(strategy, either(f"strategies.{name}"))
 
 
-def warn_of_mix(trainer: pl.Trainer) -> None:
-    """Warn of what was given to ``trainer`` but belongs to the other of the two Lightning packages.
-
-    It is called, but not taken for what it is: beside a foreign ModelCheckpoint Lightning adds its own.
-    """
+def _warn_of_mix(trainer: pl.Trainer) -> None:
+    # Beside a ModelCheckpoint of the other package Lightning adds its own.
     own = package_of(trainer)
     given: list[Any] = [*trainer.callbacks, *trainer.loggers, trainer.datamodule]  # type: ignore[attr-defined]
     for thing in given:
@@ -143,7 +139,7 @@ def warn_of_mix(trainer: pl.Trainer) -> None:
 
 
 def warn_of_lost_steps(trainer: pl.Trainer, plan: Plan, steps: int) -> None:
-    """Warn of phases that train next to nothing, and of a last batch on which BatchNorm fails."""
+    """Warn of phases that learn next to nothing, and of a last batch on which BatchNorm fails."""
     if not trainer.fast_dev_run:  # type: ignore[attr-defined]
         warn_of_lost_phases(plan, steps, rank_zero_warn)
     loader = trainer.train_dataloader
@@ -156,6 +152,6 @@ def warn_of_lost_steps(trainer: pl.Trainer, plan: Plan, steps: int) -> None:
     norms = any(map(is_batch_norm, trainer.lightning_module.modules()))
     if whole and norms and size > 1 and samples % size == 1:
         rank_zero_warn(
-            f"The last batch of an epoch holds a single sample ({samples} in batches of {size}), on which "
-            "a BatchNorm that trains fails. Pass drop_last=True to the DataLoader."
+            f"An epoch's last batch holds a single sample ({samples} in batches of {size}), on which a "
+            "BatchNorm that trains fails. Pass drop_last=True to the DataLoader."
         )

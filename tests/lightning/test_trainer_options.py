@@ -272,7 +272,8 @@ def test_a_compiled_model_trains_by_the_plan(whole):
 class Stub:
     """As much of a trainer as the check of its strategy reads."""
 
-    callbacks = ()
+    callbacks = loggers = ()
+    datamodule = None
     lightning_module = Tiny()
 
     def __init__(self, strategy):
