@@ -5,7 +5,7 @@ from typing import Any
 
 from difflr.errors import DifflrError, as_number, as_plain, short_repr
 from difflr.models import weight_decay as apart
-from difflr.rates import LRs, expand_lrs
+from difflr.rates import LRs, expand_lrs, per_split
 from difflr.splits import Splits
 
 __all__ = ["param_groups"]
@@ -48,10 +48,11 @@ def param_groups(
         DifflrError: for numbers out of range, lists of a wrong length, or ``lora_plus`` without a B matrix.
     """
     n = len(splits)
-    own = {"weight_decay": _each("weight_decay", weight_decay, n)}
-    for option, value in (("momentum", momentum), ("betas", betas)):
-        if value is not None:
-            own[option] = _each(option, value, n)
+    own: dict[str, list[Any]] = {"weight_decay": per_split("weight_decay", weight_decay, n)}
+    if momentum is not None:
+        own["momentum"] = per_split("momentum", momentum, n, 1.0)
+    if betas is not None:
+        own["betas"] = _pairs(betas, n)
     factor = as_number("lora_plus", lora_plus, 0.0, above=True)
     kinds: dict[int, str] = {}  # of what has a group of its own; the last one counts
     if matrices:
@@ -90,30 +91,15 @@ def param_groups(
     return groups
 
 
-def _each(name: str, value: Any, n: int) -> list[Any]:
-    """One checked value per split; a tuple of two betas is one value."""
-    values = as_plain(value)
-    alone = not isinstance(values, Sequence) or isinstance(values, str)
-    if not alone:
-        values = [as_plain(entry) for entry in values]
-        alone = name == "betas" and not any(isinstance(entry, Sequence) for entry in values)
-    if alone:
-        values = [values] * n
-    if len(values) != n:
+def _pairs(betas: Any, n: int) -> list[Any]:
+    """One pair per split, of one for all or of a list."""
+    betas = as_plain(betas)
+    pairs = [as_plain(entry) for entry in betas] if isinstance(betas, Sequence) else [betas]
+    if not any(isinstance(entry, Sequence) for entry in pairs):
+        pairs = [pairs] * n
+    if len(pairs) != n or not all(isinstance(p, Sequence) and len(p) == 2 for p in pairs):
         raise DifflrError(
-            f"Received {len(values)} values of {name}, expected {n}: one per split.",
-            "Pass one for all splits, or one for each.",
+            f"Received betas={short_repr(betas)}, expected two numbers, or two for each of {n} splits.",
+            "Pass e.g. (0.9, 0.999).",
         )
-    return [_checked(name, entry) for entry in values]
-
-
-def _checked(name: str, value: Any) -> float | tuple[float, ...]:
-    if name == "weight_decay":
-        return as_number(name, value, 0.0)
-    if name == "momentum":
-        return as_number(name, value, 0.0, 1.0, below=True)
-    if not isinstance(value, Sequence) or len(value) != 2:
-        raise DifflrError(
-            f"Received betas={short_repr(value)}, expected two numbers.", "Pass e.g. (0.9, 0.999)."
-        )
-    return tuple(as_number(name, beta, 0.0, 1.0, below=True) for beta in value)
+    return [tuple(per_split("betas", pair, 2, 1.0)) for pair in pairs]

@@ -109,8 +109,9 @@ class Phase(Checked):
         for split, (lr, trains) in enumerate(zip(self.lrs, self.trainable, strict=True)):
             if trains and lr == 0:
                 raise DifflrError(
-                    f"Split {split} is trainable (freeze_to={self.freeze_to}) but its learning rate is 0.",
-                    "Freeze it (raise freeze_to) or give it a rate above 0.",
+                    f"Split {split} is trainable (freeze_to={self.freeze_to}) but has a learning rate "
+                    "of 0: it would pay for its gradients and not learn.",
+                    "Freeze it (raise freeze_to) or give it a learning rate above 0.",
                 )
             if not trains and lr and not train_bn:
                 raise DifflrError(

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, as_plain, short_repr
 
-__all__ = ["MOST_SPLITS", "LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs"]
+__all__ = ["MOST_SPLITS", "LRs", "LayerDecay", "Ratio", "Ulmfit", "expand_lrs", "per_split"]
 
 MOST_SPLITS = 100_000  # a number beyond it is a slip
 
@@ -77,15 +78,20 @@ def expand_lrs(lrs: LRs, n_splits: int) -> list[float]:
                 "Pass a larger lr or a factor nearer to 1.",
             )
         return rates
-    lrs = as_plain(lrs)
-    if isinstance(lrs, Sequence) and not isinstance(lrs, str | bytes):
-        if len(lrs) != n:
-            raise DifflrError(
-                f"Received {len(lrs)} learning rates, expected {n}: one per split.",
-                "Pass one per split, or slice(lo, hi).",
-            )
-        return [as_number("lr", lr, 0.0) for lr in lrs]
-    return [as_number("lr", lrs, 0.0)] * n
+    return per_split("lr", lrs, n)
+
+
+def per_split(name: str, value: Any, n: int, below: float = math.inf) -> list[float]:
+    """Return one number per split, from 0 to ``below``, of one for all or of a list."""
+    value = as_plain(value)
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        value = [value] * n
+    if len(value) != n:
+        raise DifflrError(
+            f"Received {len(value)} values of {name}, expected {n}: one per split.",
+            "Pass one for all splits, or one for each.",
+        )
+    return [as_number(name, entry, 0.0, below, below=True) for entry in value]
 
 
 def _spread(lrs: slice | Ulmfit | Ratio | LayerDecay, n: int) -> list[float]:

@@ -171,5 +171,6 @@ def check_fingerprint(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     if changed:
         raise DifflrError(
             f"The checkpoint was written under another plan ({'; '.join(changed)}).",
-            "Resume with those of the saved run, or load only its weights and start a new run.",
+            "Resume with the plan, splits, epochs and steps per epoch of the saved run, or load "
+            "only its weights and start a new run.",
         )

@@ -61,7 +61,7 @@ def test_momentum_is_given_per_split():
         ({"momentum": 1.0}, "momentum"),
         ({"momentum": [0.9]}, "1 values of momentum"),
         ({"betas": 0.9}, "two numbers"),
-        ({"betas": [(0.9, 0.9)]}, "1 values of betas"),
+        ({"betas": [(0.9, 0.9)]}, "expected two numbers, or two for each of 4 splits"),
         ({"betas": (0.9, 1.0)}, "betas"),
         ({"weight_decay": "0.1"}, "weight_decay"),
         ({"lora_plus": 16}, "no split holds a parameter called lora_B"),

@@ -117,7 +117,7 @@ def test_a_wrong_weight_decay_is_refused(net, decay):
 
 def test_a_wrong_number_of_learning_rates_is_refused(net):
     """One per split."""
-    with pytest.raises(DifflrError, match="Received 2 learning rates, expected 6"):
+    with pytest.raises(DifflrError, match="Received 2 values of lr, expected 6"):
         param_groups(split_model(net), [1e-3, 1e-3])
 
 
