@@ -47,6 +47,6 @@ def test_every_module_says_what_is_public():
 
 def test_the_core_can_be_read_in_a_sitting():
     """As CONTRIBUTING.md promises: what is added to it has to be worth as many lines elsewhere."""
-    assert "fewer than 1,850 lines" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert "fewer than 1,800 lines" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     core = (ROOT / "difflr").glob("*.py")
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in core) < 1850
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in core) < 1800
