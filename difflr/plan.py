@@ -59,7 +59,11 @@ class Phase(Checked):
     continues: bool = False
 
     def __post_init__(self) -> None:
-        given = _items("lrs", self.lrs, "[0, 1e-3], one entry per split")
+        given = _items(
+            "lrs",
+            self.lrs,
+            "[0, 1e-3], one entry per split (expand_lrs writes a slice or a Ratio out)",
+        )
         lrs = tuple(as_number("lr", lr, 0.0) for lr in given)
         n = len(lrs)
         frozen = {as_index("frozen", i, n) % n for i in _items("frozen", self.frozen, "[2, 3]")}
@@ -111,13 +115,14 @@ class Phase(Checked):
                 raise DifflrError(
                     f"Split {split} is trainable (freeze_to={self.freeze_to}) but has a learning rate "
                     "of 0: it would pay for its gradients and not learn.",
-                    "Freeze it (raise freeze_to) or give it a learning rate above 0.",
+                    "Freeze it (raise freeze_to, or put it into frozen) or give it a learning rate above 0.",
                 )
             if not trains and lr and not train_bn:
+                named = split in self.frozen
+                by = f"frozen={list(self.frozen)}" if named else f"freeze_to={self.freeze_to}"
                 raise DifflrError(
-                    f"Split {split} is frozen (freeze_to={self.freeze_to}), so its learning rate of "
-                    f"{lr:g} would never be used.",
-                    "Set it to 0, or lower freeze_to.",
+                    f"Split {split} is frozen ({by}), so its learning rate of {lr:g} would never be used.",
+                    f"Set it to 0, or {'take the split out of frozen' if named else 'lower freeze_to'}.",
                 )
 
 

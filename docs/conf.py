@@ -24,6 +24,7 @@ exclude_patterns = ["_build"]
 
 # Lessons are shown as they were executed; a build runs nothing.
 nb_execution_mode = "off"
+nb_render_markdown_format = "gfm"  # what a cell shows as Markdown may hold tables
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 

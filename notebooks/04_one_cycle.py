@@ -300,9 +300,9 @@ check_cycle(cycle)
 #     for each batch:
 #         loss = module.training_step(batch)
 #         loss.backward()
-#         optimizer.step(); optimizer.zero_grad()    # with accumulate_grad_batches=4: after every fourth batch
-#         scheduler.step()                           # if you said {"scheduler": …, "interval": "step"}
-#     scheduler.step()                               # if you said nothing: once per EPOCH
+#         optimizer.step(); optimizer.zero_grad()  # accumulate_grad_batches=4: after every fourth batch
+#         scheduler.step()                         # if you said {"scheduler": …, "interval": "step"}
+#     scheduler.step()                             # if you said nothing: once per EPOCH
 # ```
 #
 # A cycle knows its number of steps and believes that somebody counts rightly. Five things go wrong in

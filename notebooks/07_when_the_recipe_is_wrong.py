@@ -180,8 +180,8 @@ title = f"One split learns from 100 pictures under the shift {SHIFT} (test accur
 Picture(plot_shares(found, title), f"{title}: {describe_shares(found)}.")
 
 # %% [markdown]
-# The bars lean to the left: an early split repairs what the camera did, and the head can do next to
-# nothing. (The stem is early too, but has very few weights to do it with.) The authors of *surgical
+# An early split, `layer1`, repairs what the camera did, and the head can do next to nothing. (The stem is
+# early too, but has very few weights to do it with.) The authors of *surgical
 # fine-tuning* saw the same on photographs. These are three runs each, on drawings; recorded runs on photographs
 # come next.
 #
@@ -275,8 +275,8 @@ gap = difference(reported("first_splits", "none"), reported("head_only", "none")
 assert gap.mean + gap.half < -0.1  # with new labels it loses by far
 
 # %% [markdown]
-# Only under noise is the first split still seen to win. Most of its lead was statistics, not weights: a fair
-# comparison holds everything else fixed.
+# Only under noise is the first split still seen to win; under blur and colour its lead is no longer seen. So much
+# of it was statistics, not weights: a fair comparison holds everything else fixed.
 #
 # **If all splits may learn**, look at the second and third blocks. Falling rates against rising ones, with
 # new labels: -10.0 points ± 1.6. Under the input shifts this handicap is gone, and under low contrast it

@@ -52,14 +52,14 @@ class Passes:
     """Three batches to be gone through, the same in every pass, and what a training does with them.
 
     What counts as a step is seen at the optimizers, not at how the batches are fetched: a list of
-    them, or ``next``, does as well as a loop. The network has a head ``fc``, which always trains.
+    them, or ``next``, does as well as a loop. The network has a head ``fc``.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
         self.states: list[dict[str, Tensor]] = []  # after each training step
         self.optimizers: list[Optimizer] = []  # that took one
-        self.backwards = 0
+        self.any_backward = False
         self.piled_up = False  # whether a step used gradients of earlier batches
         self._batches = [_batch() for _ in range(3)]
         self._fresh: Tensor | None = None  # the head's gradient for the last batch alone
@@ -79,7 +79,8 @@ class Passes:
         """Note, meanwhile, the network after every step."""
         head = self.network.get_parameter("fc.weight")
         hooks = (
-            head.register_hook(self._backward),
+            *(each.register_hook(self._backward) for each in self.network.parameters()),
+            head.register_hook(self._of_head),
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
         )
@@ -89,9 +90,11 @@ class Passes:
             for hook in hooks:
                 hook.remove()
 
-    def _backward(self, gradient: Tensor) -> None:
-        self._fresh, self._stepped = gradient.detach().clone(), False
-        self.backwards += 1
+    def _backward(self, _gradient: Tensor) -> None:  # of any parameter: the head may be frozen
+        self._stepped, self.any_backward = False, True
+
+    def _of_head(self, gradient: Tensor) -> None:
+        self._fresh = gradient.detach().clone()
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
         held = self.network.get_parameter("fc.weight").grad

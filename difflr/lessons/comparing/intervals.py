@@ -1,6 +1,7 @@
 """Where an interval worked out by hand goes wrong: each slip has a formula that gives it away."""
 
 import math
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -24,7 +25,14 @@ def wrong_mean(
     answer: Estimate, ours: dict[int, float], rival: dict[int, float], *, lone: bool
 ) -> NoReturn:
     """Say what a mean of paired differences was taken for; ``lone``: a seed has no partner."""
-    fair = paired(ours, rival).mean
+    truth = paired(ours, rival)
+    fair = truth.mean
+    ends = (fair - truth.half, fair + truth.half)
+    if all(map(partial(math.isclose, rel_tol=2e-3), (answer.mean, answer.half), ends)):
+        raise Wrong(
+            "You return the two ends of the interval. Asked for is its middle, and half its width.",
+            "`return mean, half`",
+        )
     if math.isclose(answer.mean, -fair, abs_tol=1e-9):
         raise Wrong("The sign is turned round: asked for is ours less the rival's.")
     if lone:

@@ -100,7 +100,7 @@ def check_training(train_top: Any) -> str:
     with batches.watched():
         tried(train_top, network, batches)
     steps = len(batches.states)
-    if batches.backwards and not steps:
+    if batches.any_backward and not steps:
         raise Wrong("Gradients are computed, and no optimizer takes a step.", "`optimizer.step()`")
     if steps != 2 * len(batches):
         raise Wrong(

@@ -113,4 +113,5 @@ def _unmoved(split: Split, optimizers: Sequence[Optimizer], epoch: int) -> None:
         raise Wrong(
             f"`{split.name}` should train in epoch {epoch}, and is frozen to the end.",
             "`freeze_to` says which split is the first to train.",
+            "It wakes what it froze itself: what you froze by hand you must thaw by hand.",
         )

@@ -14,7 +14,7 @@ def made_runs(offset: float) -> list[dict[str, float]]:
     """Return runs of four learning rates from three seeds, all accuracies moved by ``offset``."""
     table = {  # learning rate: accuracies on validation, on test, one per seed
         1e-3: ((0.60, 0.62, 0.61), (0.72, 0.73, 0.74)),
-        3e-3: ((0.70, 0.71, 0.72), (0.64, 0.69, 0.68)),
+        3e-3: ((0.70, 0.71, 0.72), (0.54, 0.59, 0.58)),
         1e-2: ((0.85, 0.55, 0.54), (0.61, 0.60, 0.62)),
         3e-2: ((0.30, 0.35, 0.31), (0.82, 0.33, 0.30)),
         1e-1: ((0.21, 0.20, 0.22), (0.23, 0.24, 0.22)),

@@ -64,6 +64,11 @@ def place(folder: Path, file: Any) -> str:
             "Return the files themselves, as `glob` gives them.",
         )
     path = Path(file)
+    if len(path.parts) < 2:
+        raise Wrong(
+            f"`{path}` is a name, and files of this name may lie in several folders.",
+            "Return the files themselves, as `glob` gives them.",
+        )
     if path.is_absolute():
         return path.relative_to(folder).as_posix() if folder in path.parents else path.as_posix()
     return (
@@ -77,6 +82,13 @@ def judge_leaks(found: set[str]) -> None:
         raise Wrong(
             "Some of these files are in `train/`. Asked for are the test pictures.",
             'Go through `folder.glob("test/*/*")` and keep those whose picture is in `train/` too.',
+        )
+    if "test/a/0.png" in found and "test/a/8.png" in found:
+        raise Wrong(
+            "You find pictures that are not in `train/`, under any name.",
+            "What a file is like (its size, its date, its format) says nothing about its picture. Open the "
+            "files and compare what is in them.",
+            "`Image.open(file)` reads one; `.tobytes()` makes its pixels comparable.",
         )
     if "test/a/0.png" in found:
         raise Wrong(

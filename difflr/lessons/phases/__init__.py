@@ -45,6 +45,12 @@ def check_prediction(prediction: Any) -> str:
     plan = from_milestones(SCHEDULE)
     right = [plan.phase_at(epoch).trainable.count(False) for epoch in _ASKED]
     found = keyed(prediction, *_ASKED)
+    for epoch, count in zip(_ASKED, found, strict=True):
+        if not isinstance(count, (int, float)):
+            raise Wrong(
+                f"In `current_epoch` {epoch} you say {short_repr(count)}. Asked for is a number: how many "
+                "splits are frozen."
+            )
     if found == right:
         return f"Frozen are {right[0]}, then {right[1]}, and in the last epoch {right[2]} splits."
     if found == [plan.n_splits - count for count in right]:
@@ -119,9 +125,9 @@ def check_in_force(in_force: Any) -> str:
             )
         if epoch and found[epoch] == right[epoch - 1]:
             raise Wrong(
-                f"In `current_epoch` {epoch} you return the milestone that ended with the epoch before. "
-                "Its beginning has moved, and its end has not.",
-                "Compare both ends with the same number.",
+                f"In `current_epoch` {epoch} you return the milestone that ended with the epoch before: "
+                "it holds for an epoch too many.",
+                "Compare both ends with the same number, and let the end itself be out.",
                 "It holds while `first <= epoch < first + duration`, with `epoch = current_epoch + 1`.",
             )
         raise Wrong(

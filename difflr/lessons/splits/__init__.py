@@ -101,6 +101,11 @@ def check_groups(groups: Any) -> str:
             "compared element by element: that is no yes or no.",
             "Ask for identity: keep a set of `id(parameter)`.",
         ) from None
+    if getattr(network, "readout", None) is None:
+        raise Wrong(
+            "Your function takes `readout` out of the network, which then can no longer write words.",
+            "Leave the second name out of the groups, and the network as it is.",
+        )
     if network.readout.weight is not network.embed.weight:
         raise Wrong(
             "Your function unties the weight: `readout.weight` and `embed.weight` are two tensors now, and "

@@ -1,6 +1,6 @@
 """Where a learner's groups do not cover a network: each parameter in one of them, shallow to deep."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch import nn
 
 from difflr.errors import short_repr
 from difflr.lessons.checking import Wrong
+from difflr.lessons.plain import unexpected
 from difflr.splits import Split
 
 __all__ = ["covering_or_wrong"]
@@ -39,13 +40,23 @@ def covering_or_wrong(
             "once, `child.parameters()` knows nothing of the other children.",
             "Keep a set of `id(parameter)` of those already taken, and leave those out.",
         )
-    if missing := [name for key, name in names.items() if key not in flat]:
+    missing = [name for key, name in names.items() if key not in flat]
+    compare = "Compare your groups with `network.named_parameters()`. Something is never trained."
+    if missing == ["temperature"]:
         raise Wrong(
             "You take `children()` for all there is. A parameter that the network holds directly "
             "belongs to no child.",
-            "Compare your groups with `network.named_parameters()`. Something is never trained.",
-            f"Missing is `{missing[0]}`. `network.parameters(recurse=False)` lists what a module "
-            "holds directly.",
+            compare,
+            "Missing is `temperature`. `network.parameters(recurse=False)` lists what a module holds "
+            "directly.",
+        )
+    if missing:
+        frozen = not parameters[missing[0]].requires_grad
+        raise Wrong(
+            f"`{missing[0]}` is in no group, so it never learns.",
+            "Your function freezes it. A tied weight has two names and one `requires_grad`."
+            if frozen
+            else compare,
         )
     if len(found) < 2:
         raise Wrong(
@@ -70,6 +81,8 @@ def _as_lists(groups: Any) -> list[list[Any]]:
             "Your answer is a dictionary. An optimizer takes a list of groups, one after the other.",
             "Return its values: `list(groups.values())`.",
         )
+    if not isinstance(groups, Iterable):
+        raise unexpected(groups, "a list of groups", "Return the groups, and no optimizer of them.")
     found = []
     for group in groups:
         if isinstance(group, Split):
