@@ -46,7 +46,7 @@ class PhaseControls:
             [self.freeze_to, self.epochs, self.moves, self.rise, self.shape, self.base, self.ratio]
         )
 
-    def show(self, draft: PhaseDraft, train_bn: bool) -> None:
+    def show(self, draft: PhaseDraft) -> None:
         """Set the controls to a phase. What would show nothing that holds is not shown."""
         phase, shape = draft.phase, draft.shape
         self.freeze_to.value = phase.freeze_to % len(phase.lrs)
@@ -62,7 +62,7 @@ class PhaseControls:
             put(self.ratio, shape.ratio)
         reveal(self.base, shape is not None)
         reveal(self.ratio, shape is not None and shape.name in _RATED)
-        self.splits.show(draft, train_bn)
+        self.splits.show(draft)
 
     def read_shape(self) -> RateShape | None:
         """Return what the controls for all splits say."""

@@ -51,24 +51,26 @@ class RateShape(NamedTuple):
 class PhaseDraft:
     """A phase whose frozen splits remember the learning rate they would train at.
 
-    ``shape`` is what made the rates, or None where they were set by hand or by code.
+    ``train_bn`` is that of the plan; ``shape`` is what made the rates, or None where they were set by hand
+    or by code.
     """
 
     phase: Phase
+    train_bn: bool
     wishes: list[float]
     shape: RateShape | None = None
 
     @classmethod
-    def of(cls, phase: Phase) -> "PhaseDraft":
+    def of(cls, phase: Phase, train_bn: bool) -> "PhaseDraft":
         """Start from a phase; a frozen split takes the rate of the first split that trains."""
         spare = phase.lrs[phase.trainable.index(True)]
-        return cls(phase, [lr or spare for lr in phase.lrs])
+        return cls(phase, train_bn, [lr or spare for lr in phase.lrs])
 
-    def change(self, train_bn: bool, **values: object) -> None:
+    def change(self, **values: object) -> None:
         """Set fields of the phase and make its learning rates fit what trains then."""
         # A copy first, for what trains in it: lrs at all splits are fine for a Phase alone.
         phase: Phase = replace(self.phase, **{"lrs": self.wishes, **values})  # type: ignore[arg-type]
-        if not train_bn:
+        if not self.train_bn:
             used = [lr if on else 0.0 for lr, on in zip(self.wishes, phase.trainable, strict=True)]
             phase = replace(phase, lrs=used)
         self.phase = phase
@@ -88,7 +90,7 @@ class Draft:
 
     def _load(self, plan: Plan) -> None:
         self.plan = plan
-        self.phases = [PhaseDraft.of(phase) for phase in plan.phases]
+        self.phases = [PhaseDraft.of(phase, plan.train_bn) for phase in plan.phases]
         self.selected = 0
 
     @property
@@ -113,7 +115,7 @@ class Draft:
 
     def set(self, **values: object) -> None:
         """Set fields of the selected phase (inside ``edit``)."""
-        self.current.change(self.plan.train_bn, **values)
+        self.current.change(**values)
 
     def train_from(self, first: int) -> None:
         """Freeze the splits before ``first``, and train that one (inside ``edit``)."""
@@ -178,15 +180,13 @@ class Draft:
             if kind == old and rise in (None, round(now, 2)):
                 continue
             if kind == MOVES[0]:
-                draft.change(
-                    self.plan.train_bn, shape=None, pct_start=0.3 if rise is None else rise
-                )
+                draft.change(shape=None, pct_start=0.3 if rise is None else rise)
                 continue
             data = {"kind": kind}
             if kind == old and isinstance(draft.phase.shape, shapes.Shape):
                 data = draft.phase.shape.to_dict()
             shape = shapes.shape_from_dict({**data, "warmup": 0.1 if rise is None else rise})
-            draft.change(self.plan.train_bn, shape=shape)
+            draft.change(shape=shape)
 
     def set_border(self, phase: int, epochs: int) -> None:
         """Move the border after a phase, which then has so many epochs (inside ``edit``).
@@ -196,14 +196,14 @@ class Draft:
         left, right = self.phases[phase], self.phases[phase + 1]
         both = left.phase.epochs + right.phase.epochs
         epochs = max(1, epochs)
-        left.change(self.plan.train_bn, epochs=epochs)
-        right.change(self.plan.train_bn, epochs=max(1, both - epochs))
+        left.change(epochs=epochs)
+        right.change(epochs=max(1, both - epochs))
 
     def scale(self, factor: float, *, every: bool) -> None:
         """Multiply the learning rates of the selected phase, or of every phase (inside ``edit``)."""
         for draft in self.phases if every else [self.current]:
             draft.wishes, draft.shape = [round_lr(lr * factor) for lr in draft.wishes], None
-            draft.change(self.plan.train_bn)
+            draft.change()
 
     def add(self) -> None:
         """Put a phase after the selected one, and select it (inside ``edit``).

@@ -148,9 +148,7 @@ def beside(picture: Sequence[w.Widget], controls: Sequence[w.Widget], width: str
 
 def button(text: str, tip: str, width: str = "auto", **options: Any) -> w.Button:
     """Return a button that says in words what it does."""
-    result = w.Button(description=text, layout=w.Layout(width=width), **options)
-    result.tooltip = tip
-    return result
+    return w.Button(description=text, tooltip=tip, layout=w.Layout(width=width), **options)
 
 
 def fold(title: str, content: Sequence[w.Widget]) -> w.VBox:
@@ -189,14 +187,17 @@ def message_html(text: str, *, good: bool | None = None) -> str:
 
 
 def table_html(head: list[str], rows: list[list[str]], marked: int | None = None) -> str:
-    """Return a table for an HTML widget, numbers to the right, one row marked."""
+    """Return a table for an HTML widget, numbers to the right and each in one line, one row marked."""
+    room = 10 if len(head) <= 12 else 4  # pixels: many columns are seen without scrolling
 
     def cells(kind: str, row: list[str]) -> str:
-        sides = ["left" if i == 0 else "right" for i in range(len(row))]
-        return "".join(
-            f'<{kind} style="text-align:{side};padding:1px 10px">{html.escape(cell)}</{kind}>'
-            for cell, side in zip(row, sides, strict=True)
-        )
+        written = []
+        for i, cell in enumerate(row):
+            style = f"text-align:{'right' if i else 'left'};padding:1px {room}px"
+            if cell[:1].isdigit():  # else 5.6e-3 may be broken at its minus
+                style += ";white-space:nowrap"
+            written.append(f'<{kind} style="{style}">{html.escape(cell)}</{kind}>')
+        return "".join(written)
 
     lines = [f"<tr>{cells('th', head)}</tr>"]
     for i, row in enumerate(rows):

@@ -77,7 +77,8 @@ class ReplayFigure(Drawing):
             axes.grid(which="minor", color="0.85")
             axes.tick_params(which="minor", length=0)
             title = "Where is the best accuracy? Predict, then look."
-        axes.set_title(title, size=13, x=(0.3 - left) / (0.53 - left))
+        # A long one has to end before the panel on the right.
+        axes.set_title(title, size=min(13, 800 / len(title)), x=(0.3 - left) / (0.53 - left))
         if prediction is not None:  # in the corner, so that the number can be read
             x, y = rates.index(prediction[0]) + 0.32, rows.index(prediction[1]) + 0.28
             axes.plot(x, y, "*", ms=16, mfc="white", mec="black", ls="", label="your prediction")

@@ -11,7 +11,7 @@ from difflr.figures.style import SIGNS, split_colours
 from difflr.figures.words import short
 from difflr.widgets._draft import PhaseDraft, round_lr
 from difflr.widgets._native import Slider
-from difflr.widgets._panel import button, inked
+from difflr.widgets._panel import inked
 from difflr.written.spans import FEW, name_span, spans
 
 __all__ = ["RowControls", "SplitRows", "notches", "put", "reveal"]
@@ -47,7 +47,11 @@ class SplitRows:
         # With their names from the start: to set them later is a message to the browser each.
         self.rows = [_row(looks, self._label(span), self._colour(span)) for span in self.spans]
         signs: list[w.Widget] = [
-            self._opener(span)
+            w.Button(
+                description="▸",
+                tooltip=f"Show {self._label(span)} one by one, or together again",
+                layout=looks.opener,
+            )
             if len(span) > 1
             else inked(w.HTML(self._mark(span), layout=looks.sign))
             for span in self.spans
@@ -82,7 +86,7 @@ class SplitRows:
         """Return the splits that move with one: those of the smallest row that shows it."""
         return min((span for span in self.spans if split in span), key=len)
 
-    def show(self, draft: PhaseDraft, train_bn: bool) -> None:
+    def show(self, draft: PhaseDraft) -> None:
         """Set the rows to a phase."""
         trainable = draft.phase.trainable
         for row, span in zip(self.rows, self.spans, strict=True):
@@ -90,7 +94,7 @@ class SplitRows:
                 continue
             awake = [i for i in span if trainable[i]]
             lr = max(draft.wishes[i] for i in awake or span)
-            used = bool(awake) or train_bn
+            used = bool(awake) or draft.train_bn
             row.trains.value = bool(awake)
             if len(span) > 1:
                 part = f" ({len(awake)} of {len(span)})" if 0 < len(awake) < len(span) else ""
@@ -114,15 +118,6 @@ class SplitRows:
         style = f"width:16px;color:{self._colour(span)};margin-left:{side}"
         return f'<div aria-hidden="true" style="{style}">{mark}</div>'
 
-    def _opener(self, span: range) -> w.Button:
-        press = button("▸", f"Show {self._label(span)} one by one, or together again", "2em")
-        press.layout.margin, press.layout.padding, press.layout.flex = (
-            "0 4px 0 2px",
-            "0",
-            "0 0 auto",
-        )
-        return press
-
     def _name(self, index: int) -> None:
         """Give a row that is lent the name and the colour of its split."""
         row, span, sign = self.rows[index], self.spans[index], self._lines[index].children[0]
@@ -139,7 +134,9 @@ class _Looks:
     def __init__(self, many: bool) -> None:
         self.line = w.Layout(align_items="center")
         width = "2em" if many else None  # beside the buttons of other rows
-        self.sign = w.Layout(flex="0 0 auto", margin="0 4px 0 2px", width=width)
+        place = {"flex": "0 0 auto", "margin": "0 4px 0 2px"}
+        self.sign = w.Layout(width=width, **place)
+        self.opener = w.Layout(width="2em", padding="0", **place)
         self.trains = w.Layout(width="11em" if many else "7em", margin="0", flex="0 0 auto")
         self.box = w.Layout(width="5.5em", margin="0", flex="0 0 auto")
         self.notches = notches(-7, 0, short)

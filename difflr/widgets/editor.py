@@ -264,7 +264,7 @@ class PlanEditor(Panel):
             if len(self.phases.options) != count:
                 self.phases.options = [f"Phase {i + 1}" for i in range(count)]
             self.phases.index = draft.selected
-            self.controls.show(draft.current, draft.plan.train_bn)
+            self.controls.show(draft.current)
             self.undo.disabled = not draft.can_undo
             self.remove.disabled = count == 1
             self.earlier.disabled = draft.selected == 0

@@ -1,6 +1,7 @@
 """The replay: what Python sets and presses is what picture and words show of the recorded runs."""
 
 import json
+import re
 
 import made_up
 import pytest
@@ -11,6 +12,7 @@ from difflr.runs.statistics import format_estimate
 from difflr.studies.cell import Cell
 from difflr.studies.recordings import list_recordings, save_recording
 from difflr.widgets import Replay
+from difflr.widgets._panel import table_html
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +236,22 @@ def test_every_recording_that_ships_opens(name):
         assert {tag: tags[tag] for tag in condition} == condition
         assert f"accuracy {format_estimate(estimate(replay.runs))}" in replay.alt
         assert format_estimate(estimate(replay.runs)) in replay.table.value
+        assert on_the_next_panel(replay.figure.figure) == []
+
+
+def on_the_next_panel(figure):
+    """Return the words of the grid's title and axes that reach into what stands beside the grid."""
+    own, beside, *_ = figure.axes
+    end = beside.get_tightbbox().x0
+    texts = [own.title, own.xaxis.label, own.yaxis.label]
+    return [text.get_text() for text in texts if text.get_window_extent().x1 > end]
+
+
+def test_the_numbers_of_a_table_are_not_broken():
+    """5.6e-3 stays in one line; words may go on in the next."""
+    html = table_html(["split", "LR", "trains"], [["stem", "5.6e-3", "stem, layer1 to layer4"]])
+    cells = re.findall(r'<td style="([^"]*)">([^<]*)', html)
+    assert [text for style, text in cells if "nowrap" in style] == ["5.6e-3"]
 
 
 def test_decays_are_points_of_their_own():

@@ -32,15 +32,14 @@ quiz = Quiz.read(__file__)
 SIZE = 500  # training pictures of the recorded grid that the lesson looks at
 _ENOUGH = 0.02
 
-Point = tuple[float, float]
+Point = tuple[Any, ...]  # base LR, ratio
 
 
 @lru_cache(maxsize=1)
 def cells() -> dict[Point, list[Run]]:
     """Return the recorded runs on validation pictures by (base LR, ratio)."""
     runs = load_recording("plateau").where(measured_on="validation", train_size=SIZE)
-    found = grouped(runs, "base_lr", "ratio")
-    return {(lr, ratio): own for (lr, ratio), own in found.items()}
+    return grouped(runs, "base_lr", "ratio")
 
 
 @lesson.exercise("6.1", "Predict the best point")
