@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from difflr.errors import DifflrError, as_int, as_number, short_repr
-from difflr.experiments.folder import is_plain
 from difflr.experiments.needs import EFFICIENTNET, MAX_IMAGE_SIZE, need_network
-from difflr.experiments.strokes import PICTURES, TARGET_CLASSES, read_dials
 from difflr.plan import Plan
 from difflr.recipes import as_recipe, make_plan
 from difflr.written.cuts import Cut
@@ -96,10 +94,15 @@ class Settings:
         for text in self.recipes:
             _check_recipe(text, self.epochs)
         need_network(self.backbone, self.weights)
+        # Only now what takes a moment to load, numpy and Pillow.
         if self.data.partition(":")[0] == "strokes":
+            from difflr.experiments.strokes import PICTURES, TARGET_CLASSES, read_dials
+
             read_dials(self.data)
             as_int("train_size", self.train_size or PICTURES, TARGET_CLASSES, PICTURES)
         elif self.data != "cifar10":
+            from difflr.experiments.folder import is_plain
+
             is_plain(user_path(self.data))
 
     def plans(self, splits: Sized | int) -> dict[str, Plan]:
