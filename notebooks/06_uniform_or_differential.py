@@ -182,7 +182,7 @@ Picture(plot_gains(causes), describe_gains(causes))
 # gain over uniform comes and goes. Look at the blue dots of the head ×10: with BatchNorm frozen it gains under
 # either optimizer, +1.6 points ± 0.6 and +1.2 points ± 0.6; with statistics that follow it loses under SGD: -1.1 points ± 0.5.
 # The wide intervals are of five pairs, which see little. What stays is that less is *forgotten*, because
-# the body moves more slowly: under AdamW and at equal accuracy the faster head keeps +4.3 points ± 2.6 more of the
+# the body moves more slowly: under AdamW and at equal accuracy the faster head keeps +4.8 points ± 1.7 more of the
 # source task. Lesson 7 says where that ends.
 #
 # ### Exercise 6.2 (complete, 6 minutes): an interval by hand

@@ -385,9 +385,9 @@ for size in plateau.values("train_size"):
 # With the old statistics in place, the differential network knows more of the old task, with 500 pictures. **With
 # 1,000 and 5,000 it does not** (there the best base LR of ratio 100 is ten times that of uniform). And old
 # statistics on weights that moved are a poor gauge. Estimated anew on source pictures, and where both are as
-# accurate, ratio 100 keeps +4.5 points ± 2.5 more with 500 pictures (recording `causes`); with 1,000, at each
+# accurate, ratio 100 keeps +5.1 points ± 1.7 more with 500 pictures (recording `forgetting_500`); with 1,000, at each
 # one's best rate, +11.7 ± 1.0 points in three epochs and -2.4 ± 1.9 points in twelve (`recipes`). At equal accuracy it is
-# +7.9 points ± 3.0 in twelve (`forgetting`). So "differential forgets less" is true at the same accuracy; the last point of
+# +7.9 points ± 3.7 in twelve (`forgetting`). So "differential forgets less" is true at the same accuracy; the last point of
 # accuracy, at a higher rate, may cost all of it.
 #
 # ## Statistics that follow

@@ -148,8 +148,9 @@ def _forgetting_row(study: str, ours: str, uniform: str) -> list[str]:
     measures = ("accuracy", "source_accuracy", "source_old_bn", "source_recalibrated")
     cells = [f"{study} {measure} {ours} vs {uniform}" for measure in measures]
     if study == "plateau":  # recorded before statistics were estimated anew
-        return [*cells[:3], "", ""]
-    many = {"recipes": "forgetting"}.get(study, study)  # where several seeds were run at all rates
+        recipes = "recipe=differential vs recipe=uniform"
+        return [*cells[:3], "", f"forgetting_5000 kept_at_equal_accuracy {recipes}"]
+    many = {"recipes": "forgetting", "causes": "forgetting_500"}[study]  # more seeds at all rates
     return [*cells, f"{many} kept_at_equal_accuracy {ours} vs {uniform}"]
 
 
@@ -286,7 +287,7 @@ TABLES: dict[str, tuple[str, dict[str, list[str]]]] = {
                 )
                 for epochs in (3, 6, 12)
             },
-            "5,000 pictures": _forgetting_row(
+            "5,000 pictures (last column: not augmented)": _forgetting_row(
                 "plateau", "train_size=5000 ratio=100", "train_size=5000 ratio=1"
             ),
         },
