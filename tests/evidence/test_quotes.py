@@ -403,7 +403,7 @@ SENTENCES = [
             (
                 "Against uniform, decay 0.75: {v}; decay 0.5: {v}. Of the source task they keep "
                 "{v} and {v} more, each at its best rate. At [equal accuracy](#what-is-forgotten) it is {v}, "
-                "and {v}. Decays",
+                "and {v} (recording `forgetting_vit`, eight seeds, held-out pictures). Decays",
                 [
                     f"{measure} decay={decay} vs decay=1"
                     for measure in (
