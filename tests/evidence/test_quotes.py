@@ -339,8 +339,8 @@ SENTENCES = [
                 "at equal accuracy too**, though the advantage shrinks, from {p} at the best rates (AdamW) "
                 "and {p} (SGD): {v} under AdamW, {v} under SGD. A head ten times as fast as an even body "
                 "does as well, {v} and {v} (recording `forgetting_500`, eight seeds, held-out pictures). "
-                "From three seeds: a hundred times as fast, under AdamW, {v}; with augmented pictures {v} for "
-                "ratio 100 and {v} for the head ten times as fast.",
+                "From three seeds: a hundred times as fast, under AdamW, {v}; with augmented pictures {v} "
+                "for ratio 100 and {v} for the head ten times as fast.",
                 [
                     f"causes source_recalibrated {under} {GRADED} vs {under} recipe=uniform"
                     for under in FOLLOWS
