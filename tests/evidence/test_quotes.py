@@ -373,8 +373,11 @@ SENTENCES = [
                 ],
             ),
             (
-                "(own statistics, {p}).",
-                ["plateau source_accuracy train_size=5000 ratio=100 vs train_size=5000 ratio=1"],
+                "(own statistics, {p}); at equal accuracy ratio 100 keeps {v} more (`forgetting_5000`",
+                [
+                    "plateau source_accuracy train_size=5000 ratio=100 vs train_size=5000 ratio=1",
+                    "forgetting_5000 kept_at_equal_accuracy recipe=differential vs recipe=uniform",
+                ],
             ),
             (
                 "with the statistics that training left, ratio 100 keeps {v} more under AdamW, and {v} under "
@@ -497,7 +500,7 @@ SENTENCES = [
     ),
     (
         "docs/advice.md",
-        "at equal accuracy, of the source task {v}; `vit`, decay 0.75: {v};",
+        "at equal accuracy, of the source task {v}; `forgetting_vit`, decay 0.75: {v};",
         [EQUAL, "forgetting_vit kept_at_equal_accuracy decay=0.75 vs decay=1"],
     ),
     ("docs/advice.md", "`networks`: {v})", [f"networks tuned {GRADED} vs recipe=uniform"]),
