@@ -50,7 +50,7 @@ class SplitsMixin(nn.Module):
     milestones: Plan | Mapping[int, Mapping[str, Any]] | None = None
     weight_decay: float | Sequence[float] = 0.01
     train_bn: bool = False
-    _kept: tuple[list[Any], Splits] | None = None
+    _kept_splits: tuple[list[Any], Splits] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -73,8 +73,8 @@ class SplitsMixin(nn.Module):
             (name, id(module), *((own, id(p)) for own, p in module._parameters.items()))
             for name, module in self.named_modules(remove_duplicate=False)
         ]
-        if self._kept and self._kept[0] == built:
-            return self._kept[1]
+        if self._kept_splits and self._kept_splits[0] == built:
+            return self._kept_splits[1]
         try:
             splits = split_model(self, self.model_splits())
         except AttributeError as error:  # torch would report that "splits" is missing
@@ -82,11 +82,13 @@ class SplitsMixin(nn.Module):
                 f"{type(self).__name__}.model_splits() failed: {error}.",
                 "Build the network in __init__, and name its own parts in model_splits.",
             ) from error
-        self._kept = (built, splits)
+        self._kept_splits = (built, splits)
         return splits
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_kept": None}  # a copy or another process cuts its own
+        lightning: Any = super()
+        state: dict[str, Any] = lightning.__getstate__()  # without the trainer
+        return {**state, "_kept_splits": None}  # a copy or another process cuts its own
 
     @property
     def plan(self) -> Plan:

@@ -61,11 +61,14 @@ def test_splits_are_kept_until_the_network_is_another():
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 def test_a_copied_module_has_splits_of_its_own(copied):
-    """And nothing of them lies in its state."""
+    """And nothing of them lies in its state; the trainer stays behind, as with Lightning."""
     module = Tiny()
+    fit(module)
+    assert module._trainer is not None
     names = set(module.state_dict())
     assert module.splits
     other = copied(module)
+    assert other._trainer is None
     assert other.splits.model is other
     assert other.splits[-1].parameters["net.fc.weight"] is other.net.fc.weight
     assert set(module.state_dict()) == set(other.state_dict()) == names
