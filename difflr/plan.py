@@ -83,7 +83,7 @@ class Phase(Checked):
         if not self.trained:
             raise DifflrError(
                 f"freeze_to={self.freeze_to} with frozen={list(self.frozen)} leaves nothing to train.",
-                "Leave a split.",
+                "Leave a split to train.",
             )
 
     @property
