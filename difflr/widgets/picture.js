@@ -10,6 +10,7 @@ function render({ model, el }) {
   el.append(img);
 
   const show = () => {
+    if (!model.get("value")?.byteLength) return; // not drawn yet: no address, no broken icon
     const old = address;
     address = URL.createObjectURL(new Blob([model.get("value")], { type: "image/png" }));
     img.src = address;
@@ -55,7 +56,7 @@ function render({ model, el }) {
   return () => {
     model.off("change:value", show);
     model.off("change:alt change:width change:height change:grip", dress);
-    URL.revokeObjectURL(address);
+    if (address) URL.revokeObjectURL(address);
   };
 }
 export default { render };
