@@ -27,7 +27,8 @@ class Checked:
             return make(**data)
         except TypeError as error:
             raise DifflrError(
-                f"Received {short_repr(data)}, expected a {cls.__name__}: {error}.",
+                f"Received {short_repr(data)}, expected a {cls.__name__} or a dictionary of its "
+                f"entries: {error}.",
                 f"Its entries are {', '.join(field.name for field in fields(cls))}.",
             ) from None
 

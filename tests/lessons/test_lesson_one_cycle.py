@@ -50,10 +50,10 @@ def in_two_calls(step, total_steps, max_lr, pct_start, div_factor, final_div_fac
 
 
 def with_difflr(step, total, high, pct_start, div, final):
-    """difflr's two functions, strict at the peak."""
-    rising, share = onecycle.position(step, total, pct_start)
+    """difflr's own function, strict at the peak."""
+    rises, way = onecycle.one_cycle(step, total, pct_start)
     first = high / div
-    return onecycle.annealing(share)(*((first, high) if rising else (high, first / final)))
+    return way(first, high) if rises else way(high, first / final)
 
 
 def with_torch(step, total, high, pct_start, div, final):
