@@ -304,8 +304,12 @@ SENTENCES = [
                 ],
             ),
             (
-                "all three are ties, ratio 100 a {v}. With 5,000 (474 steps) ratio 100 is {v}.",
-                [f"peak tuned {at} {GRADED} vs {at} recipe=uniform" for at in (THOUSAND, MANY)],
+                "all three are ties, ratio 100 a {v}. With 5,000 (474 steps) ratio 100 is {v}, "
+                "and two rates are a {v}. A reading",
+                [
+                    f"peak tuned {at} {recipe} vs {at} recipe=uniform"
+                    for at, recipe in ((THOUSAND, GRADED), (MANY, GRADED), (MANY, TWO))
+                ],
             ),
             *(
                 (
