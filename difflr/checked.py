@@ -1,5 +1,6 @@
 """Plain data that is checked however it is made: by a call, from JSON, or from a pickle."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -22,15 +23,18 @@ class Checked:
         """Return what these entries describe; an unknown or missing one is an error."""
         if isinstance(data, cls):
             return data
+        name, entries = cls.__name__, [field.name for field in fields(cls)]
+        known = f"It has {', '.join(entries)}."
+        if not isinstance(data, Mapping):
+            received = f"Received {short_repr(data)}, expected a {name} or a dictionary of entries."
+            raise DifflrError(received, known)
+        if unknown := sorted(set(map(str, data)).difference(entries)):
+            raise DifflrError(f"A {name} has no {', '.join(unknown)}.", known)
         make: Any = cls
         try:
             return make(**data)
         except TypeError as error:
-            raise DifflrError(
-                f"Received {short_repr(data)}, expected a {cls.__name__} or a dictionary of its "
-                f"entries: {error}.",
-                f"Its entries are {', '.join(field.name for field in fields(cls))}.",
-            ) from None
+            raise DifflrError(f"A {name} is incomplete: {error}.", known) from None
 
     def __getstate__(self) -> dict[str, Any]:
         return self.entries()  # without what is cached beside them

@@ -59,12 +59,8 @@ class Phase(Checked):
     continues: bool = False
 
     def __post_init__(self) -> None:
-        given = _items(
-            "lrs",
-            self.lrs,
-            "[0, 1e-3], one entry per split (expand_lrs writes a slice or a Ratio out)",
-        )
-        lrs = tuple(as_number("lr", lr, 0.0) for lr in given)
+        example = "[0, 1e-3], one entry per split (expand_lrs writes a slice or a Ratio out)"
+        lrs = tuple(as_number("lr", lr, 0.0) for lr in _items("lrs", self.lrs, example))
         n = len(lrs)
         frozen = {as_index("frozen", i, n) % n for i in _items("frozen", self.frozen, "[2, 3]")}
         vars(self).update(
@@ -173,18 +169,23 @@ class Plan(Checked):
             base_momentum=as_number("base_momentum", self.base_momentum, 0.0, 1.0, below=True),
             max_momentum=as_number("max_momentum", self.max_momentum, 0.0, 1.0, below=True),
         )
-        way = None
+        before: tuple[Any, ...] = ()
         for index, phase in enumerate(self.phases, 1):
             try:
                 phase.check(self.n_splits, self.train_bn)
             except DifflrError as error:
                 raise DifflrError(f"Phase {index}: {error.problem}", error.remedy) from None
-            if phase.continues and phase.moves_like != way:
-                raise DifflrError(
-                    f"Phase {index} continues, but nothing is before it that moves in this way.",
-                    "Give both one shape (or pct_start and factors), or pass continues=False.",
+            if phase.continues and phase.moves_like != before:
+                problem = "Phase 1 continues, but nothing is before it."
+                if before:
+                    problem = (
+                        f"Phase {index} continues phase {index - 1}, but moves in another way."
+                    )
+                remedy = (
+                    "Give both the same shape (or pct_start and factors), or pass continues=False."
                 )
-            way = phase.moves_like
+                raise DifflrError(problem, remedy)
+            before = phase.moves_like
 
     @property
     def n_splits(self) -> int:
