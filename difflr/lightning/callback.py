@@ -94,7 +94,7 @@ class PlanCallback(pl.Callback):
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         opens_step = batch_idx % trainer.accumulate_grad_batches == 0
         due = every and opens_step and trainer.global_step % every == 0
-        if scheduler is None or not due:
+        if scheduler is None or not due or not trainer.loggers:
             return
         point = scheduler.plan.at(scheduler.last_epoch, scheduler.steps_per_epoch)
         names = self._splits.names

@@ -69,9 +69,8 @@ def _kept(optimizer: Optimizer | None) -> Iterator[None]:
         {key: value if key == "params" else copy.deepcopy(value) for key, value in group.items()}
         for group in optimizer.param_groups
     ]
-    called = {
-        k: v for k, v in vars(optimizer).items() if k == "_opt_called"
-    }  # torch's check of order
+    # What torch's check of the order of calls goes by, if it is there.
+    called = {k: v for k, v in vars(optimizer).items() if k == "_opt_called"}
     optimizer.state = defaultdict(dict, {p: copy.deepcopy(s) for p, s in state.items()})
     try:
         yield
