@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from difflr.errors import DifflrError
-from difflr.evidence.nested import bootstrap_half, tried_rates
+from difflr.evidence.nested import tried_rates
 from difflr.evidence.summaries import chosen, estimate, grouped
 from difflr.figures.style import OKABE_ITO, legend_below, style
 from difflr.figures.words import short
-from difflr.runs.statistics import MARGIN, Estimate
+from difflr.runs.statistics import MARGIN, Estimate, bootstrap_half, shared_seeds
 from difflr.studies.recordings import Recording, Run
 
 __all__ = ["describe_forgetting", "kept_at_equal_accuracy", "plot_forgetting"]
@@ -114,17 +114,13 @@ def kept_at_equal_accuracy(runs: Sequence[Run], rival: Sequence[Run]) -> Estimat
         DifflrError: where the rival's lowest rate is that accurate already, or no seed is on both sides.
     """
     sides = [_by_rate_and_seed(side) for side in (runs, rival)]
-    seeds = sorted(set.intersection(*(set(own) for side in sides for own in side.values())))
-    if not seeds:
-        raise DifflrError(
-            "The two sides have no seed in common.", "Compare runs of the same study."
-        )
+    seeds = shared_seeds(*(set.intersection(*map(set, side.values())) for side in sides))
     accuracy, kept = (
         [np.array([[at[seed][k] for seed in seeds] for at in side.values()]) for side in sides]
         for k in (0, 1)
     )
     means = [own.mean(1) for own in accuracy]
-    target, lowest = min(own.max() for own in means) - MARGIN, means[1][0]
+    lowest, target = means[1][0], _target(means)
     if lowest >= target:
         raise DifflrError(
             f"The rival's lowest rate reaches {100 * lowest:.1f}%, more than the {100 * target:.1f}% "
@@ -134,13 +130,20 @@ def kept_at_equal_accuracy(runs: Sequence[Run], rival: Sequence[Run]) -> Estimat
 
     def gap(weights: NDArray[np.float64]) -> float:
         curves = [own @ weights for own in accuracy]
-        target = min(curve.max() for curve in curves) - MARGIN
-        ours, theirs = map(_kept_at, curves, (own @ weights for own in kept), (target, target))
+        reach = _target(curves)
+        ours, theirs = (
+            _kept_at(curve, own @ weights, reach) for curve, own in zip(curves, kept, strict=True)
+        )
         return ours - theirs
 
     n = len(seeds)
     draws = np.random.default_rng(0).multinomial(n, [1 / n] * n, 1000) / n
     return Estimate(gap(np.full(n, 1 / n)), bootstrap_half([gap(own) for own in draws], n), n)
+
+
+def _target(curves: Sequence[NDArray[np.float64]]) -> float:
+    """Return the accuracy at which both sides are read."""
+    return float(min(curve.max() for curve in curves)) - MARGIN
 
 
 def _by_rate_and_seed(runs: Sequence[Run]) -> dict[float, dict[int, tuple[float, float]]]:

@@ -1,6 +1,5 @@
 """A difference between two tuned recipes, with the noise of tuning inside its interval."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,10 +8,10 @@ from numpy.typing import NDArray
 
 from difflr.errors import DifflrError
 from difflr.evidence.summaries import by_rate
-from difflr.runs.statistics import Estimate, paired
+from difflr.runs.statistics import Estimate, bootstrap_half, paired, shared_seeds
 from difflr.studies.recordings import Run
 
-__all__ = ["Side", "bootstrap_half", "nested_difference", "tried_rates", "tuned_difference"]
+__all__ = ["Side", "nested_difference", "tried_rates", "tuned_difference"]
 
 
 class Side(NamedTuple):
@@ -64,7 +63,7 @@ def nested_difference(ours: Side, rival: Side, *, resamples: int = 2000, seed: i
         DifflrError: without a seed that all rates of both sides were tried with, or two that both report.
     """
     difference = paired(ours.reported, rival.reported)
-    shared = sorted(ours.reported.keys() & rival.reported.keys())
+    shared = shared_seeds(ours.reported, rival.reported)
     gaps = np.array([ours.reported[s] - rival.reported[s] for s in shared])
     columns = [own.keys() for side in (ours, rival) for own in side.tried.values()]
     choosing = sorted(set.intersection(*map(set, columns))) if columns else []
@@ -78,20 +77,7 @@ def nested_difference(ours: Side, rival: Side, *, resamples: int = 2000, seed: i
     weights = numbers.multinomial(m, [1 / m] * m, resamples) / m
     means = numbers.multinomial(n, [1 / n] * n, resamples) @ gaps / n
     lost = [_lost(side, choosing, weights) for side in (ours, rival)]
-    return Estimate(difference.mean, bootstrap_half(means + lost[0] - lost[1], n), n)
-
-
-def bootstrap_half(resampled: Sequence[float] | NDArray[np.float64], n: int) -> float:
-    """Return the half-width of a 95% interval: the spread of resamples of ``n`` seeds; NaN from one.
-
-    Student's factor times the spread times ``sqrt(n / (n - 1))``, as ``Estimate.half`` is read.
-    """
-    if n < 2:
-        return math.nan
-    from scipy.stats import t
-
-    spread = float(np.std(resampled, ddof=1)) * math.sqrt(n / (n - 1))
-    return float(t.ppf(0.975, n - 1)) * spread
+    return Estimate(difference.mean, bootstrap_half((means + lost[0] - lost[1]).tolist(), n), n)
 
 
 def _lost(side: Side, choosing: Sequence[int], weights: NDArray[np.float64]) -> NDArray[np.float64]:

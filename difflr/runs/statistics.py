@@ -1,7 +1,7 @@
 """Means with honest intervals, what a difference shows, and how small a one could have been seen."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ __all__ = [
     "MARGIN",
     "Estimate",
     "Summary",
+    "bootstrap_half",
     "describe_difference",
     "describe_power",
     "detectable",
@@ -19,6 +20,7 @@ __all__ = [
     "mean_interval",
     "p_value",
     "paired",
+    "shared_seeds",
     "shown_by",
     "summarise",
 ]
@@ -69,8 +71,22 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     mean = math.fsum(values) / n
     if n < 2:
         return Estimate(mean, math.nan, n)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return Estimate(mean, _quantile(0.975, n) * deviation / math.sqrt(n), n)
+    return Estimate(mean, _quantile(0.975, n) * _deviation(values) / math.sqrt(n), n)
+
+
+def bootstrap_half(resampled: Sequence[float], n: int) -> float:
+    """Return the half-width of a 95% interval: the spread of resamples of ``n`` seeds; NaN from one.
+
+    Student's factor times the spread times ``sqrt(n / (n - 1))``, as ``Estimate.half`` is read.
+    """
+    if n < 2:
+        return math.nan
+    return _quantile(0.975, n) * _deviation(resampled) * math.sqrt(n / (n - 1))
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def _quantile(share: float, n: float) -> float:
@@ -89,17 +105,25 @@ def paired(values: Mapping[int, float], rival: Mapping[int, float]) -> Estimate:
     Raises:
         DifflrError: when they have no seed in common.
     """
-    seeds = sorted(set(values) & set(rival))
+    return mean_interval([values[seed] - rival[seed] for seed in shared_seeds(values, rival)])
+
+
+def shared_seeds(values: Iterable[int], rival: Iterable[int]) -> list[int]:
+    """Return the seeds that both sides have, in order.
+
+    Raises:
+        DifflrError: when there is none.
+    """
+    sides = [sorted({*values}), sorted({*rival})]
+    seeds = [seed for seed in sides[0] if seed in sides[1]]
     if not seeds:
-        ours, theirs = (
-            first_few([str(seed) for seed in sorted(s)]) or "none" for s in (values, rival)
-        )
+        ours, theirs = (first_few([str(seed) for seed in side]) or "none" for side in sides)
         raise DifflrError(
             f"The two sides have no seed in common: received {ours} and {theirs}, expected a seed "
             "that both have.",
             "Run both from the same seeds.",
         )
-    return mean_interval([values[seed] - rival[seed] for seed in seeds])
+    return seeds
 
 
 def shown_by(difference: Estimate) -> str:
