@@ -181,9 +181,7 @@ class Plan(Checked):
                     problem = (
                         f"Phase {index} continues phase {index - 1}, but moves in another way."
                     )
-                remedy = (
-                    "Give both the same shape (or pct_start and factors), or pass continues=False."
-                )
+                remedy = "Give both one shape (or pct_start and factors), or pass continues=False."
                 raise DifflrError(problem, remedy)
             before = phase.moves_like
 
