@@ -377,9 +377,12 @@ SENTENCES = [
                 ],
             ),
             (
-                "(own statistics, {p}); at equal accuracy ratio 100 keeps {v} more (`forgetting_5000`",
+                "(own statistics, {p}); not augmented, at the rates that `peak` chose on a finer one, it "
+                "keeps {v} more, and at equal accuracy {v} (`forgetting_5000`",
                 [
                     "plateau source_accuracy train_size=5000 ratio=100 vs train_size=5000 ratio=1",
+                    "forgetting_5000 source_recalibrated recipe=differential base_lr=1.8e-3 "
+                    f"{CHOSEN_ON} vs recipe=uniform base_lr=5.6e-4 {CHOSEN_ON}",
                     "forgetting_5000 kept_at_equal_accuracy recipe=differential vs recipe=uniform",
                 ],
             ),
